@@ -1,0 +1,302 @@
+//! What is measured, one after the other: each is started, warmed up, measured over the window, audited, and ended.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::child::{Cpu, Place, Process, cpu, cpu_by_thread, cpu_worked, resident_mb};
+use super::options::{Case, Options, Pace, Target};
+use super::topics::Topic;
+use crate::kafka::Kafka;
+use crate::support::Shape;
+
+/// What one measurement of one subject found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sample {
+    pub(crate) events_per_second: f64,
+    /// CPU of the subject's process per event, in microseconds.
+    pub(crate) user: f64,
+    pub(crate) system: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) resident_mb: f64,
+    /// CPU of the broker per event, if the broker was started here.
+    pub(crate) broker: f64,
+    /// Requests with another answer than 2xx.
+    pub(crate) others: u64,
+    /// Part of the subject's CPU that others used, in percent. More than a few disturb the measurement.
+    pub(crate) disturbed: f64,
+    /// CPU per event by thread.
+    pub(crate) threads: Vec<(String, f64)>,
+}
+
+impl Sample {
+    pub(crate) fn cpu(&self) -> f64 {
+        self.user + self.system
+    }
+}
+
+/// Everything that a measurement needs to know of the run.
+pub(crate) struct Bench<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) kafka: &'static Kafka,
+    pub(crate) server: Place,
+    pub(crate) load: Place,
+    pub(crate) folder: PathBuf,
+}
+
+impl Bench<'_> {
+    fn pace(&self) -> Pace {
+        Pace {
+            warm_up: Duration::from_secs_f64(self.options.warm_up),
+            window: Duration::from_secs_f64(self.options.seconds),
+            skewed: self.options.skewed,
+        }
+    }
+
+    fn target(&self, topic: &Topic) -> Target {
+        Target {
+            bootstrap: self.kafka.bootstrap().into(),
+            topic: topic.name.clone(),
+            partitions: topic.partitions,
+            linger_ms: self.options.linger.as_secs_f64() * 1000.0,
+        }
+    }
+
+    fn topic(&self) -> Topic {
+        Topic::new(self.kafka, self.options.partitions)
+    }
+
+    pub(crate) fn bare(&self, case: &Case) -> Sample {
+        let mut arguments = vec!["bare".to_owned()];
+        arguments.extend(case.http2.then(|| "--http2-only".to_owned()));
+        let mut server = Process::role(self.server, &arguments);
+        let port = port_of(&server.expect("ready"));
+        self.loaded(case, server.pid(), port, None)
+    }
+
+    pub(crate) fn toy(&self, case: &Case) -> Sample {
+        let topic = self.topic();
+        let mut arguments = vec!["toy".to_owned()];
+        arguments.extend(self.target(&topic).arguments());
+        let mut server = Process::role(self.server, &arguments);
+        let port = port_of(&server.expect("ready"));
+        self.loaded(case, server.pid(), port, Some((&topic, false)))
+    }
+
+    pub(crate) fn gateway(&self, case: &Case, program: &Path) -> Sample {
+        let topic = self.topic();
+        let (port, admin) = (free_port(), free_port());
+        let file = self.folder.join("forebay.toml");
+        let mut config = format!(
+            "http.listen = \"127.0.0.1:{port}\"\nadmin.listen = \"127.0.0.1:{admin}\"\nlane.linger = \"{}\"\n\
+             shutdown.grace = \"0s\"\nlog.filter = \"warn\"\nclusters.bench.bootstrap = \"{}\"\n\
+             streams.events = {{ cluster = \"bench\", topic = \"{}\", key = \"/user\", id = \"/id\" }}\n",
+            self.options.linger,
+            self.kafka.bootstrap(),
+            topic.name,
+        );
+        for line in &self.options.set {
+            config.push_str(line);
+            config.push('\n');
+        }
+        std::fs::write(&file, config).expect("the configuration's file");
+        let mut command = self.server.command(program);
+        command.arg("serve").arg("--config").arg(&file);
+        let server = Process::start(command);
+        wait_until_ready(admin);
+        self.loaded(case, server.pid(), port, Some((&topic, true)))
+    }
+
+    /// The raw producer, at the rate that the gateway reached.
+    pub(crate) fn raw(&self, rate: f64) -> Sample {
+        let topic = self.topic();
+        let mut arguments = vec!["raw".to_owned()];
+        arguments.extend(self.target(&topic).arguments());
+        arguments.extend(self.pace().arguments());
+        arguments.push(format!("--rate={rate:.1}"));
+        let mut producer = Process::role(self.server, &arguments);
+        producer.expect("begin");
+        let meter = Meter::start(self, producer.pid());
+        let end = producer.expect("end");
+        let sample = meter.stop(number(&end[0]), number(&end[1]));
+        let done = producer.expect("done");
+        assert_eq!(done[1], "0", "no event of the raw producer failed");
+        audit(&topic, number(&done[0]) as u64, 0, "raw");
+        sample
+    }
+
+    /// CPU per event of finding events in bodies.
+    pub(crate) fn parse(&self, case: &Case) -> f64 {
+        let arguments = ["parse".to_owned(), format!("--case={}", case.name)];
+        let mut process = Process::role(self.server, &arguments);
+        number(&process.expect("parse")[0])
+    }
+
+    /// Loads a server and measures it; then compares what it acknowledged with what is in its topic.
+    fn loaded(&self, case: &Case, pid: u32, port: u16, into: Option<(&Topic, bool)>) -> Sample {
+        let mut arguments = vec![
+            "load".to_owned(),
+            format!("--port={port}"),
+            format!("--case={}", case.name),
+        ];
+        arguments.extend(self.pace().arguments());
+        let noted = self.folder.join("ids");
+        if let Some((topic, true)) = into {
+            // Partition 0 is as good as any; its ids are checked one by one.
+            arguments.push(format!("--note=0/{}:{}", topic.partitions, noted.display()));
+        }
+        let mut load = Process::role(self.load, &arguments);
+        load.expect("begin");
+        let meter = Meter::start(self, pid);
+        let end = load.expect("end");
+        let mut sample = meter.stop(number(&end[0]), number(&end[1]));
+        let latency = load.expect("latency");
+        (sample.p50_ms, sample.p99_ms) = (number(&latency[0]), number(&latency[1]));
+        let done: Vec<_> = load
+            .expect("done")
+            .iter()
+            .map(|word| number(word) as u64)
+            .collect();
+        sample.others = done[1];
+        if let Some((topic, check_ids)) = into {
+            audit(topic, done[0], done[2], case.name);
+            if check_ids && done[2] == 0 {
+                let bytes = std::fs::read(&noted).expect("the noted ids");
+                let ids = bytes
+                    .chunks_exact(8)
+                    .map(|id| u64::from_le_bytes(id.try_into().expect("chunks of eight")));
+                let mut ids: Vec<_> = ids.collect();
+                ids.sort_unstable();
+                assert!(
+                    ids == topic.ids(0),
+                    "partition 0 holds exactly the acknowledged events"
+                );
+            }
+        }
+        sample
+    }
+}
+
+/// CPU of the subject and the broker over the window.
+struct Meter {
+    pid: u32,
+    broker: Option<u32>,
+    /// The CPU that the subject is pinned to, and what it had worked.
+    core: Option<(usize, f64)>,
+    before: (Cpu, Cpu),
+    threads: Vec<(String, f64)>,
+}
+
+impl Meter {
+    fn start(bench: &Bench<'_>, pid: u32) -> Meter {
+        let broker = bench
+            .kafka
+            .nodes()
+            .first()
+            .and_then(|node| bench.kafka.pid(*node));
+        Meter {
+            pid,
+            broker,
+            core: match bench.server {
+                Place::Cpu(number) => Some((number, cpu_worked(number))),
+                Place::Anywhere => None,
+            },
+            before: (cpu(pid), broker.map(cpu).unwrap_or_default()),
+            threads: cpu_by_thread(pid),
+        }
+    }
+
+    fn stop(self, events: f64, seconds: f64) -> Sample {
+        let per_event = 1e6 / events;
+        let spent = cpu(self.pid) - self.before.0;
+        let broker = self.broker.map(cpu).unwrap_or_default() - self.before.1;
+        let threads = cpu_by_thread(self.pid).into_iter().map(|(name, after)| {
+            let before = self.threads.iter().find(|(known, _)| *known == name);
+            let spent = after - before.map_or(0.0, |(_, before)| *before);
+            let name = name.split('/').next().unwrap_or_default().to_owned();
+            (name, spent * per_event)
+        });
+        Sample {
+            events_per_second: events / seconds,
+            user: spent.user * per_event,
+            system: spent.system * per_event,
+            broker: broker.total() * per_event,
+            resident_mb: resident_mb(self.pid),
+            disturbed: self.core.map_or(0.0, |(number, before)| {
+                let others = cpu_worked(number) - before - spent.total();
+                (others / seconds * 100.0).max(0.0)
+            }),
+            threads: threads.collect(),
+            ..Sample::default()
+        }
+    }
+}
+
+/// Acknowledged events are in the topic, each once, and others only if nobody knows what became of them.
+fn audit(topic: &Topic, acked: u64, unknown: u64, what: &str) {
+    let records = topic.records();
+    assert!(
+        records >= acked && records <= acked + unknown,
+        "{what}: {acked} events acknowledged and {unknown} without an answer, but {records} in the topic"
+    );
+}
+
+fn port_of(ready: &[String]) -> u16 {
+    ready[0].parse().expect("a port")
+}
+
+fn number(word: &str) -> f64 {
+    word.parse()
+        .unwrap_or_else(|_| panic!("`{word}` is no number"))
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound port").port()
+}
+
+/// Asks `/readyz` until it says yes.
+fn wait_until_ready(admin: u16) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let ask = || -> std::io::Result<String> {
+        let mut socket = TcpStream::connect(("127.0.0.1", admin))?;
+        socket.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    loop {
+        let answer = ask();
+        if answer
+            .as_ref()
+            .is_ok_and(|text| text.starts_with("HTTP/1.1 200"))
+        {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "the gateway wasn't ready: {answer:?}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// How the case's bodies look, for the table.
+pub(crate) fn describe(case: &Case) -> String {
+    let format = match (case.shape, case.events) {
+        (_, 1) => "one event".to_owned(),
+        (Shape::Json, events) => format!("JSON array of {events}"),
+        (Shape::Ndjson, events) => format!("{events} lines"),
+    };
+    let protocol = match (case.http2, case.depth) {
+        (true, streams) => format!(", h2c with {streams} streams each"),
+        (false, 1) => String::new(),
+        (false, depth) => format!(", {depth} pipelined"),
+    };
+    format!(
+        "{format} per POST, {} connections{protocol}",
+        case.connections
+    )
+}

@@ -1,0 +1,76 @@
+//! The gateway end to end, beside yardsticks measured in the same run:
+//!
+//! ```text
+//! cargo bench --bench gateway
+//! cargo bench --bench gateway -- --cases single64,batch50,ndjson50 --rounds 3 --seconds 6 --partitions 64 --linger 10ms
+//! cargo bench --bench gateway -- --cases list
+//! ```
+//!
+//! What is measured is CPU per event: machines are bought by it, and unlike the rate it doesn't depend on who else wants
+//! the cores. Each subject is a process of its own, so that its CPU is all of it, kernel and librdkafka's threads included.
+//!
+//! | subject | what it shows |
+//! | --- | --- |
+//! | bare hyper | the HTTP hop: read the body, answer 202 |
+//! | parse | finding events, keys and ids in the same bodies |
+//! | raw producer | the Kafka hop: librdkafka's cheapest path, at the rate that the gateway reached |
+//! | toy | a prototype that does all three by the usual means, and answers after Kafka's acknowledgement |
+//! | forebay | `forebay serve` with everything on that users get |
+//!
+//! The first three together are what any gateway on these libraries pays; the bar is a multiple of their sum. Machines
+//! differ by the minute, so all subjects take turns, ratios are taken within a round, and medians are printed.
+//!
+//! The numbers are only worth something if the events arrived: after each measurement the topic must hold exactly as many
+//! records as were acknowledged, and for forebay one partition is read and compared id by id.
+//!
+//! The broker is a real one, from `tests/kafka`; `FOREBAY_TEST_KAFKA=host:port` names another (its CPU isn't shown then).
+//! The yardsticks have the gateway's allocator, so that no ratio is one of allocators.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that prints"
+)]
+
+mod endtoend;
+#[path = "../tests/kafka/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "made for tests, which use all of it"
+)]
+mod kafka;
+mod support;
+mod yardsticks;
+
+use clap::Parser as _;
+use endtoend::options::{Case, Options, Role};
+use endtoend::{cases, load};
+use yardsticks::{bare_hyper, parse, raw_producer, toy};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let options = Options::parse();
+    let case = |name: &str| Case::named(name).expect("the parent knows the case");
+    match &options.role {
+        None if options.bench => cases::run(&options),
+        // `cargo test --all-targets` runs benchmarks too, to see that they start.
+        None => eprintln!("this measures for minutes; run it by `cargo bench --bench gateway`"),
+        Some(Role::Bare { http2_only }) => bare_hyper::run(*http2_only),
+        Some(Role::Toy { target }) => toy::run(target),
+        Some(Role::Raw { target, pace, rate }) => raw_producer::run(target, pace, *rate),
+        Some(Role::Parse { case: name }) => {
+            let case = case(name);
+            parse::run(case.shape, case.events);
+        }
+        Some(Role::Load {
+            port,
+            case: name,
+            pace,
+            note,
+        }) => load::run(*port, case(name), pace, note.as_deref()),
+    }
+}

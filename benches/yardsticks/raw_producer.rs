@@ -1,0 +1,165 @@
+//! The Kafka hop alone: librdkafka's batch interface without copies, its cheapest path, at a given rate in bursts of a
+//! millisecond. Events and keys are ready in memory; acknowledgements are only counted.
+
+#![expect(
+    unsafe_code,
+    reason = "librdkafka's batch path has no safe interface, and a yardstick must not carry the gateway's own"
+)]
+
+use std::ffi::CString;
+use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::time::{Duration, Instant};
+
+use forebay::route::partition_of;
+use rdkafka::ClientConfig;
+use rdkafka::bindings as sys;
+use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::types::{RDKafkaRespErr, RDKafkaType};
+
+use super::threads::say;
+use crate::endtoend::options::{Pace, Target};
+use crate::support::{self, Numbers};
+
+/// Events of one call, at most.
+const BATCH: usize = 50;
+/// Different events.
+const EVENTS: usize = 12_800;
+
+struct Counts {
+    acked: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Produces `rate` events per second, and says what came of it.
+pub(crate) fn run(target: &Target, pace: &Pace, rate: f64) {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &target.bootstrap)
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("message.timeout.ms", "0")
+        .set("linger.ms", target.linger_ms.to_string());
+    let native = config.create_native_config().expect("a configuration");
+    // SAFETY: the configuration is valid and not yet used.
+    unsafe { sys::rd_kafka_conf_set_events(native.ptr(), sys::RD_KAFKA_EVENT_DR) };
+    let client = Client::new(
+        &config,
+        native,
+        RDKafkaType::RD_KAFKA_PRODUCER,
+        DefaultClientContext,
+    );
+    let client = Arc::new(client.expect("a client"));
+    let counts = Arc::new(Counts {
+        acked: AtomicU64::new(0),
+        failed: AtomicU64::new(0),
+    });
+    poll(Arc::clone(&client), Arc::clone(&counts));
+    let name = CString::new(target.topic.as_str()).expect("a topic's name");
+    // SAFETY: the client is valid and the name is a C string. The handle lives as long as the process.
+    let topic = unsafe { sys::rd_kafka_topic_new(client.native_ptr(), name.as_ptr(), null_mut()) };
+
+    let mut numbers = Numbers::new(11);
+    let mut bytes = Vec::new();
+    for id in 0..EVENTS as u64 {
+        let user = numbers.user(pace.skewed);
+        support::event(&mut numbers, id, user, &mut bytes);
+    }
+    // Never freed: librdkafka reads payloads until their acknowledgement.
+    let bytes: &'static [u8] = bytes.leak();
+    let events: Vec<_> = bytes.chunks_exact(support::EVENT_BYTES).collect();
+    let send = |first: u64, count: usize| -> usize {
+        let mut batch: Vec<_> = (0..count)
+            .map(|offset| {
+                message(
+                    events[(first as usize + offset) % EVENTS],
+                    target.partitions,
+                )
+            })
+            .collect();
+        // SAFETY: the topic is valid, and payloads are never freed.
+        let taken = unsafe {
+            let flags = sys::RD_KAFKA_MSG_F_PARTITION;
+            sys::rd_kafka_produce_batch(topic, 0, flags, batch.as_mut_ptr(), count as i32)
+        };
+        usize::try_from(taken).expect("a number of messages")
+    };
+
+    // The first acknowledgement takes half a second, because the producer acquires its id.
+    let mut sent = send(0, 1) as u64;
+    while counts.acked.load(Acquire) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let begun = Instant::now();
+    let mut paced = |until: Instant| {
+        while Instant::now() < until {
+            let due = (begun.elapsed().as_secs_f64() * rate) as u64;
+            while sent < due {
+                let count = BATCH.min((due - sent) as usize);
+                let taken = send(sent, count);
+                sent += taken as u64;
+                if taken < count {
+                    break;
+                }
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    paced(begun + pace.warm_up);
+    say("begin");
+    let (from, before) = (Instant::now(), counts.acked.load(Acquire));
+    paced(from + pace.window);
+    let acked = counts.acked.load(Acquire) - before;
+    say(&format!("end {acked} {:.6}", from.elapsed().as_secs_f64()));
+    while counts.acked.load(Acquire) + counts.failed.load(Acquire) < sent {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    say(&format!(
+        "done {} {}",
+        counts.acked.load(Acquire),
+        counts.failed.load(Acquire)
+    ));
+}
+
+fn message(event: &'static [u8], partitions: usize) -> sys::rd_kafka_message_t {
+    let key = &event[support::KEY];
+    sys::rd_kafka_message_t {
+        err: RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+        rkt: null_mut(),
+        partition: partition_of(key, partitions) as i32,
+        payload: event.as_ptr().cast_mut().cast(),
+        len: event.len(),
+        key: key.as_ptr().cast_mut().cast(),
+        key_len: key.len(),
+        offset: 0,
+        _private: null_mut(),
+    }
+}
+
+/// Reads acknowledgements in a thread that ends with the process.
+fn poll(client: Arc<Client<DefaultClientContext>>, counts: Arc<Counts>) {
+    std::thread::spawn(move || {
+        // SAFETY: the client is valid for as long as the thread runs, and each event until it's destroyed.
+        unsafe {
+            let queue = sys::rd_kafka_queue_get_main(client.native_ptr());
+            loop {
+                let event = sys::rd_kafka_queue_poll(queue, 100);
+                if event.is_null() {
+                    continue;
+                }
+                let (mut acked, mut failed) = (0, 0);
+                while let Some(message) = sys::rd_kafka_event_message_next(event).as_ref() {
+                    if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                        acked += 1;
+                    } else {
+                        failed += 1;
+                    }
+                }
+                sys::rd_kafka_event_destroy(event);
+                counts.failed.fetch_add(failed, AcqRel);
+                counts.acked.fetch_add(acked, AcqRel);
+            }
+        }
+    });
+}

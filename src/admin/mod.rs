@@ -1,0 +1,20 @@
+//! The admin port, for people and machines that operate forebay.
+//!
+//! | path | answers |
+//! | --- | --- |
+//! | `/livez` | 200 while the process works. A dead Kafka never fails it: a restart would not mend that |
+//! | `/readyz` | 200 while requests are accepted, else 503 with the reasons. False from the first moment of a stop; what isn't known to be good is bad |
+//! | `/metrics` | Prometheus metrics (OpenMetrics text) |
+//! | `/status` | all of it as JSON |
+//! | `/` | a page for people |
+//!
+//! It only reads: shared counters and gauges, never the data path's locks.
+
+mod page;
+pub mod readiness;
+pub mod server;
+pub mod settings;
+pub mod status;
+
+pub use settings::Settings;
+pub use status::View;

@@ -1,0 +1,112 @@
+//! The admin port's server: few requests, small answers, on the control thread.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::page;
+use super::status::View;
+
+/// Connections at once; a monitoring system needs a handful.
+const MAX_CONNECTIONS: usize = 64;
+/// A connection that lives longer is closed: monitoring systems connect again, and nothing can hang.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// Serves until the future is dropped.
+pub async fn serve(listener: std::net::TcpListener, view: Arc<View>) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+            return Ok(());
+        };
+        let (socket, _) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "an admin connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let view = Arc::clone(&view);
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let view = Arc::clone(&view);
+                async move { Ok::<_, Infallible>(answer(&view, &request)) }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(10))
+                .serve_connection(TokioIo::new(socket), service);
+            drop(tokio::time::timeout(LIFETIME, connection).await);
+            drop(permit);
+        });
+    }
+}
+
+fn answer(view: &View, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return reply(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "text/plain",
+            "use GET\n".into(),
+        );
+    }
+    match request.uri().path() {
+        "/livez" => reply(StatusCode::OK, "text/plain", "alive\n".into()),
+        "/readyz" => {
+            let readiness = view.readiness();
+            let (status, word) = if readiness.ready {
+                (StatusCode::OK, "ready")
+            } else {
+                (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+            };
+            let lines: String = readiness
+                .reasons
+                .iter()
+                .map(|reason| format!("{reason}\n"))
+                .collect();
+            reply(status, "text/plain", format!("{word}\n{lines}"))
+        }
+        "/metrics" => reply(
+            StatusCode::OK,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            view.metrics(),
+        ),
+        "/status" => reply(
+            StatusCode::OK,
+            "application/json",
+            format!("{:#}\n", view.status()),
+        ),
+        "/" => reply(
+            StatusCode::OK,
+            "text/html; charset=utf-8",
+            page::render(&view.status()),
+        ),
+        _ => reply(
+            StatusCode::NOT_FOUND,
+            "text/plain",
+            "there is /livez, /readyz, /metrics, /status and /\n".into(),
+        ),
+    }
+}
+
+fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    *reply.status_mut() = status;
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply
+}

@@ -1,0 +1,199 @@
+//! What the admin port shows, gathered from the counters and gauges of the other stages.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::readiness::{Readiness, judge};
+use crate::budget::Budget;
+use crate::http::{Server, Stream};
+use crate::lane::Cluster;
+use crate::lifecycle::{Phase, Watch};
+use crate::produce::health::Condition;
+use crate::telemetry::Answer;
+use crate::telemetry::metrics::{self, ClusterSample, ProcessSample, StreamSample};
+
+/// Everything that the admin port looks at.
+#[derive(Debug)]
+pub struct View {
+    /// When the process started.
+    pub start: Instant,
+    /// See [`super::Settings::wait_for_all`].
+    pub wait_for_all: Duration,
+    /// The process's phase.
+    pub phase: Watch,
+    /// The memory budget.
+    pub budget: Arc<Budget>,
+    /// The HTTP threads.
+    pub server: Arc<Server>,
+    /// All clusters.
+    pub clusters: Vec<Arc<Cluster>>,
+    /// All streams.
+    pub streams: Vec<Arc<Stream>>,
+}
+
+impl View {
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Whether requests are accepted.
+    pub fn readiness(&self) -> Readiness {
+        let conditions: Vec<_> = self
+            .clusters
+            .iter()
+            .map(|cluster| (cluster.name().to_owned(), cluster.health().condition()))
+            .collect();
+        judge(
+            self.phase(),
+            self.start.elapsed(),
+            self.wait_for_all,
+            &conditions,
+        )
+    }
+
+    /// `/metrics`.
+    pub fn metrics(&self) -> String {
+        let clusters: Vec<_> = self
+            .clusters
+            .iter()
+            .map(|cluster| cluster_sample(cluster))
+            .collect();
+        let streams: Vec<_> = self
+            .streams
+            .iter()
+            .map(|stream| stream_sample(stream))
+            .collect();
+        let process = ProcessSample {
+            ready: self.readiness().ready,
+            connections: self.server.connections() as u64,
+            memory_used: self.budget.used(),
+            memory_budget: self.budget.total(),
+        };
+        metrics::render(&process, &clusters, &streams)
+    }
+
+    /// `/status`.
+    pub fn status(&self) -> Value {
+        let readiness = self.readiness();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": self.start.elapsed().as_secs(),
+            "phase": format!("{:?}", self.phase()).to_lowercase(),
+            "ready": readiness.ready,
+            "reasons": readiness.reasons,
+            "connections": self.server.connections(),
+            "memory": { "used_bytes": self.budget.used(), "budget_bytes": self.budget.total() },
+            "clusters": self.clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
+            "streams": self.streams.iter().map(|stream| (stream.name.clone(), stream_status(stream))).collect::<serde_json::Map<_, _>>(),
+        })
+    }
+}
+
+fn condition(cluster: &Cluster) -> (&'static str, String) {
+    match cluster.health().condition() {
+        Condition::Up => ("up", String::new()),
+        Condition::Starting(reason) => ("starting", reason),
+        Condition::Down(reason) => ("down", reason),
+    }
+}
+
+fn cluster_status(cluster: &Cluster) -> Value {
+    let (condition, reason) = condition(cluster);
+    let gauges = cluster.gauges();
+    json!({
+        "owner": cluster.settings().owner,
+        "bootstrap": cluster.settings().bootstrap,
+        "condition": condition,
+        "reason": reason,
+        "in_flight_events": gauges.in_flight_events.load(Relaxed),
+        "in_flight_bytes": gauges.in_flight_bytes.load(Relaxed),
+        "drain_rate_bytes_per_second": gauges.drain_rate.load(Relaxed),
+        "last_ack_age_seconds": cluster.health().acked_age().map(|age| age.as_secs_f64()),
+        "stalled_lanes": gauges.stalled_lanes.load(Relaxed),
+        "replaced_clients": gauges.replaced_clients.load(Relaxed),
+        "memory_bytes": cluster.share().used(),
+    })
+}
+
+/// Events and bytes that wait in a stream's lanes.
+fn waiting(stream: &Stream) -> (u64, u64) {
+    let lanes = stream.topic.lanes();
+    lanes.iter().fold((0, 0), |(events, bytes), lane| {
+        (events + u64::from(lane.events()), bytes + lane.bytes())
+    })
+}
+
+fn stream_status(stream: &Stream) -> Value {
+    let ledger = &stream.ledger;
+    let (waiting_events, waiting_bytes) = waiting(stream);
+    let answers = Answer::ALL.map(|answer| {
+        (
+            answer.as_str().to_owned(),
+            json!(stream.metrics.answers(answer)),
+        )
+    });
+    json!({
+        "cluster": stream.cluster.name(),
+        "topic": stream.topic.name(),
+        "partitions": stream.topic.lanes().len(),
+        "events": {
+            "accepted": ledger.accepted.load(Relaxed),
+            "acked": ledger.acked.load(Relaxed),
+            "refused": ledger.refused.load(Relaxed),
+            "failed": ledger.failed.load(Relaxed),
+            "unknown": ledger.unknown.load(Relaxed),
+            "in_flight": ledger.in_flight(),
+            "late": ledger.late.load(Relaxed),
+            "lost": ledger.lost.load(Relaxed),
+            "rejected": stream.metrics.rejected.load(Relaxed),
+        },
+        "answers": serde_json::Map::from_iter(answers),
+        "waiting_events": waiting_events,
+        "waiting_bytes": waiting_bytes,
+        "memory_bytes": stream.account.stream.used(),
+    })
+}
+
+fn cluster_sample(cluster: &Cluster) -> ClusterSample {
+    let gauges = cluster.gauges();
+    ClusterSample {
+        name: cluster.name().into(),
+        owner: cluster.settings().owner.clone(),
+        up: cluster.health().condition() == Condition::Up,
+        in_flight_events: gauges.in_flight_events.load(Relaxed),
+        in_flight_bytes: gauges.in_flight_bytes.load(Relaxed),
+        drain_rate: gauges.drain_rate.load(Relaxed),
+        last_ack_age: cluster.health().acked_age(),
+        stalled_lanes: gauges.stalled_lanes.load(Relaxed),
+        replaced_clients: gauges.replaced_clients.load(Relaxed),
+        memory: cluster.share().used(),
+    }
+}
+
+fn stream_sample(stream: &Stream) -> StreamSample {
+    let ledger = &stream.ledger;
+    let (waiting_events, waiting_bytes) = waiting(stream);
+    StreamSample {
+        name: stream.name.clone(),
+        cluster: stream.cluster.name().into(),
+        accepted: ledger.accepted.load(Relaxed),
+        acked: ledger.acked.load(Relaxed),
+        refused: ledger.refused.load(Relaxed),
+        failed: ledger.failed.load(Relaxed),
+        unknown: ledger.unknown.load(Relaxed),
+        late: ledger.late.load(Relaxed),
+        lost: ledger.lost.load(Relaxed),
+        in_flight: ledger.in_flight(),
+        rejected: stream.metrics.rejected.load(Relaxed),
+        body_bytes: stream.metrics.body_bytes.load(Relaxed),
+        answers: Answer::ALL.map(|answer| (answer.as_str(), stream.metrics.answers(answer))),
+        latency: stream.metrics.latency(),
+        latency_us: stream.metrics.latency_us(),
+        waiting_events,
+        waiting_bytes,
+    }
+}

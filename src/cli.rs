@@ -1,0 +1,66 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Takes attribution events over HTTP and hands them to Apache Kafka; a 2xx means that they are there.
+#[derive(Debug, Parser)]
+#[command(name = "forebay", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What forebay can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway in front of the configured Kafka clusters.
+    Serve {
+        /// The configuration file; `deploy/forebay.toml` describes every key. The environment goes over it:
+        /// FOREBAY__HTTP__LISTEN sets http.listen.
+        #[arg(long, short, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Run everything with nothing installed: the gateway and a Kafka stand-in inside this process.
+    ///
+    /// Prints where it listens and a curl line to send with, and shows the events as a consumer sees them. Nothing is kept when it ends.
+    Dev {
+        /// Address and port of the data port.
+        #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+        listen: std::net::SocketAddr,
+        /// Address and port of the admin port.
+        #[arg(long, default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
+        admin: std::net::SocketAddr,
+        /// Don't show the events.
+        #[arg(long)]
+        quiet: bool,
+    },
+    /// Say what is wrong with a configuration before traffic does.
+    Check {
+        /// The configuration file.
+        #[arg(long, short, value_name = "FILE")]
+        config: PathBuf,
+        /// Also ask every cluster for its topics.
+        #[arg(long)]
+        connect: bool,
+        /// Print the effective configuration, with secrets masked.
+        #[arg(long)]
+        print: bool,
+    },
+    /// Show a stream's events as consumers see them.
+    Tail {
+        /// The stream's name in the configuration.
+        stream: String,
+        /// The configuration file.
+        #[arg(long, short, value_name = "FILE")]
+        config: PathBuf,
+        /// Begin with the oldest event that is there, instead of the next one that comes.
+        #[arg(long)]
+        from_beginning: bool,
+        /// End after so many events.
+        #[arg(long, short = 'n', value_name = "NUMBER")]
+        count: Option<u64>,
+    },
+}

@@ -1,0 +1,72 @@
+//! `forebay serve`: the gateway.
+
+use std::path::Path;
+
+use super::{Failure, configuration, control_runtime};
+use crate::app::{Account, App, Running};
+use crate::lifecycle::signals::Signals;
+use crate::telemetry::logs;
+
+/// Runs until a signal, then stops in order.
+pub fn run(file: &Path) -> Result<(), Failure> {
+    let config = configuration(file)?;
+    logs::start(&config.log).map_err(Failure::config)?;
+    control_runtime()?.block_on(async {
+        let mut signals = Signals::new().map_err(Failure::internal)?;
+        let app = App::build(config).map_err(|error| Failure::unavailable(format!("{error:#}")))?;
+        let running = app.spawn().map_err(|error| Failure::unavailable(format!("{error:#}")))?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %running.data(), admin = %running.admin(), "forebay listens");
+        until_stopped(running, &mut signals).await
+    })
+}
+
+/// Waits for a signal and stops; a second signal hurries.
+pub(super) async fn until_stopped(running: Running, signals: &mut Signals) -> Result<(), Failure> {
+    let signal = signals.next().await;
+    tracing::info!(signal, "stopping; once more to hurry");
+    let hurry = async {
+        signals.next().await;
+    };
+    let account = running.stop(hurry).await;
+    say(&account);
+    Ok(())
+}
+
+/// The last line of the log: what became of every event.
+fn say(account: &Account) {
+    let Account {
+        accepted,
+        acked,
+        refused,
+        failed,
+        unknown,
+        late,
+        lost,
+        residual,
+    } = *account;
+    if lost == 0 && residual == 0 {
+        tracing::info!(
+            accepted,
+            acked,
+            refused,
+            failed,
+            unknown,
+            late,
+            lost,
+            residual,
+            "stopped; every event is accounted for"
+        );
+    } else {
+        tracing::error!(
+            accepted,
+            acked,
+            refused,
+            failed,
+            unknown,
+            late,
+            lost,
+            residual,
+            "stopped; events are not accounted for: this is a bug in forebay"
+        );
+    }
+}

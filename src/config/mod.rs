@@ -1,0 +1,66 @@
+//! The configuration as a whole: the stages' own settings, composed.
+//!
+//! It comes from the defaults, then a TOML file, then the environment (`FOREBAY__HTTP__LISTEN`), each over the former.
+//! It refuses and never repairs: an unknown key, a stream whose cluster doesn't exist, a limit that contradicts another
+//! is an error that names the key and says what to do. No stage imports this module.
+
+mod check;
+mod env;
+pub mod load;
+mod nearest;
+pub mod print;
+mod properties;
+mod secret;
+mod shape;
+mod syntax;
+mod tree;
+pub mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+/// Everything that `forebay serve` can be told.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The data port.
+    pub http: crate::http::Settings,
+    /// What a body may hold.
+    pub decode: crate::decode::Settings,
+    /// The bounds and pace of lanes.
+    pub lane: crate::lane::Settings,
+    /// The memory that events may take.
+    pub memory: Memory,
+    /// Kafka clusters by name.
+    pub clusters: BTreeMap<String, crate::produce::Settings>,
+    /// Streams by name.
+    pub streams: BTreeMap<String, crate::route::Settings>,
+    /// The admin port.
+    pub admin: crate::admin::Settings,
+    /// The stop.
+    pub shutdown: crate::lifecycle::Settings,
+    /// The log.
+    pub log: crate::telemetry::Settings,
+}
+
+/// `[memory]`: the one budget that all events share.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Memory {
+    /// Bytes that requests, events waiting for Kafka and connections may hold together. Default 512 MiB.
+    /// The process's resident memory stays below this plus 64 MiB.
+    pub budget: ByteSize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory {
+            budget: ByteSize::mib(512),
+        }
+    }
+}

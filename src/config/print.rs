@@ -1,0 +1,80 @@
+//! The effective configuration as TOML, for the start-up log and `forebay check`: every key with its value, and
+//! secrets masked. It can be loaded again (but for the masks).
+
+use bytesize::ByteSize;
+
+use super::Config;
+use super::secret::{MASK, is_secret};
+
+/// The configuration as TOML, with `***` for every secret.
+pub fn effective(config: &Config) -> String {
+    match tree(config) {
+        Ok(tree) => tree,
+        // TOML can hold whatever was read from TOML; if it should not, the log says so and the start goes on.
+        Err(error) => format!("# the effective configuration can't be shown: {error}\n"),
+    }
+}
+
+fn tree(config: &Config) -> Result<String, toml::ser::Error> {
+    let mut shown = config.clone();
+    for cluster in shown.clusters.values_mut() {
+        for (property, value) in &mut cluster.kafka {
+            if is_secret(property) {
+                *value = MASK.into();
+            }
+        }
+    }
+    let mut tree = toml::Table::try_from(&shown)?;
+    for (path, bytes) in sizes(config) {
+        set(&mut tree, &path, size(bytes));
+    }
+    toml::to_string(&tree)
+}
+
+/// A size with the largest unit that shows it exactly: `4MiB`, `900KiB`, `1000B`.
+pub(super) fn size(bytes: ByteSize) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let exact = units
+        .iter()
+        .find(|(_, shift)| bytes.0 != 0 && bytes.0.trailing_zeros() >= *shift);
+    match exact {
+        Some((unit, shift)) => format!("{}{unit}", bytes.0 >> shift),
+        None => format!("{}B", bytes.0),
+    }
+}
+
+/// Every size with its path. `ByteSize` serialises with one decimal ("878.9 KiB"), which isn't what is in effect.
+/// A test compares this list with the settings' own fields.
+fn sizes(config: &Config) -> Vec<(Vec<&str>, ByteSize)> {
+    let mut sizes = vec![
+        (vec!["http", "max_body"], config.http.max_body),
+        (
+            vec!["http", "max_decompressed"],
+            config.http.max_decompressed,
+        ),
+        (vec!["http", "max_head"], config.http.max_head),
+        (vec!["decode", "max_event"], config.decode.max_event),
+        (vec!["lane", "max_bytes"], config.lane.max_bytes),
+        (vec!["lane", "batch"], config.lane.batch),
+        (vec!["memory", "budget"], config.memory.budget),
+    ];
+    for (name, cluster) in &config.clusters {
+        sizes.push((
+            vec!["clusters", name, "max_in_flight"],
+            cluster.max_in_flight,
+        ));
+    }
+    sizes
+}
+
+fn set(tree: &mut toml::Table, path: &[&str], value: String) {
+    let Some((key, above)) = path.split_last() else {
+        return;
+    };
+    let table = above
+        .iter()
+        .try_fold(tree, |table, part| table.get_mut(*part)?.as_table_mut());
+    if let Some(table) = table {
+        table.insert((*key).into(), toml::Value::String(value));
+    }
+}

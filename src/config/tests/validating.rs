@@ -1,0 +1,398 @@
+//! What can't be is refused, all of it at once, with what to do.
+
+use super::super::properties::{refused, refused_names};
+use super::*;
+
+/// What validation of `SMALL` with these lines after it, and under `env`, complains of.
+fn problems(more: &str, env: &[(&str, &str)]) -> Vec<String> {
+    let config =
+        load_text(&format!("{SMALL}{more}"), env).unwrap_or_else(|error| panic!("{error}"));
+    match config.validate() {
+        Ok(()) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Setting the one variable must lead to exactly this one problem.
+fn refuses(name: &str, value: &str, expected: &str) {
+    assert_eq!(
+        problems("", &[(&format!("FOREBAY__{name}"), value)]),
+        [expected],
+        "{name}={value}"
+    );
+}
+
+/// Setting the one variable must be fine.
+fn takes(name: &str, value: &str) {
+    assert_eq!(
+        problems("", &[(&format!("FOREBAY__{name}"), value)]),
+        [""; 0],
+        "{name}={value}"
+    );
+}
+
+#[test]
+fn the_least_configuration_is_valid() {
+    assert_eq!(problems("", &[]), [""; 0]);
+}
+
+#[test]
+fn without_a_stream_there_is_nothing_to_do() {
+    let problems = Config::default().validate().unwrap_err();
+    assert_eq!(
+        problems[0].to_string(),
+        "streams: there is none, so every event would be refused; add [streams.NAME] with cluster = \"…\""
+    );
+    assert_eq!(problems.len(), 1);
+}
+
+#[test]
+fn all_problems_are_collected() {
+    let more = "[streams.\"a b\"]\ncluster = \"abs\"\ntopic = \"..\"\nkey = \"device\"\nid = \"id\"\n\
+                [http]\nmax_head = \"1KiB\"\nanswer_within = \"60s\"\n[admin]\nlisten = \"127.0.0.1:8080\"\n\
+                [clusters.x]\nbootstrap = \"\"\n[clusters.x.kafka]\nacks = \"1\"\n";
+    assert_eq!(
+        problems(more, &[]),
+        [
+            "admin.listen: 127.0.0.1:8080 is the same port as http.listen, 0.0.0.0:8080; give each its own",
+            "http.max_head: 1KiB is out of range; give 8KiB to 1MiB",
+            "http.answer_within: 1m is out of range; give 1ms to 59s 999ms",
+            "clusters.x.bootstrap: it names no broker; give host:port of some, like \"kafka-1:9092,kafka-2:9092\"",
+            "clusters.x.kafka.acks: this property can't be set; a 2xx means that all in-sync replicas have the event, \
+             so it's always \"all\"",
+            "streams.\"a b\": the name \"a b\" holds ' '; use letters, digits, \".\", \"_\" and \"-\" only",
+            "streams.\"a b\".cluster: there is no cluster \"abs\"; did you mean \"ads\"?",
+            "streams.\"a b\".topic: \"..\" is no name; use letters, digits, \".\", \"_\" and \"-\"",
+            "streams.\"a b\".key: \"device\" is no place of a key; give a JSON pointer like \"/device/id\", \
+             \"header:NAME\" or \"path\"",
+            "streams.\"a b\".id: \"id\" is no JSON pointer; it begins with a slash, like \"/event_id\"",
+        ]
+    );
+}
+
+#[test]
+fn names_are_those_that_kafka_takes() {
+    takes("STREAMS__CLICKS__TOPIC", &"x".repeat(249));
+    takes("STREAMS__CLICKS__TOPIC", "A.b_c-9");
+    let too_long = "streams.clicks.topic: the name has 250 characters; give at most 249";
+    refuses("STREAMS__CLICKS__TOPIC", &"x".repeat(250), too_long);
+    let empty =
+        "streams.clicks.topic: \"\" is no name; use letters, digits, \".\", \"_\" and \"-\"";
+    refuses("STREAMS__CLICKS__TOPIC", "", empty);
+    for bad in [".", "..", "a/b", "ä", "a\n", "a b"] {
+        assert_eq!(
+            problems("", &[("FOREBAY__STREAMS__CLICKS__TOPIC", bad)]).len(),
+            1,
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
+fn a_stream_needs_a_cluster_that_exists() {
+    let unlike = "streams.clicks.cluster: there is no cluster \"zzzzzz\"; known here: ads";
+    refuses("STREAMS__CLICKS__CLUSTER", "zzzzzz", unlike);
+    let config = load_text("[streams.clicks]\ncluster = \"ads\"\n", &[]).unwrap();
+    assert_eq!(
+        config.validate().unwrap_err()[0].what,
+        "there is no cluster \"ads\"; add [clusters.NAME] with bootstrap = \"HOST:PORT\""
+    );
+}
+
+#[test]
+fn the_place_of_a_key_is_checked() {
+    for good in [
+        "/a",
+        "/",
+        "/a/0/~0~1",
+        "/a//b",
+        "header:x-device-id",
+        "header:X!#$%&'*+-.^_`|~9",
+        "path",
+    ] {
+        takes("STREAMS__CLICKS__KEY", good);
+    }
+    for bad in [
+        "",
+        "a",
+        "Path",
+        "header:",
+        "header:a b",
+        "header:a:b",
+        "header:ä",
+        "/a~",
+        "/a~2",
+        "/~~0",
+        "header",
+    ] {
+        assert_eq!(
+            problems("", &[("FOREBAY__STREAMS__CLICKS__KEY", bad)]).len(),
+            1,
+            "{bad:?}"
+        );
+    }
+    for bad in ["", "path", "header:x", "a", "/a~b"] {
+        assert_eq!(
+            problems("", &[("FOREBAY__STREAMS__CLICKS__ID", bad)]).len(),
+            1,
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
+fn a_raw_stream_is_not_looked_into() {
+    let raw = |more: &str| problems(&format!("format = \"raw\"\n{more}"), &[]);
+    assert_eq!(raw("key = \"header:x\""), [""; 0]);
+    assert_eq!(raw("key = \"path\""), [""; 0]);
+    assert_eq!(
+        raw("key = \"/a\"\nid = \"/b\""),
+        [
+            "streams.clicks.key: \"/a\" can't be looked up, because a raw stream's events are opaque; give \
+             \"header:NAME\" or \"path\"",
+            "streams.clicks.id: \"/b\" can't be looked up, because a raw stream's events are opaque; remove it",
+        ]
+    );
+}
+
+#[test]
+fn brokers_are_host_and_port() {
+    for good in [
+        "k:1",
+        "k1.example.com:9092, 10.0.0.1:9092",
+        "[::1]:9092",
+        "my_host-1:65535",
+    ] {
+        takes("CLUSTERS__ADS__BOOTSTRAP", good);
+    }
+    for bad in [
+        "k", "k:", ":9092", "k:0", "k:65536", "k:+1", "k:1,", "k:1;j:1", "::1:9092", "k :1",
+        "k:1 j:1",
+    ] {
+        assert_eq!(
+            problems("", &[("FOREBAY__CLUSTERS__ADS__BOOTSTRAP", bad)]).len(),
+            1,
+            "{bad:?}"
+        );
+    }
+    assert_eq!(
+        problems("", &[("FOREBAY__CLUSTERS__ADS__BOOTSTRAP", "a,b:1,c")]).len(),
+        2
+    );
+    refuses(
+        "CLUSTERS__ADS__BOOTSTRAP",
+        "SSL://k:1",
+        "clusters.ads.bootstrap: \"SSL://k:1\" has a protocol; give host:port and set \"security.protocol\" in the \
+         cluster's kafka section",
+    );
+}
+
+#[test]
+fn the_two_ports_differ() {
+    for (http, admin, good) in [
+        ("127.0.0.1:8080", "127.0.0.1:8080", false),
+        ("0.0.0.0:9090", "127.0.0.1:9090", false),
+        ("127.0.0.1:9090", "[::]:9090", false),
+        ("10.0.0.1:9090", "127.0.0.1:9090", true),
+        ("0.0.0.0:0", "0.0.0.0:0", true),
+    ] {
+        let env = [
+            ("FOREBAY__HTTP__LISTEN", http),
+            ("FOREBAY__ADMIN__LISTEN", admin),
+        ];
+        assert_eq!(problems("", &env).is_empty(), good, "{http} {admin}");
+    }
+}
+
+#[test]
+fn limits_do_not_contradict_each_other() {
+    refuses(
+        "HTTP__MAX_HEAD",
+        "8191",
+        "http.max_head: 8191B is out of range; give 8KiB to 1MiB",
+    );
+    takes("HTTP__MAX_HEAD", "8KiB");
+    refuses(
+        "DECODE__MAX_EVENT",
+        "17MiB",
+        "decode.max_event: 17MiB is more than http.max_decompressed, 16MiB; lower the one or raise the other",
+    );
+    refuses(
+        "HTTP__MAX_BODY",
+        "17MiB",
+        "http.max_body: 17MiB is more than http.max_decompressed, 16MiB; lower the one or raise the other",
+    );
+    let env = [
+        ("FOREBAY__HTTP__MAX_BODY", "129MiB"),
+        ("FOREBAY__HTTP__MAX_DECOMPRESSED", "129MiB"),
+    ];
+    assert_eq!(
+        problems("", &env),
+        [
+            "http.max_body: 129MiB is more than a quarter of memory.budget, 128MiB; lower the one or raise the other"
+        ]
+    );
+    refuses(
+        "LANE__MAX_BYTES",
+        "513MiB",
+        "lane.max_bytes: 513MiB is more than memory.budget, 512MiB; lower the one or raise the other",
+    );
+    refuses(
+        "LANE__BATCH",
+        "33MiB",
+        "lane.batch: 33MiB is more than lane.max_bytes, 32MiB; lower the one or raise the other",
+    );
+    refuses(
+        "CLUSTERS__ADS__MAX_IN_FLIGHT",
+        "1KiB",
+        "clusters.ads.max_in_flight: 1KiB can't hold the largest event, decode.max_event, 900KiB; raise it",
+    );
+}
+
+#[test]
+fn connections_leave_room_for_events() {
+    // 19,660 x 20 KiB is just below three quarters of 512 MiB, 19,661 x 20 KiB just above.
+    takes("HTTP__MAX_CONNECTIONS", "19660");
+    refuses(
+        "HTTP__MAX_CONNECTIONS",
+        "50000",
+        "http.max_connections: 50000 connections x (16KiB of http.max_head + 4KiB) = 976.6 MiB, more than three \
+         quarters of memory.budget, 384.0 MiB of 512MiB; lower http.max_connections or http.max_head, or raise \
+         memory.budget",
+    );
+    assert_eq!(
+        problems("", &[("FOREBAY__HTTP__MAX_CONNECTIONS", "19661")]).len(),
+        1
+    );
+}
+
+#[test]
+fn counts_have_bounds() {
+    refuses(
+        "CLUSTERS__ADS__MAX_IN_FLIGHT_EVENTS",
+        "1000001",
+        "clusters.ads.max_in_flight_events: 1000001 is out of range; give 1 to 1000000",
+    );
+    for name in [
+        "CLUSTERS__ADS__MAX_IN_FLIGHT_EVENTS",
+        "HTTP__MAX_CONNECTIONS",
+        "HTTP__MAX_STREAMS",
+        "DECODE__MAX_EVENTS",
+        "DECODE__MAX_DEPTH",
+        "LANE__MAX_EVENTS",
+    ] {
+        assert_eq!(
+            problems("", &[(&format!("FOREBAY__{name}"), "0")]).len(),
+            1,
+            "{name}"
+        );
+    }
+    takes("HTTP__THREADS", "0");
+    takes("HTTP__MAX_CONNECTIONS_PER_ADDRESS", "0");
+}
+
+/// Derived from the settings, so that a new duration needs a bound.
+#[test]
+fn every_duration_has_bounds() {
+    let may_be_zero = ["admin.wait_for_all", "shutdown.grace"];
+    let durations: Vec<_> = leaves()
+        .into_iter()
+        .filter(|(_, kind)| *kind == Kind::Duration)
+        .collect();
+    assert!(durations.len() >= 10);
+    for (path, _) in durations {
+        let name =
+            format!("FOREBAY__{}", path.join("__").to_uppercase()).replace("__ANY__", "__ADS__");
+        let key = path.join(".").replace(".any.", ".ads.");
+        let out_of_range = |value: &str| {
+            problems("", &[(&name, value)]).iter().any(|problem| {
+                problem.starts_with(&format!("{key}: ")) && problem.contains("out of range")
+            })
+        };
+        assert!(out_of_range("1day"), "{key} has no upper bound");
+        assert_eq!(
+            out_of_range("0s"),
+            !may_be_zero.contains(&key.as_str()),
+            "{key} = 0s"
+        );
+    }
+}
+
+/// Derived from the settings, so that a new size is thought of.
+#[test]
+fn no_size_may_be_zero() {
+    for (path, kind) in leaves() {
+        if kind == Kind::Size {
+            let name = format!("FOREBAY__{}", path.join("__").to_uppercase())
+                .replace("__ANY__", "__ADS__");
+            assert!(
+                !problems("", &[(&name, "0")]).is_empty(),
+                "{path:?} may be 0"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stalled_lane_is_noticed_between_linger_and_answer() {
+    let late = "lane.stalled_after: 5s isn't shorter than http.answer_within, 5s, so that clients of a stalled lane \
+                would wait in vain; lower it";
+    refuses("LANE__STALLED_AFTER", "5s", late);
+    let early = "lane.stalled_after: 5ms isn't longer than lane.linger, 5ms, so that every lane would count as stalled; \
+                 raise it";
+    refuses("LANE__STALLED_AFTER", "5ms", early);
+}
+
+#[test]
+fn properties_on_which_the_promise_rests_are_refused() {
+    for property in refused_names() {
+        let problems = problems(
+            &format!("[clusters.ads.kafka]\n\"{property}\" = \"1\"\n"),
+            &[],
+        );
+        assert_eq!(problems.len(), 1, "{property}: {problems:?}");
+        assert!(
+            problems[0].contains("this property can't be set; "),
+            "{}",
+            problems[0]
+        );
+    }
+    for property in [
+        "acks",
+        "request.required.acks",
+        "enable.idempotence",
+        "message.timeout.ms",
+        "delivery.timeout.ms",
+        "message.send.max.retries",
+        "retries",
+        "max.in.flight",
+        "max.in.flight.requests.per.connection",
+        "enable.gapless.guarantee",
+        "delivery.report.only.error",
+        "queue.buffering.max.messages",
+        "queue.buffering.max.kbytes",
+        "linger.ms",
+        "queue.buffering.max.ms",
+        "bootstrap.servers",
+        "metadata.broker.list",
+        "transactional.id",
+        "partitioner",
+        "log.queue",
+        "statistics.interval.ms",
+        "log_level",
+        "test.mock.num.brokers",
+        "topic.acks",
+        "topic.partitioner",
+    ] {
+        assert!(refused(property).is_some(), "{property}");
+    }
+    for property in [
+        "allow.auto.create.topics",
+        "compression.type",
+        "security.protocol",
+        "message.max.bytes",
+        "topic.blacklist",
+    ] {
+        assert_eq!(refused(property), None, "{property}");
+    }
+}

@@ -1,0 +1,373 @@
+//! What must hold across keys before anything starts. Refuses, never repairs, and says everything at once.
+//!
+//! Nothing here does I/O: whether a cluster can be reached or a port is free shows later.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use super::Config;
+use super::check::dotted;
+use super::nearest::hint;
+use super::print::size;
+use super::properties;
+use super::syntax::{bootstrap, event_key, legal_name, pointer};
+use crate::route::settings::Format;
+
+/// Smallest and largest bound of a request's head.
+const HEAD_MIN: ByteSize = ByteSize::kib(8);
+const HEAD_MAX: ByteSize = ByteSize::mib(1);
+
+/// What an open connection holds beside the head of its request.
+const CONNECTION: ByteSize = ByteSize::kib(4);
+
+/// Most events that a cluster's client may hold.
+const IN_FLIGHT_EVENTS_MAX: u32 = 1_000_000;
+
+/// Most open connections, and most HTTP/2 streams on one.
+const CONNECTIONS_MAX: usize = 1_000_000;
+const CONNECTION_STREAMS_MAX: u32 = 10_000;
+
+/// Most events in one request, and in one lane.
+const EVENTS_MAX: u32 = 1_000_000;
+const LANE_EVENTS_MAX: u32 = 10_000_000;
+
+/// Most threads that serve connections.
+const THREADS_MAX: usize = 1024;
+
+/// The shortest time that the runtime's timers know.
+const TICK: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// One reason why a configuration can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key: `http.max_head`, `streams.installs.cluster`.
+    pub key: String,
+    /// What is wrong with it, and what to do.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem { key, what } = self;
+        write!(f, "{key}: {what}")
+    }
+}
+
+impl Config {
+    /// Whether the gateway can run with this; if not, every reason.
+    pub fn validate(&self) -> Result<(), Vec<Problem>> {
+        let mut problems = Problems(Vec::new());
+        listeners(self, &mut problems);
+        counts(self, &mut problems);
+        sizes(self, &mut problems);
+        memory(self, &mut problems);
+        durations(self, &mut problems);
+        clusters(self, &mut problems);
+        streams(self, &mut problems);
+        if problems.0.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.0)
+        }
+    }
+}
+
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, key: impl Into<String>, what: impl Into<String>) {
+        self.0.push(Problem {
+            key: key.into(),
+            what: what.into(),
+        });
+    }
+
+    /// Takes over what a check of `key` found.
+    fn unless(&mut self, key: &str, checked: Result<(), String>) {
+        if let Err(what) = checked {
+            self.add(key, what);
+        }
+    }
+
+    /// `value` of `key` must lie within these.
+    fn within<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, least: T, most: T) {
+        if value < least || value > most {
+            self.add(
+                key,
+                format!("{value} is out of range; give {least} to {most}"),
+            );
+        }
+    }
+
+    /// `value` of `key` must not exceed `most`, which is called `other`.
+    fn at_most(&mut self, key: &str, value: ByteSize, most: ByteSize, other: &str) {
+        if value > most {
+            let (value, most) = (size(value), size(most));
+            self.add(
+                key,
+                format!("{value} is more than {other}, {most}; lower the one or raise the other"),
+            );
+        }
+    }
+
+    /// `value` of `key` must lie within these.
+    fn lasts(&mut self, key: &str, value: Duration, least: Duration, most: Duration) {
+        if value < least || value > most {
+            let [value, least, most] = [value, least, most].map(humantime::format_duration);
+            self.add(
+                key,
+                format!("{value} is out of range; give {least} to {most}"),
+            );
+        }
+    }
+}
+
+fn listeners(config: &Config, problems: &mut Problems) {
+    let (data, admin) = (config.http.listen, config.admin.listen);
+    if collide(data, admin) {
+        problems.add(
+            "admin.listen",
+            format!("{admin} is the same port as http.listen, {data}; give each its own"),
+        );
+    }
+}
+
+/// Whether one process can't listen on both. Port 0 means any free port.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && same_host
+}
+
+fn counts(config: &Config, problems: &mut Problems) {
+    let Config {
+        http, decode, lane, ..
+    } = config;
+    problems.within("http.threads", http.threads, 0, THREADS_MAX);
+    problems.within(
+        "http.max_connections",
+        http.max_connections,
+        1,
+        CONNECTIONS_MAX,
+    );
+    problems.within(
+        "http.max_streams",
+        http.max_streams,
+        1,
+        CONNECTION_STREAMS_MAX,
+    );
+    problems.within("decode.max_events", decode.max_events, 1, EVENTS_MAX);
+    problems.within("decode.max_depth", decode.max_depth, 1, u16::MAX);
+    problems.within("lane.max_events", lane.max_events, 1, LANE_EVENTS_MAX);
+}
+
+fn sizes(config: &Config, problems: &mut Problems) {
+    let Config {
+        http,
+        decode,
+        lane,
+        memory,
+        ..
+    } = config;
+    let given = [
+        ("http.max_body", http.max_body),
+        ("http.max_decompressed", http.max_decompressed),
+        ("decode.max_event", decode.max_event),
+        ("lane.max_bytes", lane.max_bytes),
+        ("lane.batch", lane.batch),
+        ("memory.budget", memory.budget),
+    ];
+    for (key, value) in given {
+        if value.0 == 0 {
+            problems.add(key, "0 lets nothing through; give a size like \"4MiB\"");
+        }
+    }
+    if http.max_head < HEAD_MIN || http.max_head > HEAD_MAX {
+        let [given, least, most] = [http.max_head, HEAD_MIN, HEAD_MAX].map(size);
+        problems.add(
+            "http.max_head",
+            format!("{given} is out of range; give {least} to {most}"),
+        );
+    }
+    problems.at_most(
+        "http.max_body",
+        http.max_body,
+        http.max_decompressed,
+        "http.max_decompressed",
+    );
+    problems.at_most(
+        "decode.max_event",
+        decode.max_event,
+        http.max_decompressed,
+        "http.max_decompressed",
+    );
+    problems.at_most(
+        "decode.max_event",
+        decode.max_event,
+        lane.max_bytes,
+        "lane.max_bytes",
+    );
+    problems.at_most("lane.batch", lane.batch, lane.max_bytes, "lane.max_bytes");
+}
+
+fn memory(config: &Config, problems: &mut Problems) {
+    let Config {
+        http, lane, memory, ..
+    } = config;
+    let budget = memory.budget;
+    let quarter = ByteSize(budget.0 / 4);
+    problems.at_most(
+        "http.max_body",
+        http.max_body,
+        quarter,
+        "a quarter of memory.budget",
+    );
+    problems.at_most(
+        "http.max_decompressed",
+        http.max_decompressed,
+        budget,
+        "memory.budget",
+    );
+    problems.at_most("lane.max_bytes", lane.max_bytes, budget, "memory.budget");
+
+    let each = http.max_head.0.saturating_add(CONNECTION.0);
+    let all = ByteSize((http.max_connections as u64).saturating_mul(each));
+    let room = ByteSize(budget.0 - budget.0.div_ceil(4));
+    if all > room {
+        let (count, head, connection) =
+            (http.max_connections, size(http.max_head), size(CONNECTION));
+        let budget = size(budget);
+        problems.add(
+            "http.max_connections",
+            format!(
+                "{count} connections x ({head} of http.max_head + {connection}) = {all}, more than three quarters of \
+                 memory.budget, {room} of {budget}; lower http.max_connections or http.max_head, or raise memory.budget"
+            ),
+        );
+    }
+}
+
+fn durations(config: &Config, problems: &mut Problems) {
+    let Config {
+        http,
+        lane,
+        admin,
+        shutdown,
+        ..
+    } = config;
+    problems.lasts("http.head_timeout", http.head_timeout, TICK, 5 * MINUTE);
+    problems.lasts("http.body_timeout", http.body_timeout, TICK, 10 * MINUTE);
+    problems.lasts("http.idle_timeout", http.idle_timeout, TICK, HOUR);
+    problems.lasts(
+        "http.answer_within",
+        http.answer_within,
+        TICK,
+        MINUTE - TICK,
+    );
+    problems.lasts("lane.linger", lane.linger, TICK, SECOND);
+    problems.lasts("lane.stalled_after", lane.stalled_after, TICK, MINUTE);
+    problems.lasts(
+        "admin.wait_for_all",
+        admin.wait_for_all,
+        Duration::ZERO,
+        10 * MINUTE,
+    );
+    problems.lasts("shutdown.grace", shutdown.grace, Duration::ZERO, 5 * MINUTE);
+    problems.lasts("shutdown.drain", shutdown.drain, TICK, 10 * MINUTE);
+
+    let [stalled, linger, answer] =
+        [lane.stalled_after, lane.linger, http.answer_within].map(humantime::format_duration);
+    if lane.stalled_after <= lane.linger {
+        let what = "so that every lane would count as stalled; raise it";
+        problems.add(
+            "lane.stalled_after",
+            format!("{stalled} isn't longer than lane.linger, {linger}, {what}"),
+        );
+    }
+    if lane.stalled_after >= http.answer_within {
+        let what = "so that clients of a stalled lane would wait in vain; lower it";
+        problems.add(
+            "lane.stalled_after",
+            format!("{stalled} isn't shorter than http.answer_within, {answer}, {what}"),
+        );
+    }
+}
+
+fn clusters(config: &Config, problems: &mut Problems) {
+    for (name, cluster) in &config.clusters {
+        let key = |field: &str| dotted(&["clusters", name, field]);
+        problems.unless(&dotted(&["clusters", name]), legal_name(name));
+        for what in bootstrap(&cluster.bootstrap) {
+            problems.add(key("bootstrap"), what);
+        }
+        problems.within(
+            &key("max_in_flight_events"),
+            cluster.max_in_flight_events,
+            1,
+            IN_FLIGHT_EVENTS_MAX,
+        );
+        if cluster.max_in_flight < config.decode.max_event {
+            let [given, event] = [cluster.max_in_flight, config.decode.max_event].map(size);
+            let what = format!(
+                "{given} can't hold the largest event, decode.max_event, {event}; raise it"
+            );
+            problems.add(key("max_in_flight"), what);
+        }
+        problems.lasts(
+            &key("metadata_refresh"),
+            cluster.metadata_refresh,
+            100 * TICK,
+            HOUR,
+        );
+        problems.lasts(&key("probe"), cluster.probe, 100 * TICK, MINUTE);
+        for property in cluster.kafka.keys() {
+            if let Some(reason) = properties::refused(property) {
+                let key = dotted(&["clusters", name, "kafka", property]);
+                problems.add(key, format!("this property can't be set; {reason}"));
+            }
+        }
+    }
+}
+
+fn streams(config: &Config, problems: &mut Problems) {
+    if config.streams.is_empty() {
+        let what = "there is none, so every event would be refused; add [streams.NAME] with cluster = \"…\"";
+        problems.add("streams", what);
+    }
+    for (name, stream) in &config.streams {
+        let key = |field: &str| dotted(&["streams", name, field]);
+        problems.unless(&dotted(&["streams", name]), legal_name(name));
+        if !config.clusters.contains_key(&stream.cluster) {
+            let hint = match config.clusters.is_empty() {
+                true => "add [clusters.NAME] with bootstrap = \"HOST:PORT\"".into(),
+                false => hint(&stream.cluster, config.clusters.keys().map(String::as_str)),
+            };
+            problems.add(
+                key("cluster"),
+                format!("there is no cluster \"{}\"; {hint}", stream.cluster),
+            );
+        }
+        if let Some(topic) = &stream.topic {
+            problems.unless(&key("topic"), legal_name(topic));
+        }
+        let is_raw = stream.format == Format::Raw;
+        if let Some(given) = &stream.key {
+            problems.unless(&key("key"), event_key(given, is_raw));
+        }
+        match &stream.id {
+            Some(id) if is_raw => {
+                let what = format!(
+                    "\"{id}\" can't be looked up, because a raw stream's events are opaque; remove it"
+                );
+                problems.add(key("id"), what);
+            }
+            Some(id) => problems.unless(&key("id"), pointer(id)),
+            None => {}
+        }
+    }
+}

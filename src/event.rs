@@ -1,0 +1,59 @@
+//! An event as it travels: a range of its request's body, its key, and what the record needs beside them.
+//!
+//! The bytes are never copied, rewritten or merged: the Kafka value is the body's range as it was sent.
+
+use uuid::Uuid;
+
+/// One event of a request.
+#[derive(Debug)]
+pub struct Event {
+    /// Position among the events of the request as the client sent them, from 0.
+    pub index: u32,
+    /// Where the event begins in the body.
+    pub start: u32,
+    /// Where it ends in the body, exclusive.
+    pub end: u32,
+    /// The record's key.
+    pub key: Key,
+    /// The id that goes into the header `event-id`, where the event carries none itself.
+    pub header_id: Option<Uuid>,
+}
+
+/// The bytes that decide the partition.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Key {
+    /// No key: Kafka's null, which isn't the same as an empty one.
+    None,
+    /// A range of the body.
+    Within(u32, u32),
+    /// Bytes that don't stand in the body as such: from a header, the path, or a string with escapes.
+    Apart(Box<[u8]>),
+}
+
+impl Key {
+    /// The key's bytes, given the body.
+    pub fn bytes<'a>(&'a self, body: &'a [u8]) -> Option<&'a [u8]> {
+        match self {
+            Key::None => None,
+            Key::Within(start, end) => body.get(*start as usize..*end as usize),
+            Key::Apart(bytes) => Some(bytes),
+        }
+    }
+}
+
+impl Event {
+    /// The event's bytes, given the body.
+    pub fn value<'a>(&self, body: &'a [u8]) -> &'a [u8] {
+        &body[self.start as usize..self.end as usize]
+    }
+
+    /// Length of the event in bytes.
+    pub fn len(&self) -> u32 {
+        self.end - self.start
+    }
+
+    /// Whether the event has no bytes (a raw stream may carry such).
+    pub fn is_empty(&self) -> bool {
+        self.end == self.start
+    }
+}

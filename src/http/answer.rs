@@ -1,0 +1,344 @@
+//! What clients are told. The only place that chooses status codes for events, from outcomes and faults as data.
+//!
+//! | status | when |
+//! | --- | --- |
+//! | 200 | every event is durable |
+//! | 207 | every valid event is durable, and some can never be accepted; `errors` says which and why, by index |
+//! | 4xx | the client's fault; nothing was accepted |
+//! | 503 | ours: no room, no answer from Kafka in time, stopping; `Retry-After` says when to try again. If a part of the request is durable all the same, the body says which part isn't |
+//!
+//! Bodies of errors are problem details (RFC 9457). A Kafka failure never becomes a 4xx.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::receipt::{Cause, Outcome};
+use crate::telemetry::Answer;
+
+/// A response with its whole body.
+pub type Reply = Response<Full<Bytes>>;
+
+/// An event that can never be accepted, or isn't durable, with its place in the request.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventError {
+    /// Position among the request's events, from 0.
+    pub index: u32,
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// A problem that concerns the whole request.
+#[derive(Debug)]
+pub struct Problem {
+    /// The status.
+    pub status: StatusCode,
+    /// For programs: the last part of the problem's type.
+    pub code: &'static str,
+    /// For people: what to change, or what to wait for.
+    pub detail: String,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+    /// The rest of the body was not read, so that the connection can't be used again.
+    pub close: bool,
+    /// Which events, if it's about some.
+    pub errors: Vec<EventError>,
+}
+
+impl Problem {
+    /// A problem with no more than a status, a code and words.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem {
+            status,
+            code,
+            detail: detail.into(),
+            retry_after: None,
+            close: false,
+            errors: Vec::new(),
+        }
+    }
+
+    /// A 503 with the time after which to try again.
+    pub fn unavailable(
+        code: &'static str,
+        detail: impl Into<String>,
+        retry_after: Duration,
+    ) -> Problem {
+        Problem {
+            retry_after: Some(retry_after),
+            ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+        }
+    }
+
+    /// How it counts on metrics.
+    pub fn answer(&self) -> Answer {
+        if self.status.is_client_error() {
+            Answer::Client
+        } else {
+            Answer::Unavailable
+        }
+    }
+
+    /// The response.
+    pub fn reply(&self) -> Reply {
+        self.reply_with(None)
+    }
+
+    fn reply_with(&self, counts: Option<Counts>) -> Reply {
+        let body = Body {
+            r#type: format!("urn:forebay:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            counts,
+            errors: &self.errors,
+        };
+        // Serialising strings and numbers doesn't fail; an empty body would still have the right status.
+        let bytes = serde_json::to_vec(&body).unwrap_or_default();
+        let mut reply = Response::new(Full::new(Bytes::from(bytes)));
+        *reply.status_mut() = self.status;
+        let headers = reply.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        if self.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        reply
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    counts: Option<Counts>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [EventError],
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Counts {
+    accepted: u32,
+    acked: u32,
+    spilled: u32,
+    rejected: u32,
+}
+
+/// Whole seconds, rounded up, at least 1.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_millis() as u64).div_ceil(1_000).max(1)
+}
+
+/// The answer to a request whose events were admitted. `rejected` are those that never could be; `retry_after` is when
+/// to send again what isn't durable.
+pub fn settled(
+    outcome: Outcome,
+    mut rejected: Vec<EventError>,
+    retry_after: impl FnOnce() -> Duration,
+) -> (Answer, Reply) {
+    let acked = outcome.acked;
+    if outcome.not_acked.is_empty() && rejected.is_empty() {
+        return (Answer::Ok, success(StatusCode::OK, acked, &rejected));
+    }
+    let (never, later): (Vec<_>, Vec<_>) = outcome
+        .not_acked
+        .into_iter()
+        .partition(|(_, cause)| *cause == Cause::TooLargeForKafka);
+    rejected.extend(never.into_iter().map(event_error));
+    rejected.sort_unstable_by_key(|error| error.index);
+    if later.is_empty() {
+        if acked > 0 {
+            return (
+                Answer::Partly,
+                success(StatusCode::MULTI_STATUS, acked, &rejected),
+            );
+        }
+        return (Answer::Client, unacceptable(rejected).reply());
+    }
+    let counts = Counts {
+        accepted: acked,
+        acked,
+        spilled: 0,
+        rejected: rejected.len() as u32,
+    };
+    let not_durable = later.len();
+    let mut problem = Problem::unavailable(
+        "not_durable",
+        format!(
+            "{not_durable} of the events are not durable: send them again; a client that can't tell them apart sends all"
+        ),
+        retry_after(),
+    );
+    problem.errors = later.into_iter().map(event_error).chain(rejected).collect();
+    problem.errors.sort_unstable_by_key(|error| error.index);
+    (Answer::Unavailable, problem.reply_with(Some(counts)))
+}
+
+/// The problem of a request none of whose events can be accepted.
+pub fn unacceptable(errors: Vec<EventError>) -> Problem {
+    let too_large = errors
+        .iter()
+        .all(|error| error.code == "event_too_large" || error.code == "too_large_for_kafka");
+    let status = if too_large {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    let detail = format!(
+        "none of the {} events can be accepted; `errors` says why",
+        errors.len()
+    );
+    Problem {
+        errors,
+        ..Problem::new(status, "no_valid_event", detail)
+    }
+}
+
+fn event_error((index, cause): (u32, Cause)) -> EventError {
+    let (code, detail) = match cause {
+        Cause::Timeout => (
+            "timeout",
+            "waited too long for kafka and was given up; it will not arrive",
+        ),
+        Cause::Draining => ("draining", "forebay is stopping; it will not arrive"),
+        Cause::TooLargeForKafka => (
+            "too_large_for_kafka",
+            "larger than the broker or the topic allows",
+        ),
+        Cause::RefusedByKafka => (
+            "refused_by_kafka",
+            "kafka refused it; the stream's owner has to look at the topic",
+        ),
+        Cause::Unknown => (
+            "unknown",
+            "sent to kafka, which has not answered in time; it may still arrive",
+        ),
+    };
+    EventError {
+        index,
+        code,
+        detail: detail.into(),
+    }
+}
+
+fn success(status: StatusCode, acked: u32, rejected: &[EventError]) -> Reply {
+    let body = match (acked, rejected) {
+        (1, []) => Bytes::from_static(br#"{"accepted":1,"acked":1,"spilled":0}"#),
+        (_, []) => Bytes::from(format!(
+            r#"{{"accepted":{acked},"acked":{acked},"spilled":0}}"#
+        )),
+        _ => {
+            #[derive(Serialize)]
+            struct Partly<'a> {
+                #[serde(flatten)]
+                counts: Counts,
+                errors: &'a [EventError],
+            }
+            let counts = Counts {
+                accepted: acked,
+                acked,
+                spilled: 0,
+                rejected: rejected.len() as u32,
+            };
+            Bytes::from(
+                serde_json::to_vec(&Partly {
+                    counts,
+                    errors: rejected,
+                })
+                .unwrap_or_default(),
+            )
+        }
+    };
+    let mut reply = Response::new(Full::new(body));
+    *reply.status_mut() = status;
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(acked: u32, not_acked: &[(u32, Cause)]) -> Outcome {
+        Outcome {
+            acked,
+            not_acked: not_acked.to_vec(),
+        }
+    }
+
+    fn status_of(outcome: Outcome, rejected: Vec<EventError>) -> (Answer, u16, Option<String>) {
+        let (answer, reply) = settled(outcome, rejected, || Duration::from_millis(1_200));
+        let retry = reply
+            .headers()
+            .get(RETRY_AFTER)
+            .map(|value| value.to_str().unwrap().to_owned());
+        (answer, reply.status().as_u16(), retry)
+    }
+
+    fn rejected(code: &'static str) -> Vec<EventError> {
+        vec![EventError {
+            index: 1,
+            code,
+            detail: String::new(),
+        }]
+    }
+
+    #[test]
+    fn each_outcome_has_its_status() {
+        assert_eq!(status_of(outcome(3, &[]), vec![]), (Answer::Ok, 200, None));
+        assert_eq!(
+            status_of(outcome(3, &[]), rejected("malformed")),
+            (Answer::Partly, 207, None)
+        );
+        assert_eq!(
+            status_of(outcome(3, &[(0, Cause::TooLargeForKafka)]), vec![]),
+            (Answer::Partly, 207, None)
+        );
+        assert_eq!(
+            status_of(outcome(0, &[(0, Cause::TooLargeForKafka)]), vec![]),
+            (Answer::Client, 413, None)
+        );
+    }
+
+    #[test]
+    fn a_kafka_failure_is_never_the_clients_fault() {
+        for cause in [
+            Cause::Timeout,
+            Cause::Draining,
+            Cause::RefusedByKafka,
+            Cause::Unknown,
+        ] {
+            let expected = (Answer::Unavailable, 503, Some("2".to_owned()));
+            assert_eq!(
+                status_of(outcome(0, &[(0, cause)]), vec![]),
+                expected,
+                "{cause:?}"
+            );
+            assert_eq!(
+                status_of(outcome(5, &[(0, cause)]), rejected("malformed")),
+                expected,
+                "{cause:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Reads a request's body: bounded in bytes and time, charged to the memory budget before it's held.
+//!
+//! The body is copied once, out of the connection's buffer into memory of its own size. A slice of the connection's buffer
+//! would be free, but would keep all 16 KiB of it alive for an event of 400 bytes, uncounted.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use hyper::body::{Body, Incoming};
+use tokio::time::{Sleep, sleep};
+
+use crate::budget::{Exhausted, Held};
+use crate::decode::encoding::{self, DecompressError, Encoding};
+
+/// Why a body was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyFault {
+    /// Larger than `http.max_body`.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Not complete within `http.body_timeout`.
+    #[error("the body was not complete after {0:?}")]
+    Timeout(Duration),
+    /// No memory for it now.
+    #[error("{0}")]
+    Memory(#[from] Exhausted),
+    /// The connection broke, or the framing is wrong.
+    #[error("the body could not be read: {0}")]
+    Broken(hyper::Error),
+    /// It can't be decompressed.
+    #[error("{0}")]
+    Encoding(DecompressError),
+}
+
+/// The first buffer, at most; it grows by doubling, as bytes arrive, never by what a header promises.
+const FIRST_BUFFER_BYTES: u64 = 64 * 1024;
+
+/// Reads the body into memory that `held` is charged for.
+pub async fn read(
+    body: Incoming,
+    limit: u64,
+    within: Duration,
+    held: &mut Held,
+) -> Result<Bytes, BodyFault> {
+    let expected = body.size_hint().upper();
+    if expected.is_some_and(|bytes| bytes > limit) {
+        return Err(BodyFault::TooLarge { limit });
+    }
+    let mut buffer = Buffer {
+        bytes: Vec::new(),
+        limit,
+        expected,
+    };
+    let mut body = pin!(body);
+    // The timer is only made if the body isn't there yet, which is rare.
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    poll_fn(|cx| {
+        loop {
+            match body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Some(data) = frame.data_ref()
+                        && let Err(fault) = buffer.add(data, held)
+                    {
+                        return Poll::Ready(Err(fault));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(BodyFault::Broken(error))),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => return expired(&mut timer, within, cx),
+            }
+        }
+    })
+    .await?;
+    Ok(buffer.finish(held))
+}
+
+fn expired(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    within: Duration,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), BodyFault>> {
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep(within)));
+    timer
+        .as_mut()
+        .poll(cx)
+        .map(|()| Err(BodyFault::Timeout(within)))
+}
+
+struct Buffer {
+    bytes: Vec<u8>,
+    limit: u64,
+    expected: Option<u64>,
+}
+
+impl Buffer {
+    fn reserve(&mut self, capacity: u64, held: &mut Held) -> Result<(), BodyFault> {
+        let more = capacity.saturating_sub(self.bytes.capacity() as u64);
+        held.grow(more)?;
+        self.bytes
+            .reserve_exact(capacity as usize - self.bytes.len());
+        Ok(())
+    }
+
+    fn add(&mut self, data: &Bytes, held: &mut Held) -> Result<(), BodyFault> {
+        let needed = (self.bytes.len() + data.remaining()) as u64;
+        if needed > self.limit {
+            return Err(BodyFault::TooLarge { limit: self.limit });
+        }
+        let capacity = self.bytes.capacity() as u64;
+        if needed > capacity {
+            // Not before the first bytes are here, and not all that a header promises: both are cheap to claim.
+            let most = self.expected.unwrap_or(self.limit).max(needed);
+            let wanted = (capacity * 2).max(FIRST_BUFFER_BYTES);
+            self.reserve(wanted.clamp(needed, most), held)?;
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn finish(mut self, held: &mut Held) -> Bytes {
+        let spare = self.bytes.capacity() - self.bytes.len();
+        if spare > 0 {
+            self.bytes.shrink_to_fit();
+            held.shrink(spare as u64);
+        }
+        Bytes::from(self.bytes)
+    }
+}
+
+/// Undoes the content encoding; at most `limit` bytes come out. Both bodies are charged while both exist.
+pub fn decompress(
+    encoding: Encoding,
+    compressed: Bytes,
+    limit: u64,
+    held: &mut Held,
+) -> Result<Bytes, BodyFault> {
+    if encoding == Encoding::Identity {
+        return Ok(compressed);
+    }
+    // Held only until the result is there: nothing else runs on this thread meanwhile.
+    held.grow(encoding.workspace_bytes())?;
+    let (mut charged, mut exhausted) = (0_u64, None);
+    let out = encoding::decompress(encoding, &compressed, limit as usize, &mut |capacity| {
+        let more = (capacity as u64).saturating_sub(charged);
+        match held.grow(more) {
+            Ok(()) => {
+                charged += more;
+                true
+            }
+            Err(error) => {
+                exhausted = Some(error);
+                false
+            }
+        }
+    });
+    held.shrink(encoding.workspace_bytes());
+    if let Some(error) = exhausted {
+        return Err(BodyFault::Memory(error));
+    }
+    let mut out = out.map_err(BodyFault::Encoding)?;
+    out.shrink_to_fit();
+    held.shrink(compressed.len() as u64 + charged.saturating_sub(out.len() as u64));
+    Ok(Bytes::from(out))
+}

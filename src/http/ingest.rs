@@ -1,0 +1,353 @@
+//! One request, from its head to its answer: find the stream, read, decode, route, admit, wait, answer.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use tokio::time::{Sleep, sleep};
+
+use super::answer::{self, EventError, Problem, Reply};
+use super::body::{self, BodyFault};
+use super::plan::{self, Scratch, Shape};
+use super::port::Local;
+use super::retry;
+use super::streams::Stream;
+use crate::budget::Held;
+use crate::decode::encoding::Encoding;
+use crate::lane::admit;
+use crate::receipt::{self, Outcome, Parcels};
+use crate::route::{Format, KeySource};
+use crate::telemetry::Answer;
+
+/// What an event costs beside its bytes while it waits: our bookkeeping (about 100 bytes), librdkafka's message (176
+/// bytes, measured) and its part of the request that is being sent.
+const EVENT_OVERHEAD_BYTES: u64 = 320;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Answers one request of the data port.
+pub async fn handle(local: &Arc<Local>, request: Request<Incoming>) -> Reply {
+    let begun = Instant::now();
+    let target = match find(local, &request) {
+        Ok(target) => target,
+        Err(problem) => return problem.reply(),
+    };
+    let stream = target.stream;
+    let (answer, reply) = match ingest(local, &stream, target.path_key, request).await {
+        Ok(answered) => answered,
+        Err(problem) => {
+            if problem.answer() == Answer::Client {
+                stream
+                    .metrics
+                    .rejected
+                    .fetch_add(problem.errors.len() as u64, Relaxed);
+            }
+            (problem.answer(), problem.reply())
+        }
+    };
+    stream.metrics.answered(answer, begun.elapsed());
+    reply
+}
+
+struct Target {
+    stream: Arc<Stream>,
+    path_key: Option<Vec<u8>>,
+}
+
+fn find(local: &Local, request: &Request<Incoming>) -> Result<Target, Problem> {
+    let path = request.uri().path();
+    let Some(rest) = path.strip_prefix("/v1/events/") else {
+        return Err(Problem {
+            close: !request.body().is_end_stream(),
+            ..Problem::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is nothing here; send events to POST /v1/events/{stream}",
+            )
+        });
+    };
+    let (name, key) = match rest.split_once('/') {
+        Some((name, key)) => (
+            name,
+            Some(percent_encoding::percent_decode_str(key).collect()),
+        ),
+        None => (rest, None),
+    };
+    let unknown = || Problem {
+        close: !request.body().is_end_stream(),
+        ..Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_stream",
+            format!("there is no stream {name:?}; check the path"),
+        )
+    };
+    let stream = local.port.streams.get(name).ok_or_else(unknown)?;
+    if key.is_some() && !matches!(stream.key, KeySource::Path) {
+        return Err(unknown());
+    }
+    if request.method() != Method::POST {
+        let detail = format!("{} is not possible here; use POST", request.method());
+        return Err(Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            detail,
+        ));
+    }
+    Ok(Target {
+        stream: Arc::clone(stream),
+        path_key: key,
+    })
+}
+
+async fn ingest(
+    local: &Arc<Local>,
+    stream: &Arc<Stream>,
+    path_key: Option<Vec<u8>>,
+    request: Request<Incoming>,
+) -> Result<(Answer, Reply), Problem> {
+    let settings = &local.port.settings;
+    let shape = shape_of(stream, request.headers())?;
+    let encoding = encoding_of(request.headers())?;
+    let key = match &stream.key {
+        KeySource::Header(name) => request
+            .headers()
+            .get(name)
+            .map(|value| value.as_bytes().to_vec()),
+        _ => path_key,
+    };
+    let fault = |fault| problem_of(fault, local, stream);
+    let mut held = stream
+        .account
+        .hold(0)
+        .map_err(|exhausted| fault(BodyFault::Memory(exhausted)))?;
+    let sent = body::read(
+        request.into_body(),
+        settings.max_body.as_u64(),
+        settings.body_timeout,
+        &mut held,
+    )
+    .await;
+    let sent = sent.map_err(fault)?;
+    stream
+        .metrics
+        .body_bytes
+        .fetch_add(sent.len() as u64, Relaxed);
+    let received_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64);
+    let body = body::decompress(
+        encoding,
+        sent,
+        settings.max_decompressed.as_u64(),
+        &mut held,
+    )
+    .map_err(fault)?;
+    let (parcels, rejected) = take(
+        local,
+        stream,
+        shape,
+        body,
+        key.as_deref(),
+        received_ms,
+        held,
+    )?;
+    stream
+        .metrics
+        .rejected
+        .fetch_add(rejected.len() as u64, Relaxed);
+    let outcome = wait(&parcels, settings.answer_within).await;
+    Ok(answer::settled(outcome, rejected, || {
+        retry::after_silence(&stream.cluster)
+    }))
+}
+
+fn shape_of(stream: &Stream, headers: &HeaderMap) -> Result<Shape, Problem> {
+    if stream.format == Format::Raw {
+        return Ok(Shape::Raw);
+    }
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return Ok(Shape::Json);
+    };
+    let text = value.to_str().unwrap_or_default();
+    let media = text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    match media.as_str() {
+        "application/x-ndjson"
+        | "application/ndjson"
+        | "application/jsonl"
+        | "application/x-jsonlines" => Ok(Shape::Ndjson),
+        ""
+        | "application/json"
+        | "text/json"
+        | "text/plain"
+        | "application/x-www-form-urlencoded" => Ok(Shape::Json),
+        media if media.ends_with("+json") => Ok(Shape::Json),
+        _ => Err(Problem {
+            close: true,
+            ..Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                format!(
+                    "content type {media:?} is not taken; send application/json or application/x-ndjson"
+                ),
+            )
+        }),
+    }
+}
+
+fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Problem> {
+    let Some(value) = headers.get(CONTENT_ENCODING) else {
+        return Ok(Encoding::Identity);
+    };
+    let known = value.to_str().ok().and_then(Encoding::from_header);
+    known.ok_or_else(|| Problem {
+        close: true,
+        ..Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_encoding",
+            format!(
+                "content encoding {value:?} is not taken; send gzip, deflate, br, zstd or none"
+            ),
+        )
+    })
+}
+
+fn problem_of(fault: BodyFault, local: &Local, stream: &Stream) -> Problem {
+    use crate::decode::encoding::DecompressError;
+    let detail = fault.to_string();
+    let problem = match fault {
+        BodyFault::TooLarge { .. } | BodyFault::Encoding(DecompressError::TooLarge { .. }) => {
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                format!("{detail}; send fewer events at once"),
+            )
+        }
+        BodyFault::Timeout(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail),
+        BodyFault::Memory(exhausted) => {
+            let held = local.port.budget.used();
+            let wait = retry::after_exhaustion(
+                exhausted,
+                stream.account.stream.used(),
+                &stream.cluster,
+                held,
+            );
+            Problem::unavailable("no_memory", detail, wait)
+        }
+        BodyFault::Broken(_) => Problem::new(StatusCode::BAD_REQUEST, "broken_body", detail),
+        BodyFault::Encoding(_) => Problem::new(StatusCode::BAD_REQUEST, "corrupt_encoding", detail),
+    };
+    Problem {
+        close: true,
+        ..problem
+    }
+}
+
+/// Decodes, routes and admits: everything between reading and waiting, without a pause.
+fn take(
+    local: &Local,
+    stream: &Arc<Stream>,
+    shape: Shape,
+    body: Bytes,
+    key: Option<&[u8]>,
+    received_ms: i64,
+    mut held: Held,
+) -> Result<(Parcels, Vec<EventError>), Problem> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let lanes = stream.topic.lanes();
+        if lanes.is_empty() {
+            let detail = format!(
+                "the partitions of the stream's topic aren't known: {}",
+                unknown_because(stream)
+            );
+            return Err(Problem::unavailable(
+                "not_ready",
+                detail,
+                Duration::from_secs(2),
+            ));
+        }
+        let planned = plan::plan(
+            stream,
+            shape,
+            &body,
+            key,
+            &lanes,
+            &local.port.limits,
+            scratch,
+        )?;
+        let bytes = planned.events.len() as u64 * EVENT_OVERHEAD_BYTES;
+        held.grow(bytes)
+            .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), local, stream))?;
+        let wanted = plan::wanted(&planned, &lanes);
+        let admitted = admit(&stream.cluster, &wanted, || {
+            receipt::Request::into_parcels(
+                body,
+                planned.events,
+                &planned.slots,
+                received_ms,
+                Arc::clone(&local.mailbox),
+                Arc::clone(&stream.ledger),
+                held,
+            )
+        });
+        match admitted {
+            Ok(parcels) => Ok((parcels, planned.rejected)),
+            Err(refusal) => {
+                let code = match refusal {
+                    crate::lane::Refusal::Full { .. } => "full",
+                    crate::lane::Refusal::Stalled { .. } => "stalled",
+                    crate::lane::Refusal::Draining => "draining",
+                };
+                let wait = retry::after_refusal(&refusal, &stream.cluster);
+                Err(Problem::unavailable(
+                    code,
+                    format!("{refusal}; nothing of the request was taken"),
+                    wait,
+                ))
+            }
+        }
+    })
+}
+
+fn unknown_because(stream: &Stream) -> String {
+    use crate::produce::health::Condition::*;
+    match stream.cluster.health().condition() {
+        Up => format!("topic {} has not answered yet", stream.topic.name()),
+        Starting(reason) | Down(reason) => reason,
+    }
+}
+
+/// Waits until every event is resolved, at most `within`.
+async fn wait(parcels: &Parcels, within: Duration) -> Outcome {
+    let Some(first) = parcels.first() else {
+        return Outcome::default();
+    };
+    let request = first.request();
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    poll_fn(|cx| {
+        request.on_finish(cx.waker());
+        if request.is_finished() {
+            return Poll::Ready(());
+        }
+        timer
+            .get_or_insert_with(|| Box::pin(sleep(within)))
+            .as_mut()
+            .poll(cx)
+    })
+    .await;
+    receipt::settle(parcels)
+}

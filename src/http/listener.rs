@@ -1,0 +1,183 @@
+//! The data port's socket: binds, accepts within the limits, deals connections out.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::settings::Settings;
+use crate::budget::{Budget, HeldByProcess};
+use crate::lifecycle::{Phase, Watch, reached};
+
+/// Connections that wait in the kernel to be accepted: a surge of reconnecting clients.
+const BACKLOG: i32 = 4_096;
+/// Connections on their way to one HTTP thread, at most.
+pub(super) const DEALT: usize = 1_024;
+/// What a connection holds beside its read buffer: hyper's state, ours, and the task.
+const CONNECTION_BYTES: u64 = 4 * 1024;
+/// How long accepting pauses when the system has no file descriptors left, or the budget no memory.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A connection with what it's charged for, given back when this is dropped.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket, taken off the acceptor's runtime.
+    pub socket: std::net::TcpStream,
+    /// What the connection holds of the limits.
+    pub ticket: Ticket,
+}
+
+/// A connection's place within the limits.
+#[derive(Debug)]
+pub struct Ticket {
+    _permit: OwnedSemaphorePermit,
+    _held: HeldByProcess,
+    _address: Option<AddressTicket>,
+}
+
+/// Open connections by client address.
+#[derive(Debug, Default)]
+struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+#[derive(Debug)]
+struct AddressTicket {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Addresses {
+    fn enter(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<AddressTicket> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(AddressTicket {
+            addresses: Arc::clone(self),
+            address,
+        })
+    }
+}
+
+impl Drop for AddressTicket {
+    fn drop(&mut self) {
+        let mut open = self
+            .addresses
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Binds `address`. The error says what to do.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let explain = |error: io::Error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => "; another program listens there: choose another port",
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 need a right that this user lacks: choose another port"
+            }
+            io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+            _ => "",
+        };
+        io::Error::new(
+            error.kind(),
+            format!("can't listen on {address}: {error}{advice}"),
+        )
+    };
+    let open = || {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket)
+    };
+    open().map(Into::into).map_err(explain)
+}
+
+/// Accepts until the process closes; `deal` takes each connection.
+pub async fn accept(
+    listener: std::net::TcpListener,
+    settings: Settings,
+    budget: Arc<Budget>,
+    mut watch: Watch,
+    mut deal: impl FnMut(Accepted),
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let permits = Arc::new(Semaphore::new(settings.max_connections));
+    let addresses = Arc::new(Addresses::default());
+    let closing = reached(&mut watch, Phase::Closing);
+    let mut closing = std::pin::pin!(closing);
+    loop {
+        // At the limit nothing is accepted: clients wait in the backlog, and then for the kernel.
+        let permit = tokio::select! {
+            permit = Arc::clone(&permits).acquire_owned() => permit,
+            () = &mut closing => return Ok(()),
+        };
+        let Ok(permit) = permit else { return Ok(()) };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut closing => return Ok(()),
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // A client that gave up meanwhile, or no descriptors left: neither may end the port.
+                tracing::debug!(%error, "a connection could not be accepted");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let limit = settings.max_connections_per_address;
+        let address = if limit == 0 {
+            None
+        } else {
+            addresses.enter(peer.ip(), limit)
+        };
+        if limit > 0 && address.is_none() {
+            tracing::debug!(%peer, limit, "too many connections from one address");
+            continue;
+        }
+        let bytes = settings.max_head.as_u64() + CONNECTION_BYTES;
+        let held = loop {
+            match HeldByProcess::hold(&budget, bytes) {
+                Ok(held) => break held,
+                Err(_) => tokio::select! {
+                    () = tokio::time::sleep(PAUSE) => {}
+                    () = &mut closing => return Ok(()),
+                },
+            }
+        };
+        let ticket = Ticket {
+            _permit: permit,
+            _held: held,
+            _address: address,
+        };
+        match hand_over(stream) {
+            Ok(socket) => deal(Accepted { socket, ticket }),
+            Err(error) => tracing::debug!(%error, "a connection broke while it was accepted"),
+        }
+    }
+}
+
+fn hand_over(stream: TcpStream) -> io::Result<std::net::TcpStream> {
+    stream.set_nodelay(true)?;
+    stream.into_std()
+}

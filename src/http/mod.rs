@@ -1,0 +1,30 @@
+//! Stages 1 and 7, HTTP: bytes in, answers out. Nothing here knows Kafka's client or files.
+//!
+//! - [`listener`] accepts connections within their limits and gives each to the HTTP thread with the fewest.
+//! - [`server`] runs the HTTP threads: a single-threaded runtime each, HTTP/1.1 and h2c by hyper.
+//! - [`ingest`] is one request from head to answer; [`body`] reads it, [`plan`] decodes and routes it.
+//! - [`answer`] is the only place that chooses status codes; [`retry`] computes an honest `Retry-After`.
+//! - [`watch`] closes connections that are too slow.
+//!
+//! **Threads.** One single-threaded runtime per core, not one that steals work: a request's whole life except Kafka's part
+//! stays on one core, and no queue is shared. Connections are dealt out by one acceptor to the thread that has the
+//! fewest, instead of by the kernel (`SO_REUSEPORT`), which hashes: 64 connections of a load balancer on 8 threads would
+//! be 3 on one and 14 on another, for as long as they live; and closing one of several such listeners resets what
+//! waits in its backlog.
+
+pub mod answer;
+pub mod body;
+pub mod ingest;
+pub mod listener;
+pub mod plan;
+pub mod port;
+pub mod retry;
+pub mod server;
+pub mod settings;
+pub mod streams;
+pub mod watch;
+
+pub use port::Port;
+pub use server::Server;
+pub use settings::Settings;
+pub use streams::{Stream, Streams};

@@ -1,0 +1,31 @@
+//! What requests of the data port need, of all threads and of one.
+
+use std::sync::Arc;
+
+use super::settings::Settings;
+use super::streams::Streams;
+use crate::budget::Budget;
+use crate::decode::Limits;
+use crate::receipt::Mailbox;
+
+/// What all requests of the data port need.
+#[derive(Debug)]
+pub struct Port {
+    /// The port's settings.
+    pub settings: Settings,
+    /// What a body may hold.
+    pub limits: Limits,
+    /// The streams by name.
+    pub streams: Streams,
+    /// The memory that everything is charged to.
+    pub budget: Arc<Budget>,
+}
+
+/// What the requests of one HTTP thread need.
+#[derive(Debug)]
+pub struct Local {
+    /// What all threads share.
+    pub port: Arc<Port>,
+    /// Where lanes put this thread's finished requests.
+    pub mailbox: Arc<Mailbox>,
+}

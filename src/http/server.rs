@@ -1,0 +1,243 @@
+//! The HTTP threads: each runs its own connections, and wakes the requests that lanes have finished.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::task::Poll;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::ingest;
+use super::listener::Accepted;
+use super::port::{Local, Port};
+use super::settings::Settings;
+use super::watch::{Activity, Watched};
+use crate::lifecycle::{Phase, Watch, reached};
+
+/// The running HTTP threads.
+#[derive(Debug)]
+pub struct Server {
+    threads: Vec<Thread>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    connections: Arc<AtomicUsize>,
+    accepted: mpsc::Sender<Accepted>,
+    handle: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts the threads. They end when the process closes and their connections have finished, at the latest
+    /// `answer_within` plus a second later.
+    pub fn spawn(port: &Arc<Port>, watch: &Watch) -> io::Result<Server> {
+        let wanted = port.settings.threads;
+        let count = if wanted > 0 {
+            wanted
+        } else {
+            std::thread::available_parallelism().map_or(1, Into::into)
+        };
+        let threads = (0..count)
+            .map(|number| Thread::spawn(number, port, watch))
+            .collect::<io::Result<_>>()?;
+        Ok(Server { threads })
+    }
+
+    /// Gives a connection to the thread that has the fewest.
+    pub fn deal(&self, accepted: Accepted) {
+        let Some(thread) = self
+            .threads
+            .iter()
+            .min_by_key(|thread| thread.connections.load(Relaxed))
+        else {
+            return;
+        };
+        thread.connections.fetch_add(1, Relaxed);
+        if thread.accepted.try_send(accepted).is_err() {
+            // The thread is ending, or thousands of connections came at once; the client connects again.
+            thread.connections.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> usize {
+        self.threads
+            .iter()
+            .map(|thread| thread.connections.load(Relaxed))
+            .sum()
+    }
+
+    /// Whether all threads have ended, which they do after [`Phase::Closing`].
+    pub fn is_finished(&self) -> bool {
+        self.threads
+            .iter()
+            .all(|thread| thread.handle.is_finished())
+    }
+}
+
+impl Thread {
+    fn spawn(number: usize, port: &Arc<Port>, watch: &Watch) -> io::Result<Thread> {
+        let (sender, receiver) = mpsc::channel(super::listener::DEALT);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let local = Arc::new(Local {
+            port: Arc::clone(port),
+            mailbox: Arc::default(),
+        });
+        let (watch, open) = (watch.clone(), Arc::clone(&connections));
+        let handle = std::thread::Builder::new()
+            .name(format!("http-{number}"))
+            .spawn(move || runtime.block_on(run(local, receiver, open, watch)))?;
+        Ok(Thread {
+            connections,
+            accepted: sender,
+            handle,
+        })
+    }
+}
+
+async fn run(
+    local: Arc<Local>,
+    mut accepted: mpsc::Receiver<Accepted>,
+    open: Arc<AtomicUsize>,
+    mut watch: Watch,
+) {
+    let mailbox = Arc::clone(&local.mailbox);
+    tokio::spawn(async move { mailbox.deliver().await });
+    let watching = watch.clone();
+    let mut closing = pin!(reached(&mut watch, Phase::Closing));
+    loop {
+        tokio::select! {
+            next = accepted.recv() => {
+                let Some(next) = next else { break };
+                let connection = Connection { local: Arc::clone(&local), open: Open(Arc::clone(&open)), watch: watching.clone() };
+                tokio::spawn(connection.serve(next));
+            }
+            () = &mut closing => break,
+        }
+    }
+    // What was dealt and not begun goes back uncounted; its client connects elsewhere.
+    accepted.close();
+    while accepted.try_recv().is_ok() {
+        open.fetch_sub(1, AcqRel);
+    }
+    // Requests under way are answered within their deadline; a second more for what is still being read. In a hurry the
+    // lanes are already draining, and then nothing more may come from here.
+    let latest = Instant::now() + local.port.settings.answer_within + Duration::from_secs(1);
+    while open.load(Acquire) > 0 && Instant::now() < latest && *watching.borrow() < Phase::Draining
+    {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, AcqRel);
+    }
+}
+
+struct Connection {
+    local: Arc<Local>,
+    open: Open,
+    watch: Watch,
+}
+
+impl Connection {
+    async fn serve(self, accepted: Accepted) {
+        let Connection {
+            local,
+            open: _open,
+            mut watch,
+        } = self;
+        let Accepted {
+            socket,
+            ticket: _ticket,
+        } = accepted;
+        let Ok(socket) = TcpStream::from_std(socket) else {
+            return;
+        };
+        let activity = Activity::new();
+        let settings = &local.port.settings;
+        let builder = builder(settings);
+        let service = service_fn({
+            let (local, activity) = (Arc::clone(&local), Arc::clone(&activity));
+            move |request| {
+                let (local, busy) = (Arc::clone(&local), activity.request());
+                async move {
+                    let reply = ingest::handle(&local, request).await;
+                    drop(busy);
+                    Ok::<_, std::convert::Infallible>(reply)
+                }
+            }
+        });
+        let mut connection = pin!(builder.serve_connection(
+            TokioIo::new(Watched::new(socket, Arc::clone(&activity))),
+            service
+        ));
+        let mut closing = pin!(reached(&mut watch, Phase::Closing));
+        let first_look = settings.head_timeout.min(settings.idle_timeout);
+        let mut look = pin!(sleep_until(Instant::now() + first_look));
+        let mut told_to_close = false;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "a connection ended with an error");
+                }
+                return Poll::Ready(());
+            }
+            if !told_to_close && closing.as_mut().poll(cx).is_ready() {
+                told_to_close = true;
+                connection.as_mut().graceful_shutdown();
+                cx.waker().wake_by_ref();
+            }
+            while look.as_mut().poll(cx).is_ready() {
+                match activity.check(settings.head_timeout, settings.idle_timeout) {
+                    Ok(wait) => look.as_mut().reset(Instant::now() + wait),
+                    Err(slow) => {
+                        tracing::debug!(?slow, "a connection was too slow");
+                        return Poll::Ready(());
+                    }
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Slow heads are watched for without a timer per request: see `watch`.
+        .header_read_timeout(None)
+        .max_buf_size(settings.max_head.as_u64() as usize)
+        // No `pipeline_flush`: it holds answers back while any byte of a further request is buffered (and loses them if
+        // the connection then ends), and it lifts the bound on answers that a client doesn't read.
+        .half_close(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.max_streams)
+        .max_header_list_size(settings.max_head.as_u64() as u32)
+        // The windows bound what one connection may make us buffer before a request is charged for it.
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(256 * 1024)
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}

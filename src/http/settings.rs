@@ -1,0 +1,64 @@
+//! Settings of the data port. Every one has a unit, a default and a reason; `deploy/forebay.toml` shows them all.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+/// `[http]`: the data port, where SDKs and servers send events.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Address and port of the data port. Default `0.0.0.0:8080`.
+    pub listen: SocketAddr,
+    /// Threads that serve connections, each with its own single-threaded runtime. 0, the default, means one per core.
+    pub threads: usize,
+    /// Largest body as sent, in bytes. Default 4 MiB: some thousand events, and still a small part of the budget.
+    pub max_body: ByteSize,
+    /// Largest body after decompression, in bytes. Default 16 MiB, so that a small bomb can't take the memory.
+    pub max_decompressed: ByteSize,
+    /// Largest request head (request line and headers), in bytes. Default 16 KiB; at least 8 KiB.
+    /// Each open connection is charged this much against the memory budget, because that is what it may make us hold.
+    pub max_head: ByteSize,
+    /// Open connections at once, all clients together. Default 10,000. More wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// Open connections at once from one client address. Default 0, which means no limit of its own:
+    /// behind a load balancer all clients share a few addresses.
+    pub max_connections_per_address: usize,
+    /// Concurrent HTTP/2 streams on one connection. Default 128.
+    pub max_streams: u32,
+    /// Time from the first byte of a request until its head is complete. Default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub head_timeout: Duration,
+    /// Time from the head until the body is complete. Default 20 s.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+    /// Time that a connection may rest between requests. Default 75 s: longer than the 60 s after which
+    /// the usual load balancers close theirs, so that it's never we who close under a request.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// Every request is answered within this time after its body arrived, whatever Kafka does. Default 5 s,
+    /// below the timeouts of the usual SDKs.
+    #[serde(with = "humantime_serde")]
+    pub answer_within: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            threads: 0,
+            max_body: ByteSize::mib(4),
+            max_decompressed: ByteSize::mib(16),
+            max_head: ByteSize::kib(16),
+            max_connections: 10_000,
+            max_connections_per_address: 0,
+            max_streams: 128,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(75),
+            answer_within: Duration::from_secs(5),
+        }
+    }
+}

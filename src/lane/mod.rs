@@ -1,0 +1,101 @@
+//! Stage 4, the lanes: the ordered path of one partition of one stream.
+//!
+//! ```text
+//!  http threads ──▶ admit ──▶ ring ──▶ worker: backlog ──▶ window ──▶ producer ──▶ Kafka
+//!                     │                    │                  ▲                      │
+//!                     └─ Refused           └─ given up        └──── deliveries ──────┘
+//! ```
+//!
+//! - [`mod@admit`] is the one place where it's decided whether an event may wait for Kafka. A request is taken whole or not at
+//!   all, so that a client that sends everything again makes no duplicates of a part.
+//! - A lane belongs to the [`worker`] of its cluster: one thread with its own producer client, so that a dead or slow
+//!   cluster costs the others nothing. Many HTTP threads push, only the worker pops.
+//! - Order: parcels leave in the order in which they came; the worker keeps all that isn't acknowledged in a [`window`]
+//!   and can send it again, in order, through a new client.
+//! - Bounds: a lane in bytes and events, the window of a cluster likewise, everything together by the memory budget.
+//! - [`pace`] says when a lane's batch is worth a request.
+//!
+//! What is absent: nothing here knows HTTP, JSON or sockets; nothing here blocks an HTTP thread.
+
+pub mod admit;
+pub mod cluster;
+pub mod pace;
+mod reports;
+pub mod ring;
+mod send;
+pub mod settings;
+pub mod signal;
+pub mod window;
+mod work;
+pub mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
+
+pub use admit::{Refusal, Wanted, admit};
+pub use cluster::{Cluster, Topic};
+pub use settings::Settings;
+
+use crate::receipt::Parcel;
+
+/// The ordered path of one partition of one stream, as HTTP threads see it.
+#[derive(Debug)]
+pub struct Lane {
+    /// The lane's number within its cluster.
+    number: u32,
+    /// The topic's number within its cluster.
+    topic: u32,
+    /// The Kafka partition.
+    partition: i32,
+    ring: ring::Ring,
+    /// On the list of ready lanes, or in the worker's hands.
+    scheduled: AtomicBool,
+    /// If the oldest event has waited too long for Kafka, its age in milliseconds, else 0. New ones are refused then.
+    stalled_ms: AtomicU32,
+}
+
+impl Lane {
+    /// A lane without events. `number` and `topic` are its cluster's numbers for it.
+    pub fn new(number: u32, topic: u32, partition: i32) -> Arc<Lane> {
+        Arc::new(Lane {
+            number,
+            topic,
+            partition,
+            ring: ring::Ring::default(),
+            scheduled: AtomicBool::new(false),
+            stalled_ms: AtomicU32::new(0),
+        })
+    }
+
+    /// The lane's number within its cluster.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The Kafka partition.
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// Bytes that wait in it.
+    pub fn bytes(&self) -> u64 {
+        self.ring.bytes()
+    }
+
+    /// Events that wait in it.
+    pub fn events(&self) -> u32 {
+        self.ring.events()
+    }
+
+    /// Whether it refuses new events because Kafka doesn't take the old ones.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled_ms.load(Acquire) > 0
+    }
+
+    fn push(self: &Arc<Self>, parcel: Arc<Parcel>, signal: &signal::Signal) {
+        self.ring.push(parcel);
+        if !self.scheduled.swap(true, AcqRel) {
+            signal.announce(self);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One turn's handing over: what is due goes from the backlogs through the windows to the client, within its bounds.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::cluster::Cluster;
+use super::pace::{self, Load};
+use super::work::Work;
+use crate::produce::Native;
+use crate::receipt::Parcel;
+
+/// librdkafka's batch interface stamps records with its own clock. Events older than this get the time of their arrival
+/// through the slower interface.
+const STAMP_TOLERANCE_MS: i64 = 50;
+
+/// What one turn of a worker hands over, and how much the client may hold.
+pub(super) struct Sending<'a> {
+    pub(super) native: Option<&'a mut Native>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) now: Instant,
+    pub(super) now_ms: i64,
+    pub(super) max_events: u32,
+    pub(super) max_bytes: u64,
+    pub(super) in_flight_events: u32,
+    pub(super) in_flight_bytes: u64,
+    /// Events that the client didn't take, and why.
+    pub(super) refused: Vec<(Arc<Parcel>, u32, RDKafkaErrorCode)>,
+}
+
+impl Sending<'_> {
+    /// Sends what is due of one lane: first what has to be sent again, then new parcels in order.
+    pub(super) fn send_due(&mut self, work: &mut Work) {
+        let cluster = self.cluster;
+        let settings = cluster.lane_settings();
+        let Some(native) = self.native.as_deref_mut() else {
+            return;
+        };
+        if work.backlog.is_empty() && !work.window.is_rewinding() {
+            return;
+        }
+        if let Some(topic) = cluster.topics().get(work.lane.topic as usize) {
+            native.open_topic(work.lane.topic, topic.name());
+        }
+        if let Some(again) = work.window.take_rewind() {
+            for (parcel, position) in &again {
+                self.in_flight_events += 1;
+                self.in_flight_bytes += u64::from(parcel.events()[*position as usize].len());
+                self.hand_over(work, parcel, *position);
+            }
+            self.flush(work);
+            work.sent_at = Some(self.now);
+        }
+        let load = Load {
+            waiting_bytes: work.lane.bytes(),
+            unacked_events: work.window.outstanding(),
+            sent_at: work.sent_at,
+        };
+        if work.window.is_rewinding() || !pace::may_send(load, settings, self.now) {
+            return;
+        }
+        // A lane that stands still gets nothing more: what waits in its backlog can still be refused for certain.
+        if work.window.oldest().is_some_and(|parcel| {
+            self.now.duration_since(parcel.request().received_at()) >= settings.stalled_after
+        }) {
+            return;
+        }
+        while self.allows(work.window.outstanding()) {
+            let Some(parcel) = work.backlog.pop_front() else {
+                break;
+            };
+            work.lane.ring.release(parcel.bytes(), parcel.count());
+            if !parcel.claim() {
+                continue;
+            }
+            self.in_flight_events += parcel.count();
+            self.in_flight_bytes += parcel.bytes();
+            work.window.push(Arc::clone(&parcel));
+            for position in 0..parcel.count() {
+                self.hand_over(work, &parcel, position);
+            }
+            work.sent_at = Some(self.now);
+        }
+        self.flush(work);
+    }
+
+    /// Whether a lane that has `outstanding` events with the client may give it one more parcel: at most as many as are
+    /// still free, so that a few lanes that stand still leave room for all others.
+    fn allows(&self, outstanding: u32) -> bool {
+        let free = self.max_events.saturating_sub(self.in_flight_events);
+        self.in_flight_bytes < self.max_bytes && outstanding < free
+    }
+
+    fn hand_over(&mut self, work: &Work, parcel: &Arc<Parcel>, position: u32) {
+        let received_ms = parcel.request().received_ms();
+        let event = &parcel.events()[position as usize];
+        let needs_stamp =
+            event.header_id.is_some() || self.now_ms - received_ms > STAMP_TOLERANCE_MS;
+        if needs_stamp {
+            self.flush(work);
+        }
+        let Some(native) = self.native.as_deref_mut() else {
+            return;
+        };
+        if !needs_stamp {
+            native.add(parcel, position);
+            return;
+        }
+        if let Err(code) = native.send_stamped(
+            work.lane.topic,
+            work.lane.partition,
+            parcel,
+            position,
+            received_ms,
+        ) {
+            self.refused.push((Arc::clone(parcel), position, code));
+        }
+    }
+
+    fn flush(&mut self, work: &Work) {
+        let Some(native) = self.native.as_deref_mut() else {
+            return;
+        };
+        native.flush(
+            work.lane.topic,
+            work.lane.partition,
+            |parcel, position, code| {
+                self.refused.push((Arc::clone(parcel), position, code));
+            },
+        );
+    }
+}

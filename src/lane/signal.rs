@@ -1,0 +1,66 @@
+//! How HTTP threads tell a cluster's worker that lanes have work.
+//!
+//! A lane that gets work while it has none is put on the list of ready lanes; it's on the list at most once, so the list
+//! is bounded by the number of lanes. While anything flows, the worker looks at the list on its own tick, and pushing
+//! costs no wake-up at all; only a worker that went to sleep without a tick is woken.
+
+use std::sync::atomic::{AtomicBool, Ordering::*, fence};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use std::time::Duration;
+
+use crossbeam_queue::SegQueue;
+
+use super::Lane;
+
+/// The list of ready lanes, and the sleep of the worker that serves them.
+#[derive(Debug, Default)]
+pub struct Signal {
+    ready: SegQueue<Arc<Lane>>,
+    asleep: AtomicBool,
+    worker: OnceLock<Thread>,
+}
+
+impl Signal {
+    /// Puts a lane on the list and wakes the worker if it sleeps without a tick.
+    pub(super) fn announce(&self, lane: &Arc<Lane>) {
+        self.ready.push(Arc::clone(lane));
+        self.wake();
+    }
+
+    /// Wakes the worker if it sleeps without a tick.
+    pub fn wake(&self) {
+        fence(SeqCst);
+        if self.asleep.load(Relaxed)
+            && self.asleep.swap(false, AcqRel)
+            && let Some(worker) = self.worker.get()
+        {
+            worker.unpark();
+        }
+    }
+
+    /// The next ready lane.
+    pub(super) fn next(&self) -> Option<Arc<Lane>> {
+        self.ready.pop()
+    }
+
+    /// Whether no lane is ready.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    /// Makes the calling thread the one to be woken.
+    pub(super) fn adopt(&self) {
+        self.worker.get_or_init(std::thread::current);
+    }
+
+    /// Sleeps until woken, at most `at_most`. Returns at once if a lane is ready.
+    pub(super) fn sleep(&self, at_most: Duration) {
+        self.asleep.store(true, Relaxed);
+        fence(SeqCst);
+        if self.ready.is_empty() {
+            std::thread::park_timeout(at_most);
+        }
+        self.asleep.store(false, Release);
+    }
+}

@@ -1,0 +1,74 @@
+//! One lane as its worker sees it: what waits, what was sent, and whether it may rest.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::*;
+use std::time::{Duration, Instant};
+
+use super::Lane;
+use super::window::Window;
+use crate::receipt::Parcel;
+
+/// One lane as its worker sees it.
+pub(super) struct Work {
+    pub(super) lane: Arc<Lane>,
+    /// Popped from the ring, in order, not yet sent.
+    pub(super) backlog: VecDeque<Arc<Parcel>>,
+    pub(super) window: Window,
+    pub(super) sent_at: Option<Instant>,
+    /// On the list of active lanes.
+    pub(super) active: bool,
+}
+
+impl Work {
+    pub(super) fn new(lane: Arc<Lane>) -> Work {
+        Work {
+            lane,
+            backlog: VecDeque::new(),
+            window: Window::default(),
+            sent_at: None,
+            active: false,
+        }
+    }
+
+    pub(super) fn pull(&mut self) {
+        while let Some(parcel) = self.lane.ring.pop() {
+            self.backlog.push_back(parcel);
+        }
+    }
+
+    /// The age of the oldest event that is not resolved.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        let oldest = self.window.oldest().or_else(|| self.backlog.front());
+        oldest.map_or(Duration::ZERO, |parcel| {
+            now.duration_since(parcel.request().received_at())
+        })
+    }
+
+    pub(super) fn drop_given_up(&mut self) {
+        while self
+            .backlog
+            .front()
+            .is_some_and(|parcel| !parcel.is_queued())
+        {
+            if let Some(parcel) = self.backlog.pop_front() {
+                self.lane.ring.release(parcel.bytes(), parcel.count());
+            }
+        }
+    }
+
+    /// Takes an empty lane off the list; true if it's off. A push that comes meanwhile announces it again.
+    pub(super) fn rest(&mut self) -> bool {
+        if !self.backlog.is_empty() || !self.window.is_empty() {
+            return false;
+        }
+        self.lane.stalled_ms.store(0, Release);
+        self.lane.scheduled.store(false, SeqCst);
+        if !self.lane.ring.is_empty() && !self.lane.scheduled.swap(true, SeqCst) {
+            return false;
+        }
+        self.active = false;
+        self.backlog.shrink_to(64);
+        true
+    }
+}

@@ -1,0 +1,342 @@
+//! The worker of one cluster: the only thread that takes parcels out of its lanes, and the only one that talks to its client.
+//!
+//! It turns on a tick of about 1 ms while anything flows, and sleeps otherwise:
+//!
+//! ```text
+//!  reports ─▶ windows, receipts      what Kafka acknowledged
+//!  ready lanes ─▶ backlogs           what HTTP threads pushed
+//!  backlogs ─▶ windows ─▶ client     what is due, as long as the client's bounds allow
+//!  finished requests ─▶ mailboxes    one knock per HTTP thread and turn
+//! ```
+//!
+//! Working on a tick costs up to a millisecond of latency and saves a wake-up per event and per delivery report, which
+//! are what small events would otherwise pay most for.
+//!
+//! **Bounds.** The client's hands are bounded in events and bytes per cluster. One lane may hold at most as many of these
+//! events as are still free (the dynamic threshold of [`crate::budget`]), so that partitions without a leader can't take
+//! the whole window. A lane that stands still gets nothing more.
+//!
+//! **Order.** A lane's parcels reach the client in the order in which they came. An event that comes back stops its lane
+//! until all others of the lane have come back or were acknowledged; then everything unresolved is sent again in order.
+//! A client that reports a fatal error is replaced, and all windows are sent again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::*;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::Settings;
+use super::cluster::Cluster;
+use super::pace;
+use super::send::Sending;
+use super::work::Work;
+use crate::produce::verdict::verdict;
+use crate::produce::{Native, client, probe};
+use crate::receipt::{Cause, Mailbox};
+use crate::telemetry::LogLimit;
+
+/// How long an idle worker sleeps before it looks for logs and statistics of its client.
+const IDLE: Duration = Duration::from_millis(250);
+/// After so many turns in which nothing moved, the tick becomes longer: lanes only wait for Kafka.
+const QUIET_TURNS: u32 = 20;
+/// The tick while nothing moves; a lane that gets work ends it.
+const QUIET_TICK: Duration = Duration::from_millis(5);
+/// How often ages are looked at: give-ups, standstills, health.
+const SWEEP: Duration = Duration::from_millis(100);
+/// How long a client that is given up may take to report all that it held.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// The worker's state. It lives on its own thread.
+pub(super) struct Worker {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) settings: Settings,
+    pub(super) native: Option<Native>,
+    pub(super) retry_client_at: Instant,
+    pub(super) shared_client: probe::SharedClient,
+    /// By lane number; lanes that never had an event have no entry.
+    pub(super) works: Vec<Option<Box<Work>>>,
+    /// Numbers of the lanes that have a backlog or a window.
+    pub(super) active: Vec<u32>,
+    pub(super) in_flight_events: u32,
+    pub(super) in_flight_bytes: u64,
+    pub(super) acked_bytes: u64,
+    pub(super) swept_at: Instant,
+    pub(super) replace_client: bool,
+    pub(super) to_knock: Vec<Arc<Mailbox>>,
+    pub(super) log: LogLimit,
+}
+
+/// Starts the worker's thread. It ends after [`Cluster::drain`].
+pub fn spawn(
+    cluster: Arc<Cluster>,
+    shared_client: probe::SharedClient,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(format!("lanes-{}", cluster.name()))
+        .spawn(move || {
+            let mut worker = Worker::new(cluster, shared_client);
+            if catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
+                // Half a worker would leave clients without answers. Nothing acknowledged is lost by ending here.
+                tracing::error!(
+                    cluster = worker.cluster.name(),
+                    "the worker of a cluster panicked; this is a bug, and forebay ends"
+                );
+                std::process::abort();
+            }
+        })
+}
+
+impl Worker {
+    fn new(cluster: Arc<Cluster>, shared_client: probe::SharedClient) -> Worker {
+        let now = Instant::now();
+        Worker {
+            settings: cluster.lane_settings().clone(),
+            native: None,
+            retry_client_at: now,
+            shared_client,
+            works: Vec::new(),
+            active: Vec::new(),
+            in_flight_events: 0,
+            in_flight_bytes: 0,
+            acked_bytes: 0,
+            swept_at: now,
+            replace_client: false,
+            to_knock: Vec::new(),
+            log: LogLimit::new(cluster.name()),
+            cluster,
+        }
+    }
+
+    fn run(&mut self) {
+        self.cluster.signal.adopt();
+        let tick = pace::tick(&self.settings);
+        let mut quiet_turns = 0;
+        loop {
+            let now = Instant::now();
+            self.keep_client(now);
+            let reports = self.read_reports();
+            self.collect_ready();
+            let sent = self.release_due(now);
+            quiet_turns = if reports > 0 || sent {
+                0
+            } else {
+                quiet_turns + 1
+            };
+            if now.duration_since(self.swept_at) >= SWEEP {
+                self.sweep(now);
+            }
+            self.knock();
+            if let Some(deadline) = self.cluster.stop.deadline()
+                && (now >= deadline || (self.active.is_empty() && self.cluster.signal.is_quiet()))
+            {
+                self.finish();
+                return;
+            }
+            if self.active.is_empty() {
+                self.cluster.signal.sleep(IDLE);
+            } else if quiet_turns > QUIET_TURNS {
+                self.cluster.signal.sleep(QUIET_TICK.max(tick));
+            } else {
+                std::thread::sleep(tick);
+            }
+        }
+    }
+
+    /// Makes the client if there is none, and replaces it if it is of no more use.
+    fn keep_client(&mut self, now: Instant) {
+        if self.replace_client {
+            self.replace_client = false;
+            self.drop_client();
+        }
+        if self.native.is_some() || now < self.retry_client_at {
+            return;
+        }
+        match Native::new(&client::producer(
+            self.cluster.name(),
+            self.cluster.settings(),
+        )) {
+            Ok(native) => {
+                self.shared_client.set(Some(Arc::clone(native.client())));
+                self.native = Some(native);
+            }
+            Err(error) => {
+                self.cluster.health().trouble(error.to_string());
+                tracing::error!(cluster = self.cluster.name(), %error, "can't create a kafka client; check the cluster's `kafka` settings");
+                self.retry_client_at = now + Duration::from_secs(5);
+            }
+        }
+    }
+
+    fn drop_client(&mut self) {
+        let Some(mut native) = self.native.take() else {
+            return;
+        };
+        tracing::warn!(
+            cluster = self.cluster.name(),
+            events = self.in_flight_events,
+            "replacing the kafka client; what it held is sent again, in order"
+        );
+        self.cluster.gauges.replaced_clients.fetch_add(1, Relaxed);
+        self.cluster.health().set_warm(false);
+        self.shared_client.set(None);
+        native.close(CLOSE_WITHIN, |report| self.take_report(report));
+        self.replace_client = false;
+        for work in self.works.iter_mut().flatten() {
+            work.window.client_gone();
+        }
+        (self.in_flight_events, self.in_flight_bytes) = (0, 0);
+        // Destroying a client joins its threads; that must not hold the lanes.
+        std::thread::spawn(move || drop(native));
+    }
+
+    fn collect_ready(&mut self) {
+        while let Some(lane) = self.cluster.signal.next() {
+            let number = lane.number() as usize;
+            if number >= self.works.len() {
+                self.works.resize_with(number + 1, || None);
+            }
+            let work = self.works[number].get_or_insert_with(|| Box::new(Work::new(lane)));
+            if !work.active {
+                work.active = true;
+                self.active.push(number as u32);
+            }
+        }
+    }
+
+    /// Sends what is due, lane by lane, beginning at another lane each time. True if anything was sent.
+    fn release_due(&mut self, now: Instant) -> bool {
+        let limits = self.cluster.settings();
+        let mut sending = Sending {
+            native: self.native.as_mut(),
+            cluster: &self.cluster,
+            now,
+            now_ms: unix_ms(),
+            max_events: limits.max_in_flight_events,
+            max_bytes: limits.max_in_flight.as_u64(),
+            in_flight_events: self.in_flight_events,
+            in_flight_bytes: self.in_flight_bytes,
+            refused: Vec::new(),
+        };
+        if self.active.len() > 1 {
+            self.active.rotate_left(1);
+        }
+        let mut index = 0;
+        while let Some(&number) = self.active.get(index) {
+            let Some(work) = self.works[number as usize].as_mut() else {
+                break;
+            };
+            work.pull();
+            sending.send_due(work);
+            if work.rest() {
+                self.active.swap_remove(index);
+            } else {
+                index += 1;
+            }
+        }
+        let sent = sending.in_flight_events > self.in_flight_events;
+        (self.in_flight_events, self.in_flight_bytes) =
+            (sending.in_flight_events, sending.in_flight_bytes);
+        for (parcel, position, code) in sending.refused {
+            self.not_delivered(&parcel, position, verdict(code), code);
+        }
+        sent
+    }
+
+    /// Looks at ages: what was given up leaves the backlogs, what stands still is marked, health is told.
+    fn sweep(&mut self, now: Instant) {
+        let elapsed = now.duration_since(self.swept_at).as_secs_f64();
+        self.swept_at = now;
+        let (mut stalled, mut oldest_sent) = (0, None::<Duration>);
+        for &number in &self.active {
+            let Some(work) = self.works[number as usize].as_mut() else {
+                continue;
+            };
+            work.drop_given_up();
+            let age = work.age(now);
+            oldest_sent = oldest_sent.max(
+                work.window
+                    .oldest()
+                    .map(|parcel| now.duration_since(parcel.request().received_at())),
+            );
+            let is_stalled = age >= self.settings.stalled_after;
+            stalled += u64::from(is_stalled);
+            work.lane.stalled_ms.store(
+                if is_stalled {
+                    age.as_millis() as u32
+                } else {
+                    0
+                },
+                Release,
+            );
+        }
+        let gauges = &self.cluster.gauges;
+        gauges.stalled_lanes.store(stalled, Relaxed);
+        gauges
+            .in_flight_events
+            .store(u64::from(self.in_flight_events), Relaxed);
+        gauges.in_flight_bytes.store(self.in_flight_bytes, Relaxed);
+        // An average over about two seconds; it only moves while something waits or flows.
+        if self.acked_bytes > 0 || !self.active.is_empty() {
+            let rate = self.acked_bytes as f64 / elapsed;
+            let before = gauges.drain_rate.load(Relaxed) as f64;
+            gauges.drain_rate.store(
+                (before + (rate - before) * (elapsed / 2.0).min(1.0)) as u64,
+                Relaxed,
+            );
+        }
+        if self.acked_bytes > 0 {
+            self.cluster.health().acked();
+        }
+        self.acked_bytes = 0;
+        self.cluster.health().beat();
+        self.cluster.health().waiting(oldest_sent);
+        self.log.report_suppressed(now);
+    }
+
+    /// The end: what waits is refused, what the client holds is given up.
+    fn finish(&mut self) {
+        self.cluster.stop.close();
+        self.refuse_waiting();
+        if let Some(mut native) = self.native.take() {
+            self.shared_client.set(None);
+            native.close(CLOSE_WITHIN, |report| self.take_last_report(report));
+            std::thread::spawn(move || drop(native));
+        }
+        let unresolved: Vec<_> = self
+            .works
+            .iter_mut()
+            .flatten()
+            .flat_map(|work| work.window.drain())
+            .collect();
+        for parcel in unresolved.iter().filter(|parcel| parcel.abandon()) {
+            self.finished(parcel);
+        }
+        // What was being admitted while the door closed.
+        self.refuse_waiting();
+        self.knock();
+    }
+
+    fn refuse_waiting(&mut self) {
+        self.collect_ready();
+        let mut waiting = Vec::new();
+        for work in self.works.iter_mut().flatten() {
+            work.pull();
+            for parcel in work.backlog.drain(..) {
+                work.lane.ring.release(parcel.bytes(), parcel.count());
+                waiting.push(parcel);
+            }
+        }
+        for parcel in waiting
+            .iter()
+            .filter(|parcel| parcel.refuse(Cause::Draining))
+        {
+            self.finished(parcel);
+        }
+    }
+}
+
+fn unix_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
+}

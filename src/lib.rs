@@ -1,0 +1,101 @@
+//! forebay takes attribution events over HTTP and hands them to Apache Kafka. This page is its architecture.
+//!
+//! # What is promised
+//!
+//! A 2xx means that each accepted event was acknowledged by Kafka with `acks=all`. Events of one key stay in order.
+//! Memory is bounded in bytes. What can't be taken is refused, in the open, with a status that makes a good SDK retry,
+//! within `http.answer_within`; and what was refused doesn't arrive later. The one exception is an event that Kafka has in
+//! hand and doesn't answer for: its client is told so (`unknown`), and if it is stored after all, that is counted (`late`).
+//!
+//! # The path of an event
+//!
+//! ```text
+//!  client ─▶ http ─▶ decode ─▶ route ─▶ admit ─▶ ring ─▶ worker ─▶ client of the cluster ─▶ Kafka
+//!    ▲                                    │ full, stalled            ▲                         │
+//!    │                                    ▼                          └─ window: sent again     ▼
+//!    └────────────── answer ◀──────── refusal                receipt ◀──────── delivery report ┘
+//! ```
+//!
+//! 1. [`http`]: an HTTP thread reads the body into memory that the [`budget`] was charged for.
+//! 2. [`decode`]: finds the events in it, validated, as ranges of the body. They are never copied or rewritten.
+//! 3. [`route`]: the key, and from it the partition that the Java client would choose.
+//! 4. [`lane`]: [`lane::admit()`] decides whether the events may wait; the lane's ring holds them; the worker of the
+//!    cluster releases them in batches that are worth a request.
+//! 5. [`produce`]: one librdkafka client per cluster.
+//! 6. [`receipt`]: Kafka's acknowledgements resolve what was promised, and the HTTP thread answers.
+//!
+//! # Threads
+//!
+//! | threads | do |
+//! | --- | --- |
+//! | `http-N`, one per core | connections, decoding, routing, admission, answers |
+//! | `lanes-CLUSTER`, one per cluster | rings, windows, producing, delivery reports |
+//! | `probe-CLUSTER`, one per cluster | partition counts, signs of life |
+//! | librdkafka's own, per cluster and broker | batches on the wire |
+//! | control (`main`) | accepting connections, admin port, signals, stop |
+//!
+//! HTTP threads never wait for a cluster, and clusters share nothing but the memory budget, so that a dead one costs
+//! the others nothing.
+//!
+//! # Who may import whom
+//!
+//! ```text
+//! main → cli, commands          commands → app, config, lifecycle, telemetry, produce, route
+//! app → everything below
+//!   admin  → http  lane  produce          + base
+//!   http   → decode  route  lane  produce + base
+//!   lane   → produce                      + base
+//!   route  → decode                       decode → –      produce → base
+//!   config → the settings of every stage  (no stage imports config, app or commands)
+//! base = budget  event  receipt  telemetry  lifecycle
+//! ```
+//! `tests/tidy.rs` holds the code to this table.
+//!
+//! # Invariants, and the tests that guard them
+//!
+//! - Every admitted event has one owner and its receipt is resolved exactly once; a parcel dropped unresolved counts as
+//!   `lost`, and every test that stops a gateway fails on it (`tests/support/gateway.rs`).
+//! - Nothing on the path of an event waits without a bound: every queue is bounded in bytes, every wait has a deadline
+//!   (`tests/overload.rs`, `tests/hostile.rs`).
+//! - What was refused never arrives; what was acknowledged is there, in order per key (`tests/faults.rs`, with an audit of
+//!   every id, on three real brokers that are killed, frozen and stopped).
+//! - `decode`, `route`, `lane::pace` and `produce::verdict` do no I/O and read no clock.
+//! - Only `http::answer` chooses a status for events, only `produce::verdict` judges a Kafka error, only
+//!   `telemetry::metrics` names a metric, only `config::load` reads configuration from files and the environment, and only
+//!   `produce::native` has `unsafe` code.
+//!
+//! # Things that have bitten, or nearly
+//!
+//! - A slice of a connection's read buffer keeps all of it alive. Bodies are copied once, so that what is charged is what is
+//!   held.
+//! - librdkafka must never give up on a record by itself (`message.timeout.ms=0`): with a timeout it reports records as failed
+//!   that Kafka stored, and leaves gaps in the order.
+//! - An acknowledgement may race the client's deadline. Both sides of that race go through one atomic of the parcel.
+//! - A lane that stands still gets nothing more handed over, so that what waits in it can still be refused for certain.
+//!
+//! # Reading order
+//!
+//! This page, `app`, `http/ingest`, `decode/mod`, `route/key`, `lane/mod`, `lane/admit`, `lane/worker`, `receipt`,
+//! `produce/mod`.
+
+pub mod cli;
+pub mod commands;
+
+pub mod app;
+
+pub mod http;
+
+pub mod decode;
+pub mod route;
+
+pub mod lane;
+pub mod produce;
+
+pub mod admin;
+pub mod config;
+
+pub mod budget;
+pub mod event;
+pub mod lifecycle;
+pub mod receipt;
+pub mod telemetry;

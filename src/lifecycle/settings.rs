@@ -1,0 +1,27 @@
+//! Settings of the stop.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// `[shutdown]`: the steps after SIGTERM. Their sum, plus `http.answer_within`, should stay below the time after
+/// which the platform kills (Kubernetes: `terminationGracePeriodSeconds`, 30 s by default).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Time between readiness turning false and the listener closing, for load balancers to notice. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+    /// Time for what was taken to reach Kafka. Default 10 s. What is left then is refused, and counted.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            grace: Duration::from_secs(5),
+            drain: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The program: reads the command line, runs the command, ends with an exit code as in sysexits(3).
+
+use clap::Parser;
+use forebay::cli::{Cli, Command};
+use forebay::commands::{check, dev, serve, tail};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way as well, and are no mistake. clap's own code for one is 2.
+            drop(error.print());
+            return std::process::ExitCode::from(if error.use_stderr() { 64 } else { 0 });
+        }
+    };
+    let done = match cli.command {
+        Command::Serve { config } => serve::run(&config),
+        Command::Dev {
+            listen,
+            admin,
+            quiet,
+        } => dev::run(listen, admin, quiet),
+        Command::Check {
+            config,
+            connect,
+            print,
+        } => check::run(&config, connect, print),
+        Command::Tail {
+            stream,
+            config,
+            from_beginning,
+            count,
+        } => tail::run(&stream, &config, from_beginning, count),
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

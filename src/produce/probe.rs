@@ -1,0 +1,177 @@
+//! Asks a cluster for the partition counts of its topics, and for a sign of life.
+//!
+//! librdkafka's metadata request blocks, so it has a thread of its own; the lanes' worker never waits for it.
+
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::health::Health;
+use super::settings::Settings;
+
+/// How long one request may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How soon a topic is asked for again of which nothing is known yet.
+const RETRY: Duration = Duration::from_millis(300);
+
+/// The cluster's present client, handed from the worker that owns it to the probe.
+#[derive(Clone, Default)]
+pub struct SharedClient(Arc<(Mutex<Option<KafkaClient>>, Condvar)>);
+
+type KafkaClient = Arc<Client<DefaultClientContext>>;
+
+impl SharedClient {
+    /// Sets the client; `None` while there is none.
+    pub fn set(&self, client: Option<KafkaClient>) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self, at_most: Duration) -> Option<KafkaClient> {
+        let guard = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(guard, at_most, |client| client.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    fn pause(&self, at_most: Duration) {
+        let guard = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A changed client is worth looking at early, nothing else is: waking for no reason does no harm.
+        drop(self.0.1.wait_timeout(guard, at_most));
+    }
+}
+
+/// A running probe. Dropping it stops it; the thread ends within the time of one request.
+pub struct Probe {
+    stop: Arc<AtomicBool>,
+    client: SharedClient,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts the probe of a cluster. `on_partitions` hears the number of partitions of each topic, by the topic's index.
+pub fn spawn(
+    name: &str,
+    settings: &Settings,
+    client: SharedClient,
+    health: Arc<Health>,
+    topics: Vec<String>,
+    on_partitions: impl Fn(usize, usize) + Send + 'static,
+) -> std::io::Result<Probe> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let run = Run {
+        cluster: name.to_owned(),
+        pause: settings.probe,
+        refresh: settings.metadata_refresh,
+        client: client.clone(),
+        health,
+        due: vec![Instant::now(); topics.len()],
+        topics,
+        stop: Arc::clone(&stop),
+    };
+    let thread = std::thread::Builder::new()
+        .name(format!("probe-{name}"))
+        .spawn(move || run.run(on_partitions))?;
+    Ok(Probe {
+        stop,
+        client,
+        thread: Some(thread),
+    })
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.stop.store(true, Release);
+        self.client.0.1.notify_all();
+        // Not joined: a request under way may take its time, and nothing depends on it.
+        drop(self.thread.take());
+    }
+}
+
+struct Run {
+    cluster: String,
+    pause: Duration,
+    refresh: Duration,
+    client: SharedClient,
+    health: Arc<Health>,
+    topics: Vec<String>,
+    due: Vec<Instant>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Run {
+    fn run(mut self, on_partitions: impl Fn(usize, usize)) {
+        let mut next = 0;
+        while !self.stop.load(Acquire) {
+            let Some(client) = self.client.wait(Duration::from_secs(1)) else {
+                continue;
+            };
+            let now = Instant::now();
+            let mut asked = false;
+            for index in 0..self.topics.len() {
+                if self.due[index] <= now && !self.stop.load(Acquire) {
+                    asked = true;
+                    self.ask(&client, index, &on_partitions);
+                }
+            }
+            if !asked && !self.topics.is_empty() {
+                // A sign of life, from one topic after another.
+                next = (next + 1) % self.topics.len();
+                self.ask(&client, next, &on_partitions);
+            }
+            drop(client);
+            let soonest = self.due.iter().min().map_or(self.pause, |due| {
+                due.saturating_duration_since(Instant::now())
+            });
+            self.client
+                .pause(self.pause.min(soonest).max(Duration::from_millis(50)));
+        }
+    }
+
+    fn ask(
+        &mut self,
+        client: &Client<DefaultClientContext>,
+        index: usize,
+        on_partitions: &impl Fn(usize, usize),
+    ) {
+        let topic = &self.topics[index];
+        self.due[index] = Instant::now() + RETRY;
+        let metadata = match client.fetch_metadata(Some(topic), ANSWER_WITHIN) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                self.health.trouble(error.to_string());
+                return;
+            }
+        };
+        self.health.contact();
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return;
+        };
+        if let Some(error) = found.error()
+            && error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
+        {
+            let reason = format!(
+                "topic {topic}: {}",
+                rdkafka::error::RDKafkaErrorCode::from(error)
+            );
+            tracing::warn!(
+                cluster = self.cluster,
+                topic,
+                reason,
+                "topic can't be used; create it, or correct the stream's `topic`"
+            );
+            self.health.trouble(reason);
+            self.due[index] = Instant::now() + Duration::from_secs(2);
+            return;
+        }
+        if !found.partitions().is_empty() {
+            self.due[index] = Instant::now() + self.refresh;
+            on_partitions(index, found.partitions().len());
+        }
+    }
+}

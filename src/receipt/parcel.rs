@@ -1,0 +1,216 @@
+//! The part of a request that goes to one lane, and the one atomic that its client's deadline and its lane race for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::*};
+
+use super::{Cause, Request, Slot};
+use crate::event::Event;
+
+/// The events of one request that go to one lane, in the order in which the client sent them.
+#[derive(Debug)]
+pub struct Parcel {
+    request: Arc<Request>,
+    /// The lane's number within its cluster.
+    lane: u32,
+    first: u32,
+    count: u32,
+    bytes: u64,
+    state: AtomicU8,
+    resolved: AtomicU32,
+    has_failures: AtomicBool,
+}
+
+const QUEUED: u8 = 0;
+const SENT: u8 = 1;
+/// Its failures are being noted. Whoever looks now can't yet see them, and must not take silence for success.
+const REFUSING: u8 = 2;
+const RESOLVED: u8 = 3;
+
+impl Parcel {
+    pub(super) fn new(request: Arc<Request>, slot: Slot) -> Parcel {
+        let events = &request.events[slot.first as usize..(slot.first + slot.count) as usize];
+        let bytes = events.iter().map(|event| u64::from(event.len())).sum();
+        Parcel {
+            lane: slot.lane,
+            first: slot.first,
+            count: slot.count,
+            bytes,
+            state: AtomicU8::new(QUEUED),
+            resolved: AtomicU32::new(0),
+            has_failures: AtomicBool::new(false),
+            request,
+        }
+    }
+
+    /// The request that the events came with.
+    pub fn request(&self) -> &Arc<Request> {
+        &self.request
+    }
+
+    /// The lane's number within its cluster.
+    pub fn lane(&self) -> u32 {
+        self.lane
+    }
+
+    /// The events, in order.
+    pub fn events(&self) -> &[Event] {
+        &self.request.events[self.first as usize..(self.first + self.count) as usize]
+    }
+
+    /// Number of events.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Bytes of the events.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether the parcel still waits to be sent.
+    pub fn is_queued(&self) -> bool {
+        self.state.load(Acquire) == QUEUED
+    }
+
+    /// Takes the parcel for sending. False if it was given up meanwhile; then it must not be sent.
+    pub fn claim(&self) -> bool {
+        self.state
+            .compare_exchange(QUEUED, SENT, AcqRel, Acquire)
+            .is_ok()
+    }
+
+    /// Resolves a queued parcel as refused. False if it was sent or resolved already: then this does nothing.
+    pub fn give_up(&self, cause: Cause) -> bool {
+        if self
+            .state
+            .compare_exchange(QUEUED, REFUSING, AcqRel, Acquire)
+            .is_err()
+        {
+            return false;
+        }
+        for event in self.events() {
+            self.request.fail(event.index, cause);
+        }
+        self.request
+            .ledger
+            .refused
+            .fetch_add(u64::from(self.count), Relaxed);
+        self.state.store(RESOLVED, Release);
+        self.request.close_parcel();
+        true
+    }
+
+    /// Resolves a queued parcel as refused, on the side of the lane. True if its request is finished by that.
+    pub fn refuse(&self, cause: Cause) -> bool {
+        self.give_up(cause) && self.request.is_finished()
+    }
+
+    /// Notes that Kafka acknowledged `count` more events. True if the request is finished by that.
+    pub fn acked(&self, count: u32) -> bool {
+        self.request
+            .ledger
+            .acked
+            .fetch_add(u64::from(count), Relaxed);
+        if self.request.abandoned.load(Acquire) {
+            self.request
+                .ledger
+                .late
+                .fetch_add(u64::from(count), Relaxed);
+        }
+        self.resolve(count)
+    }
+
+    /// Notes that the event at `position` will never be delivered by this process: `cause` is [`Cause::Draining`] if it
+    /// certainly wasn't stored, else [`Cause::Unknown`]. True if the request is finished by that.
+    pub fn given_up(&self, position: u32, cause: Cause) -> bool {
+        let ledger = &self.request.ledger;
+        let count = if cause == Cause::Unknown {
+            &ledger.unknown
+        } else {
+            &ledger.refused
+        };
+        count.fetch_add(1, Relaxed);
+        self.note_failure(position, cause);
+        self.resolve(1)
+    }
+
+    /// Notes that Kafka will never take the event at `position` of this parcel. True if the request is finished by that.
+    pub fn failed(&self, position: u32, cause: Cause) -> bool {
+        self.request.ledger.failed.fetch_add(1, Relaxed);
+        self.note_failure(position, cause);
+        self.resolve(1)
+    }
+
+    /// Resolves all that is open of a sent parcel as unknown, for the end of the process. True if the request is finished
+    /// by that.
+    pub fn abandon(&self) -> bool {
+        let open = self.count - self.resolved.load(Acquire);
+        let mut unknown = Vec::new();
+        self.list_unresolved(&mut unknown);
+        for (index, cause) in unknown {
+            self.request.fail(index, cause);
+        }
+        self.request
+            .ledger
+            .unknown
+            .fetch_add(u64::from(open), Relaxed);
+        open > 0 && self.resolve(open)
+    }
+
+    fn note_failure(&self, position: u32, cause: Cause) {
+        if let Some(event) = self.events().get(position as usize) {
+            self.has_failures.store(true, Release);
+            self.request.fail(event.index, cause);
+        }
+    }
+
+    fn resolve(&self, count: u32) -> bool {
+        debug_assert_eq!(
+            self.state.load(Acquire),
+            SENT,
+            "only sent events are resolved one by one"
+        );
+        let resolved = self.resolved.fetch_add(count, AcqRel) + count;
+        debug_assert!(
+            resolved <= self.count,
+            "{resolved} of {} events resolved",
+            self.count
+        );
+        if resolved < self.count {
+            return false;
+        }
+        self.state.store(RESOLVED, Release);
+        self.request.close_parcel()
+    }
+
+    pub(super) fn list_unresolved(&self, unknown: &mut Vec<(u32, Cause)>) {
+        if self.state.load(Acquire) == RESOLVED {
+            return;
+        }
+        // Acknowledgements of one lane come in order, so the unresolved events are the last ones; but a failure may
+        // overtake them, and then all that haven't failed are called unknown: better that than acked.
+        let resolved = if self.has_failures.load(Acquire) {
+            0
+        } else {
+            self.resolved.load(Acquire).min(self.count)
+        };
+        unknown.extend(
+            self.events()[resolved as usize..]
+                .iter()
+                .map(|event| (event.index, Cause::Unknown)),
+        );
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        if *self.state.get_mut() != RESOLVED {
+            let lost = u64::from(self.count - *self.resolved.get_mut());
+            self.request.ledger.lost.fetch_add(lost, Relaxed);
+            tracing::error!(
+                events = lost,
+                "a parcel was dropped unresolved: this is a bug in forebay"
+            );
+        }
+    }
+}

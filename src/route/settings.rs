@@ -1,0 +1,62 @@
+//! Settings of one stream: where its events go and how they are keyed.
+
+use serde::{Deserialize, Serialize};
+
+/// `[streams.NAME]`: a named flow of events with an owner.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Name of the cluster (`[clusters.NAME]`) that the stream's topic is in. Required.
+    pub cluster: String,
+    /// The Kafka topic. Default: the stream's name.
+    #[serde(default)]
+    pub topic: Option<String>,
+    /// What a body holds. Default `json`.
+    #[serde(default)]
+    pub format: Format,
+    /// Where the key is: a JSON pointer into the event (`/device/id`), `header:NAME`, or `path`
+    /// (`POST /v1/events/STREAM/KEY`). Default: none; events without a key go to one partition after another, batch by batch.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// What becomes of an event in which the key can't be found or is `null`. Default `reject`.
+    #[serde(default)]
+    pub on_missing_key: OnMissingKey,
+    /// JSON pointer of the event's own unique id. Default: none; then, and for events that lack it, the record gets a
+    /// header `event-id` with a UUIDv7, at some CPU cost.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// What a 2xx means. Default `durable`: Kafka acknowledged with acks=all.
+    #[serde(default)]
+    pub ack: Ack,
+}
+
+/// What a body of a stream holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One JSON object, an array of objects, or NDJSON (by `Content-Type: application/x-ndjson`).
+    #[default]
+    Json,
+    /// One opaque event per body; its key can only come from a header or the path.
+    Raw,
+}
+
+/// What becomes of an event whose key is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissingKey {
+    /// It is refused as `key_missing`: without its key it would land on the wrong partition, out of order, unnoticed.
+    #[default]
+    Reject,
+    /// It is taken as an event without a key.
+    Null,
+}
+
+/// When a client hears 2xx. Only `durable` exists so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ack {
+    /// After Kafka's acknowledgement by all in-sync replicas.
+    #[default]
+    Durable,
+}

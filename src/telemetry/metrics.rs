@@ -1,0 +1,369 @@
+//! Every metric, named and described here and nowhere else; `render` writes them as OpenMetrics text.
+//!
+//! Stages count into plain atomics; the admin port takes samples of these when it is asked, so that a metric costs
+//! nothing on the path of an event but its atomic add.
+
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text::encode};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::stream::BUCKETS_US;
+
+/// The process at one moment.
+#[derive(Clone, Debug)]
+pub struct ProcessSample {
+    /// Whether requests are accepted.
+    pub ready: bool,
+    /// Open connections of the data port.
+    pub connections: u64,
+    /// Bytes held of the budget.
+    pub memory_used: u64,
+    /// The budget in bytes.
+    pub memory_budget: u64,
+}
+
+/// A cluster at one moment.
+#[derive(Clone, Debug)]
+pub struct ClusterSample {
+    /// Its name.
+    pub name: String,
+    /// Its owner.
+    pub owner: String,
+    /// Whether it takes events.
+    pub up: bool,
+    /// Events handed to its client and not acknowledged.
+    pub in_flight_events: u64,
+    /// Their bytes.
+    pub in_flight_bytes: u64,
+    /// Bytes acknowledged per second, averaged.
+    pub drain_rate: u64,
+    /// Time since the last acknowledgement, if any.
+    pub last_ack_age: Option<Duration>,
+    /// Lanes that refuse events because Kafka doesn't take the old ones.
+    pub stalled_lanes: u64,
+    /// Clients that had to be replaced.
+    pub replaced_clients: u64,
+    /// Bytes held of the budget.
+    pub memory: u64,
+}
+
+/// A stream at one moment.
+#[derive(Clone, Debug)]
+pub struct StreamSample {
+    /// Its name.
+    pub name: String,
+    /// Its cluster's name.
+    pub cluster: String,
+    /// See the ledger.
+    pub accepted: u64,
+    /// See the ledger.
+    pub acked: u64,
+    /// See the ledger.
+    pub refused: u64,
+    /// See the ledger.
+    pub failed: u64,
+    /// See the ledger.
+    pub unknown: u64,
+    /// See the ledger.
+    pub late: u64,
+    /// See the ledger.
+    pub lost: u64,
+    /// Events admitted and not yet resolved.
+    pub in_flight: i64,
+    /// Events that could never be accepted.
+    pub rejected: u64,
+    /// Bytes of bodies as sent.
+    pub body_bytes: u64,
+    /// Requests by answer.
+    pub answers: [(&'static str, u64); 4],
+    /// Requests by latency bucket.
+    pub latency: [u64; BUCKETS_US.len() + 1],
+    /// Sum of latencies in microseconds.
+    pub latency_us: u64,
+    /// Events that wait in lanes.
+    pub waiting_events: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+}
+
+/// The labels of exemplars, of which there are none.
+type NoExemplar = [(&'static str, &'static str); 0];
+
+/// What can be read off a sample.
+enum Read<S> {
+    Counter(fn(&S) -> u64),
+    Gauge(fn(&S) -> f64),
+}
+
+/// A metric: name without prefix and suffix, unit, meaning, and how to read it.
+type Metric<S> = (&'static str, Option<Unit>, &'static str, Read<S>);
+
+const PROCESS: &[Metric<ProcessSample>] = &[
+    (
+        "ready",
+        None,
+        "1 while requests are accepted, else 0",
+        Read::Gauge(|s| f64::from(s.ready)),
+    ),
+    (
+        "connections",
+        None,
+        "Open connections of the data port",
+        Read::Gauge(|s| s.connections as f64),
+    ),
+    (
+        "memory_used",
+        Some(Unit::Bytes),
+        "Memory held by requests, waiting events and connections",
+        Read::Gauge(|s| s.memory_used as f64),
+    ),
+    (
+        "memory_budget",
+        Some(Unit::Bytes),
+        "Memory that they may hold (memory.budget)",
+        Read::Gauge(|s| s.memory_budget as f64),
+    ),
+];
+
+const CLUSTER: &[Metric<ClusterSample>] = &[
+    (
+        "cluster_up",
+        None,
+        "1 while the cluster answers and acknowledges, else 0",
+        Read::Gauge(|s| f64::from(s.up)),
+    ),
+    (
+        "cluster_in_flight_events",
+        None,
+        "Events handed to the cluster's client and not acknowledged",
+        Read::Gauge(|s| s.in_flight_events as f64),
+    ),
+    (
+        "cluster_in_flight",
+        Some(Unit::Bytes),
+        "Bytes handed to the cluster's client and not acknowledged",
+        Read::Gauge(|s| s.in_flight_bytes as f64),
+    ),
+    (
+        "cluster_drain_rate_bytes_per_second",
+        None,
+        "Bytes that the cluster acknowledges per second, averaged over seconds",
+        Read::Gauge(|s| s.drain_rate as f64),
+    ),
+    (
+        "cluster_last_ack_age",
+        Some(Unit::Seconds),
+        "Time since the cluster's last acknowledgement; NaN before the first",
+        Read::Gauge(|s| s.last_ack_age.map_or(f64::NAN, |age| age.as_secs_f64())),
+    ),
+    (
+        "cluster_stalled_lanes",
+        None,
+        "Partitions that refuse events because Kafka doesn't take the old ones",
+        Read::Gauge(|s| s.stalled_lanes as f64),
+    ),
+    (
+        "cluster_replaced_clients",
+        None,
+        "Kafka clients that failed and were replaced",
+        Read::Counter(|s| s.replaced_clients),
+    ),
+    (
+        "cluster_memory",
+        Some(Unit::Bytes),
+        "Memory held by the cluster's events",
+        Read::Gauge(|s| s.memory as f64),
+    ),
+];
+
+const STREAM: &[Metric<StreamSample>] = &[
+    (
+        "events_accepted",
+        None,
+        "Events admitted; equals acked + refused + failed + unknown + in flight",
+        Read::Counter(|s| s.accepted),
+    ),
+    (
+        "events_acked",
+        None,
+        "Events acknowledged by Kafka with acks=all",
+        Read::Counter(|s| s.acked),
+    ),
+    (
+        "events_refused",
+        None,
+        "Admitted events given up before they were sent; they never arrive",
+        Read::Counter(|s| s.refused),
+    ),
+    (
+        "events_failed",
+        None,
+        "Admitted events that Kafka refused for good",
+        Read::Counter(|s| s.failed),
+    ),
+    (
+        "events_unknown",
+        None,
+        "Events that Kafka had in hand, unanswered, when forebay stopped",
+        Read::Counter(|s| s.unknown),
+    ),
+    (
+        "events_late",
+        None,
+        "Events acknowledged after their client was told that their fate is unknown",
+        Read::Counter(|s| s.late),
+    ),
+    (
+        "events_lost",
+        None,
+        "Admitted events that were never resolved: a bug; zero, always",
+        Read::Counter(|s| s.lost),
+    ),
+    (
+        "events_rejected",
+        None,
+        "Events that can never be accepted: malformed, too large, without key",
+        Read::Counter(|s| s.rejected),
+    ),
+    (
+        "events_in_flight",
+        None,
+        "Events admitted and not yet resolved",
+        Read::Gauge(|s| s.in_flight as f64),
+    ),
+    (
+        "events_waiting",
+        None,
+        "Events that wait in the stream's lanes",
+        Read::Gauge(|s| s.waiting_events as f64),
+    ),
+    (
+        "waiting",
+        Some(Unit::Bytes),
+        "Bytes that wait in the stream's lanes",
+        Read::Gauge(|s| s.waiting_bytes as f64),
+    ),
+    (
+        "body",
+        Some(Unit::Bytes),
+        "Bytes of request bodies as they were sent",
+        Read::Counter(|s| s.body_bytes),
+    ),
+];
+
+/// Writes all metrics.
+pub fn render(
+    process: &ProcessSample,
+    clusters: &[ClusterSample],
+    streams: &[StreamSample],
+) -> String {
+    let samples = Samples {
+        process: process.clone(),
+        clusters: clusters.to_vec(),
+        streams: streams.to_vec(),
+    };
+    let mut registry = Registry::with_prefix("forebay");
+    registry.register_collector(Box::new(samples));
+    let mut text = String::new();
+    if let Err(error) = encode(&mut text, &registry) {
+        tracing::error!(%error, "metrics could not be written");
+    }
+    text
+}
+
+#[derive(Debug)]
+struct Samples {
+    process: ProcessSample,
+    clusters: Vec<ClusterSample>,
+    streams: Vec<StreamSample>,
+}
+
+impl Collector for Samples {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        family(
+            &mut encoder,
+            PROCESS,
+            std::slice::from_ref(&self.process),
+            |_| vec![],
+        )?;
+        family(&mut encoder, CLUSTER, &self.clusters, |s| {
+            vec![("cluster", s.name.clone()), ("owner", s.owner.clone())]
+        })?;
+        family(&mut encoder, STREAM, &self.streams, |s| {
+            vec![("stream", s.name.clone()), ("cluster", s.cluster.clone())]
+        })?;
+        self.answers(&mut encoder)?;
+        self.latency(&mut encoder)
+    }
+}
+
+fn family<S>(
+    encoder: &mut DescriptorEncoder<'_>,
+    metrics: &[Metric<S>],
+    samples: &[S],
+    labels: impl Fn(&S) -> Vec<(&'static str, String)>,
+) -> Result<(), std::fmt::Error> {
+    for (name, unit, help, read) in metrics {
+        let kind = match read {
+            Read::Counter(_) => MetricType::Counter,
+            Read::Gauge(_) => MetricType::Gauge,
+        };
+        let mut family = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
+        for sample in samples {
+            let labels = labels(sample);
+            let encoder = family.encode_family(&labels)?;
+            match read {
+                Read::Counter(read) => ConstCounter::new(read(sample)).encode(encoder)?,
+                Read::Gauge(read) => ConstGauge::new(read(sample)).encode(encoder)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Samples {
+    fn answers(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Requests by answer: ok 200, partly 207, client_error 4xx, unavailable 503";
+        let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
+        for stream in &self.streams {
+            for (answer, count) in stream.answers {
+                let labels = [("stream", stream.name.as_str()), ("answer", answer)];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn latency(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Time from a request's head to its answer";
+        let mut family = encoder.encode_descriptor(
+            "request_duration",
+            help,
+            Some(&Unit::Seconds),
+            MetricType::Histogram,
+        )?;
+        for stream in &self.streams {
+            let bounds = BUCKETS_US
+                .iter()
+                .map(|us| *us as f64 / 1e6)
+                .chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(stream.latency).collect();
+            let count = stream.latency.iter().sum();
+            let labels = [("stream", stream.name.as_str())];
+            family
+                .encode_family(&labels)?
+                .encode_histogram::<NoExemplar>(
+                    stream.latency_us as f64 / 1e6,
+                    count,
+                    &buckets,
+                    None,
+                )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! Telemetry: logs and metrics. It knows no stage; the stages write into what stands here.
+
+pub mod limit;
+pub mod logs;
+pub mod metrics;
+pub mod settings;
+pub mod stream;
+
+pub use limit::LogLimit;
+pub use settings::Settings;
+pub use stream::{Answer, StreamMetrics};

@@ -1,0 +1,224 @@
+//! Real brokers that are killed, frozen, stopped or without a leader, under load, with an audit of every id: nothing that
+//! was acknowledged is missing, each key is in order, what was refused isn't there, duplicates are counted.
+//!
+//! Patient clients wait for their answers. Impatient ones hang up early and send again what they don't know the fate of,
+//! which makes duplicates; they are counted. Each record must be explained by an attempt that got a 2xx, an answer that
+//! called the event unknown, or no answer: a second copy that none of these explains fails the audit.
+
+use std::time::Duration;
+
+use crate::kafka::{self, Audit, Kafka, consume_all};
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, config};
+use crate::support::sender::{Plan, Senders, key_and_id};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Run {
+    kafka: Kafka,
+    topic: String,
+    gateway: Gateway,
+    groups: Vec<Senders>,
+}
+
+impl Run {
+    /// Three brokers, a topic with twelve partitions, a gateway, patient, impatient and batching clients.
+    fn start(name: &str) -> Option<Run> {
+        let kafka = kafka::three_or_skip(&[])?;
+        let topic = kafka.fresh_topic(name, 12, 3, &[]);
+        let config = config(kafka.bootstrap(), "[http]\nanswer_within = \"4s\"\n").replace(
+            "[streams.events]",
+            &format!("[streams.events]\ntopic = \"{topic}\""),
+        );
+        let gateway = Gateway::ready(&config);
+        let patient = Plan::default();
+        let impatient = Plan {
+            patience: SECOND,
+            pause: Duration::from_millis(5),
+            ..Plan::default()
+        };
+        let batches = Plan {
+            connections: 4,
+            batch: 30,
+            keys: 60,
+            pause: Duration::from_millis(20),
+            ..Plan::default()
+        };
+        let groups = [
+            ("patient", patient),
+            ("impatient", impatient),
+            ("batch", batches),
+        ];
+        let groups = groups.map(|(name, plan)| Senders::start(name, gateway.data, "events", &plan));
+        let run = Run {
+            kafka,
+            topic,
+            gateway,
+            groups: groups.into(),
+        };
+        run.flows();
+        Some(run)
+    }
+
+    /// Every group gets events through.
+    #[track_caller]
+    fn flows(&self) {
+        for group in &self.groups {
+            group.wait_for_acks(200, 60 * SECOND);
+        }
+    }
+
+    /// Ends the senders, waits until nothing is in flight, stops the gateway and audits.
+    #[track_caller]
+    fn audit(self) -> Audit {
+        let Run {
+            kafka,
+            topic,
+            gateway,
+            groups,
+        } = self;
+        let mut sent = kafka::Ledger::default();
+        for group in groups {
+            sent.extend(group.stop().0);
+        }
+        kafka.wait_ready(120 * SECOND);
+        eventually("nothing is in flight", 60 * SECOND, || {
+            gateway.events("events", "in_flight") == 0
+        });
+        let log = gateway.stop();
+        for record in consume_all(kafka.bootstrap(), &topic) {
+            let (key, id) = key_and_id(&record);
+            sent.found(&key, id, record.partition);
+        }
+        let audit = sent.audit();
+        println!(
+            "{}\n{}",
+            audit.report(),
+            log.lines().last().unwrap_or_default()
+        );
+        audit.assert_clean();
+        audit
+    }
+}
+
+#[test]
+fn a_leader_is_killed_and_comes_back() {
+    let Some(run) = Run::start("kill") else {
+        return;
+    };
+    let leader = run.kafka.leader(&run.topic, 0).unwrap();
+    run.kafka.kill(leader);
+    run.flows();
+    run.kafka.start(leader);
+    run.kafka.wait_ready(120 * SECOND);
+    run.flows();
+    run.audit();
+}
+
+#[test]
+fn a_broker_is_frozen_for_longer_than_any_client_waits() {
+    let Some(run) = Run::start("freeze") else {
+        return;
+    };
+    let leader = run.kafka.leader(&run.topic, 0).unwrap();
+    run.kafka.freeze(leader);
+    std::thread::sleep(15 * SECOND);
+    run.flows();
+    run.kafka.thaw(leader);
+    run.kafka.wait_ready(120 * SECOND);
+    run.flows();
+    run.audit();
+}
+
+/// Longer than every timeout that is set (the longest is librdkafka's `socket.timeout.ms` of 10 s): clients that give up
+/// on records by themselves store some of them twice or out of order in such an outage.
+#[test]
+fn all_brokers_are_down_for_longer_than_every_timeout() {
+    let Some(run) = Run::start("outage") else {
+        return;
+    };
+    run.kafka.kill_all();
+    std::thread::sleep(25 * SECOND);
+    run.kafka.start_all();
+    run.kafka.wait_ready(120 * SECOND);
+    run.flows();
+    run.audit();
+}
+
+#[test]
+fn too_few_replicas_are_in_sync() {
+    let Some(run) = Run::start("minisr") else {
+        return;
+    };
+    let leader = run.kafka.leader(&run.topic, 0).unwrap();
+    let others: Vec<_> = run
+        .kafka
+        .nodes()
+        .into_iter()
+        .filter(|node| *node != leader)
+        .collect();
+    // One broker of three is left: the controllers have no majority, and no partition two replicas in sync.
+    for node in &others {
+        run.kafka.kill(*node);
+    }
+    std::thread::sleep(8 * SECOND);
+    for node in &others {
+        run.kafka.start(*node);
+    }
+    run.kafka.wait_ready(120 * SECOND);
+    run.flows();
+    run.audit();
+}
+
+#[test]
+fn some_partitions_have_no_leader_and_the_others_go_on() {
+    let Some(kafka) = kafka::three_or_skip(&[]) else {
+        return;
+    };
+    let topic = kafka.fresh_topic("leaderless", 12, 1, &[("min.insync.replicas", "1")]);
+    let config = config(
+        kafka.bootstrap(),
+        "[http]\nanswer_within = \"2s\"\n[lane]\nstalled_after = \"1s\"\n",
+    )
+    .replace(
+        "[streams.events]",
+        &format!("[streams.events]\ntopic = \"{topic}\""),
+    );
+    let gateway = Gateway::ready(&config);
+    let plan = Plan {
+        connections: 24,
+        keys: 1,
+        ..Plan::default()
+    };
+    let senders = Senders::start("one-key", gateway.data, "events", &plan);
+    senders.wait_for_acks(500, 60 * SECOND);
+    // With one replica, what the dead broker led has no leader until it is back.
+    kafka.kill(2);
+    eventually("partitions lack a leader", 30 * SECOND, || {
+        kafka
+            .partitions_without_leader()
+            .is_some_and(|lacking| !lacking.is_empty())
+    });
+    senders.wait_for_acks(1_000, 60 * SECOND);
+    let stalled = || {
+        gateway.status()["clusters"]["main"]["stalled_lanes"]
+            .as_u64()
+            .unwrap()
+    };
+    eventually("only their lanes stand still", 20 * SECOND, || {
+        (1..12).contains(&stalled())
+    });
+    kafka.start(2);
+    kafka.wait_ready(120 * SECOND);
+    eventually("all lanes move", 60 * SECOND, || stalled() == 0);
+    let (mut sent, _) = senders.stop();
+    eventually("nothing is in flight", 60 * SECOND, || {
+        gateway.events("events", "in_flight") == 0
+    });
+    gateway.stop();
+    for record in consume_all(kafka.bootstrap(), &topic) {
+        let (key, id) = key_and_id(&record);
+        sent.found(&key, id, record.partition);
+    }
+    sent.audit().assert_clean();
+}

@@ -1,0 +1,187 @@
+//! Bytes that are no good HTTP, requests that mean two things at once, and clients that leave.
+
+use std::net::Shutdown;
+
+use super::*;
+use crate::support::topic::values;
+
+/// Sends bytes and nothing more; what came back until the gateway closed the connection.
+#[track_caller]
+fn answer_to(gateway: &Gateway, bytes: &[u8]) -> String {
+    let mut client = gateway.client();
+    drop(client.write(bytes));
+    drop(client.socket.shutdown(Shutdown::Write));
+    let came = client.until_closed(SOON).expect("the connection is closed");
+    String::from_utf8_lossy(&came).into_owned()
+}
+
+#[test]
+fn garbage_is_refused_and_harms_nobody() {
+    let (_mock, gateway) = started("");
+    let noise: Vec<u8> = (0..20_000_u32)
+        .map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    let hello =
+        b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03random bytes of a client hello ............";
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let after_preface = [&preface[..], &noise].concat();
+    // A frame that promises 16 MiB, and a flood of settings that are all to be acknowledged.
+    let huge_frame = [
+        &preface[..],
+        b"\0\0\0\x04\0\0\0\0\0",
+        b"\xff\xff\xff\x00\x00\0\0\0\x01",
+        &noise,
+    ]
+    .concat();
+    let settings = [&preface[..], &b"\0\0\0\x04\0\0\0\0\0".repeat(20_000)].concat();
+    let good = head(&format!("content-length: {}\r\n", EVENT.len())) + EVENT;
+    let version = good.replace("HTTP/1.1", "HTTP/3.7");
+    let name = good.replace("host:", "ho st:");
+    let nul = good.replace("test", "te\0st");
+    let garbage: [&[u8]; 12] = [
+        &noise,
+        hello,
+        &after_preface,
+        &huge_frame,
+        &settings,
+        version.as_bytes(),
+        name.as_bytes(),
+        nul.as_bytes(),
+        b"\0\0\0\0",
+        b"GET\r\n\r\n",
+        b"POST  HTTP/1.1\r\n\r\n",
+        b"USER anonymous\r\nPASS x\r\nQUIT\r\n",
+    ];
+    for bytes in garbage {
+        let answer = answer_to(&gateway, bytes);
+        let status = answer.strip_prefix("HTTP/1.1 ").map(|rest| &rest[..1]);
+        assert!(
+            status.is_none_or(|status| status == "4"),
+            "{}: {answer}",
+            bytes.escape_ascii()
+        );
+    }
+    assert_eq!(gateway.events("events", "accepted"), 0);
+    check_good_client(&gateway);
+    eventually("nothing is left", SOON, || {
+        gateway.status()["connections"] == 0
+    });
+}
+
+#[test]
+fn a_request_that_means_two_things_is_refused_or_ends_its_connection() {
+    let (_mock, gateway) = started("");
+    let smuggled = format!(
+        "POST {EVENTS} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n{EVENT}",
+        EVENT.len()
+    );
+    let chunk = format!("{:x}\r\n{EVENT}\r\n0\r\n\r\n", EVENT.len());
+    let length = chunk.len();
+    // Read one way, each is one request; read the other way, a second one follows.
+    for framing in [
+        format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n"),
+        format!("transfer-encoding: chunked\r\ncontent-length: {length}\r\n"),
+        format!(
+            "content-length: {length}\r\ncontent-length: {}\r\n",
+            length + smuggled.len()
+        ),
+        format!("content-length: {length}, {length}\r\n"),
+        format!("content-length: +{length}\r\n"),
+        format!("content-length: {length} {length}\r\n"),
+        "content-length: 0x10\r\n".into(),
+        "content-length: -1\r\n".into(),
+        "content-length:\r\n".into(),
+        "content-length: 99999999999999999999999\r\n".into(),
+        "transfer-encoding: identity\r\n".into(),
+        "transfer-encoding: xchunked\r\n".into(),
+        "transfer-encoding: chunked, identity\r\n".into(),
+        "transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n".into(),
+        "transfer-encoding : chunked\r\n".into(),
+        "transfer-encoding:\u{b}chunked\r\n".into(),
+        "x: y\r\n transfer-encoding: chunked\r\n".into(),
+    ] {
+        let before = gateway.events("events", "accepted");
+        let request = format!("{}{}", head(&framing), chunk) + &smuggled;
+        let answer = answer_to(&gateway, request.as_bytes());
+        assert_eq!(
+            answer.matches("HTTP/1.1 ").count(),
+            1,
+            "{framing:?}: {answer}"
+        );
+        let taken = gateway.events("events", "accepted") - before;
+        let both = framing.contains("content-length") && framing.contains("transfer-encoding");
+        // RFC 9112 has chunks win, and the connection end; everything else is refused.
+        assert!(
+            taken == i64::from(both && answer.contains(" 200 ")),
+            "{framing:?}: {answer}"
+        );
+        assert!(
+            both || answer.starts_with("HTTP/1.1 4"),
+            "{framing:?}: {answer}"
+        );
+    }
+    check_good_client(&gateway);
+}
+
+#[test]
+fn chunks_that_are_wrong_are_refused() {
+    let (_mock, gateway) = started("");
+    for body in [
+        "xyz\r\n",
+        "-5\r\nhello\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\n",
+        "5\r\nhello6\r\n",
+        "5\r\nhel",
+        "5;x=\n\r\nhello\r\n0\r\n\r\n",
+        "\r\n\r\n",
+    ] {
+        let answer = answer_to(
+            &gateway,
+            (head("transfer-encoding: chunked\r\n") + body).as_bytes(),
+        );
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{body:?}: {answer}"
+        );
+    }
+    assert_eq!(gateway.events("events", "accepted"), 0);
+    check_good_client(&gateway);
+}
+
+#[test]
+fn an_event_whose_client_left_arrives_all_the_same() {
+    let (mock, gateway) = started("");
+    mock.with(|cluster| cluster.broker_round_trip_time(1, 700 * MS).unwrap());
+    // One breaks the connection, the other only says that it has nothing more to send, and still hears the answer.
+    let mut breaking = gateway.client();
+    breaking
+        .send(EVENTS, &[], br#"{"user":"a","id":"breaking"}"#)
+        .unwrap();
+    eventually("it is taken", SOON, || {
+        gateway.events("events", "accepted") == 1
+    });
+    socket2::SockRef::from(&breaking.socket)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(breaking);
+    let mut quiet = gateway.client();
+    quiet
+        .send(EVENTS, &[], br#"{"user":"a","id":"quiet"}"#)
+        .unwrap();
+    quiet.socket.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(quiet.answer().unwrap().status, 200);
+
+    eventually("both are acknowledged", SOON, || {
+        gateway.events("events", "acked") == 2
+    });
+    mock.with(|cluster| cluster.broker_round_trip_time(1, Duration::ZERO).unwrap());
+    let arrived = values(mock.bootstrap(), "events");
+    assert_eq!(
+        arrived,
+        [
+            r#"{"user":"a","id":"breaking"}"#,
+            r#"{"user":"a","id":"quiet"}"#
+        ]
+    );
+    gateway.stop();
+}

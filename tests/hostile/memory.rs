@@ -1,0 +1,140 @@
+//! Memory: whatever clients promise, begin and leave undone, what the process holds stays within its budget.
+
+use socket2::{Domain, Socket, Type};
+
+use super::*;
+
+const MIB: u64 = 1 << 20;
+
+fn used(gateway: &Gateway) -> u64 {
+    gateway.status()["memory"]["used_bytes"].as_u64().unwrap()
+}
+
+/// A gateway with a budget of 64 MiB and a second stream, `other`, of the same cluster.
+fn small(more: &str) -> (Mock, Gateway) {
+    let mock = Mock::start(1, &[("events", 1), ("other", 1)]);
+    let limits =
+        "[memory]\nbudget = \"64MiB\"\n[http]\nmax_connections = 4000\nmax_head = \"8KiB\"\n";
+    let config = config(mock.bootstrap(), &format!("{limits}{more}"))
+        + "[streams.other]\ncluster = \"main\"\n";
+    let gateway = Gateway::ready(&config);
+    (mock, gateway)
+}
+
+#[test]
+fn two_thousand_clients_that_stall_halfway_leave_room_for_a_good_one() {
+    let (_mock, gateway) = small("");
+    check_good_client(&gateway);
+    let heads = "x-more: 1\r\n".repeat(500);
+    let stalled: Vec<_> = (0..2000)
+        .map(|number| {
+            let mut client = gateway.client();
+            let request = match number % 2 {
+                0 => head(&heads),
+                _ => head("content-length: 1000\r\n") + &"x".repeat(500),
+            };
+            client
+                .write(&request.as_bytes()[..request.len() - 2])
+                .unwrap();
+            client
+        })
+        .collect();
+    eventually("all are accepted", 4 * SOON, || {
+        gateway.status()["connections"] == 2000
+    });
+    check_good_client(&gateway);
+
+    // Large bodies may take their stream's fair part, and no more; other streams don't notice.
+    let large: Vec<_> = (0..300)
+        .map(|_| {
+            let mut client = gateway.client();
+            drop(
+                client
+                    .write((head("content-length: 1000000\r\n") + &"x".repeat(500_000)).as_bytes()),
+            );
+            client
+        })
+        .collect();
+    let refused = large.into_iter().map(|mut client| {
+        client.socket.set_read_timeout(Some(MS)).unwrap();
+        (client.answer().map_or(0, |answer| answer.status), client)
+    });
+    let (statuses, large): (Vec<_>, Vec<_>) = refused.unzip();
+    assert!(
+        statuses.contains(&503) && statuses.contains(&0),
+        "{statuses:?}"
+    );
+    assert_eq!(gateway.client().post_json("other", EVENT).status, 200);
+    let (resident, used) = (gateway.resident(), used(&gateway));
+    assert!(
+        used <= 64 * MIB && resident < (64 + 64) * MIB,
+        "{} MiB of which {} counted",
+        resident / MIB,
+        used / MIB
+    );
+
+    drop((stalled, large));
+    eventually("nothing is held", 2 * SOON, || {
+        gateway.status()["memory"]["used_bytes"] == 0
+    });
+    check_good_client(&gateway);
+}
+
+#[test]
+fn a_promised_body_takes_no_memory_until_it_comes() {
+    let (_mock, gateway) = small("");
+    let clients: Vec<_> = (0..100)
+        .map(|_| {
+            let mut client = gateway.client();
+            client
+                .write(head("content-length: 4194304\r\n\r\n").as_bytes())
+                .unwrap();
+            client
+        })
+        .collect();
+    eventually("all are accepted", SOON, || {
+        gateway.status()["connections"] == 100
+    });
+    check_good_client(&gateway);
+    let used = used(&gateway);
+    assert!(
+        used <= 100 * 80 * 1024,
+        "{} KiB for each",
+        used / 100 / 1024
+    );
+    drop(clients);
+    eventually("nothing is held", SOON, || {
+        gateway.status()["memory"]["used_bytes"] == 0
+    });
+}
+
+#[test]
+fn a_client_that_sends_and_never_reads_is_held_back_and_then_left() {
+    let (_mock, gateway) = small("idle_timeout = \"1500ms\"\n");
+    check_good_client(&gateway);
+    let before = gateway.resident();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&gateway.data.into()).unwrap();
+    socket.set_write_timeout(Some(1000 * MS)).unwrap();
+    let mut socket = std::net::TcpStream::from(socket);
+    let requests = "GET /nothing HTTP/1.1\r\nhost: test\r\n\r\n".repeat(1000);
+    let mut written = 0;
+    while let Ok(bytes) = std::io::Write::write(&mut socket, requests.as_bytes()) {
+        written += bytes as u64;
+        assert!(
+            written < 256 * MIB,
+            "requests are taken for ever, and nobody reads the answers"
+        );
+        check_growth(&gateway, before);
+    }
+    check_good_client(&gateway);
+    eventually("it is left", SOON, || gateway.status()["connections"] == 0);
+    check_growth(&gateway, before);
+}
+
+#[track_caller]
+fn check_growth(gateway: &Gateway, before: u64) {
+    let grown = gateway.resident().saturating_sub(before);
+    assert!(grown < 24 * MIB, "{} MiB", grown / MIB);
+}

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Resolves the jars of one Apache Kafka release with Maven, for the tests that
+# want real brokers. Prints the folder that holds them as its last line.
+#
+#   FOREBAY_KAFKA_VERSION   the release to resolve, 4.1.1 if unset
+#
+# Idempotent, and safe beside a second run of itself: the folder appears by one
+# rename, and only when it is complete. Exits 69 (EX_UNAVAILABLE) where Kafka
+# cannot be had, and says on stderr what is missing.
+set -euo pipefail
+
+readonly version="${FOREBAY_KAFKA_VERSION:-4.1.1}"
+readonly scala=2.13
+readonly slf4j=1.7.36
+readonly oldest_java=17
+readonly unavailable=69
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+repository="$(cd "$here/../.." && pwd)"
+readonly root="$repository/target/kafka"
+readonly home="$root/$version"
+readonly lib="$home/lib"
+readonly stamp="$lib/.complete"
+readonly contents="kafka_$scala:$version slf4j-simple:$slf4j"
+
+say() { printf 'kafka: %s\n' "$*" >&2; }
+
+# The major version of the `java` on the path, 0 without one.
+java_major() {
+    local line
+    line="$(java -version 2>&1 | grep -m1 ' version "')" || { echo 0; return; }
+    line="${line#*\"}"
+    line="${line#1.}" # 1.8.0_412 is Java 8
+    echo "${line%%[!0-9]*}"
+}
+
+# `java Some.java` wants the compiler as well: a JDK, not a JRE.
+has_jdk() {
+    command -v java >/dev/null && command -v javac >/dev/null &&
+        [ "$(java_major)" -ge "$oldest_java" ]
+}
+
+has_maven() { command -v mvn >/dev/null; }
+
+install_tools() {
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        return
+    fi
+    say "installing Maven and a JDK with apt-get"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q >&2 || return 0
+    local packages=() jdk
+    has_maven || packages+=(maven)
+    if ! has_jdk; then
+        for jdk in openjdk-21-jdk-headless openjdk-17-jdk-headless default-jdk-headless; do
+            if apt-cache show "$jdk" >/dev/null 2>&1; then
+                packages+=("$jdk")
+                break
+            fi
+        done
+    fi
+    apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
+        "${packages[@]}" >&2 || true
+}
+
+resolve() {
+    local work
+    work="$(mktemp -d "$home/.resolve.XXXXXX")"
+    # The variable is local and gone at exit: expand it now.
+    # shellcheck disable=SC2064
+    trap "rm -rf '$work'" EXIT
+    cat >"$work/pom.xml" <<POM
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>forebay</groupId>
+  <artifactId>test-brokers</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka_$scala</artifactId>
+      <version>$version</version>
+    </dependency>
+    <dependency>
+      <groupId>org.slf4j</groupId>
+      <artifactId>slf4j-simple</artifactId>
+      <version>$slf4j</version>
+    </dependency>
+  </dependencies>
+</project>
+POM
+    if ! mvn -q -B -Dstyle.color=never -f "$work/pom.xml" dependency:copy-dependencies \
+        "-DoutputDirectory=$work/lib" >&2; then
+        say "Maven could not resolve Apache Kafka $version: see its messages above"
+        exit "$unavailable"
+    fi
+    printf '%s\n' "$contents" >"$work/lib/.complete"
+    rm -rf "$lib"
+    # Without flock a second run may have been faster: its folder is as good.
+    mv -T "$work/lib" "$lib" 2>/dev/null || [ -e "$stamp" ]
+}
+
+mkdir -p "$home"
+if command -v flock >/dev/null; then
+    exec 9>"$root/.lock"
+    flock 9
+fi
+
+# The brokers need the JDK at every run, the jars only once.
+if ! has_jdk || { [ ! -e "$stamp" ] && ! has_maven; }; then
+    install_tools
+fi
+if ! has_jdk; then
+    say "no JDK of version $oldest_java or later: install openjdk-17-jdk-headless or newer"
+    say "(java and javac have to be on the PATH; a JRE is not enough)"
+    exit "$unavailable"
+fi
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$contents" ]; then
+    if ! has_maven; then
+        say "no Maven: install the package maven (mvn has to be on the PATH)"
+        exit "$unavailable"
+    fi
+    say "resolving Apache Kafka $version"
+    resolve
+fi
+printf '%s\n' "$lib"

@@ -1,0 +1,245 @@
+//! The admin port: metrics that monitoring systems can read, status as JSON, a page for people.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::support::http::Client;
+
+/// Every metric, without the prefix; users' dashboards and alerts stand on these names.
+const METRICS: &[(&str, &str)] = &[
+    ("ready", "gauge"),
+    ("connections", "gauge"),
+    ("memory_used_bytes", "gauge"),
+    ("memory_budget_bytes", "gauge"),
+    ("cluster_up", "gauge"),
+    ("cluster_in_flight_events", "gauge"),
+    ("cluster_in_flight_bytes", "gauge"),
+    ("cluster_drain_rate_bytes_per_second", "gauge"),
+    ("cluster_last_ack_age_seconds", "gauge"),
+    ("cluster_stalled_lanes", "gauge"),
+    ("cluster_replaced_clients", "counter"),
+    ("cluster_memory_bytes", "gauge"),
+    ("events_accepted", "counter"),
+    ("events_acked", "counter"),
+    ("events_refused", "counter"),
+    ("events_failed", "counter"),
+    ("events_unknown", "counter"),
+    ("events_late", "counter"),
+    ("events_lost", "counter"),
+    ("events_rejected", "counter"),
+    ("events_in_flight", "gauge"),
+    ("events_waiting", "gauge"),
+    ("waiting_bytes", "gauge"),
+    ("body_bytes", "counter"),
+    ("requests", "counter"),
+    ("request_duration_seconds", "histogram"),
+];
+
+/// Reads an exposition as OpenMetrics has it: families by name, with kind and samples. Panics on what the format forbids.
+fn families(text: &str) -> BTreeMap<String, (String, Vec<(String, f64)>)> {
+    let lines = text.strip_suffix("# EOF\n").expect("the end is marked");
+    let mut families: BTreeMap<String, (String, Vec<_>)> = BTreeMap::new();
+    let mut current = String::new();
+    for line in lines.lines() {
+        if let Some(rest) = line.strip_prefix("# ") {
+            let (word, rest) = rest.split_once(' ').unwrap();
+            let (name, value) = rest.split_once(' ').unwrap();
+            match word {
+                "TYPE" => {
+                    let before = families.insert(name.into(), (value.into(), vec![]));
+                    assert!(before.is_none(), "{name} twice");
+                    current = name.into();
+                }
+                "HELP" => assert!(!value.is_empty()),
+                "UNIT" => assert!(name.ends_with(&format!("_{value}")), "{line}"),
+                _ => panic!("{line}"),
+            }
+            continue;
+        }
+        let (sample, value) = line.rsplit_once(' ').unwrap();
+        let name = sample.split('{').next().unwrap();
+        let (kind, samples) = families
+            .get_mut(&current)
+            .expect("a type before its samples");
+        let suffixes: &[_] = match kind.as_str() {
+            "counter" => &["_total"],
+            "gauge" => &[""],
+            "histogram" => &["_bucket", "_count", "_sum"],
+            _ => panic!("{kind}"),
+        };
+        let suffix = name
+            .strip_prefix(current.as_str())
+            .expect("samples follow their type");
+        assert!(suffixes.contains(&suffix), "{line}");
+        samples.push((
+            sample.trim_end_matches("{}").to_owned(),
+            value.parse().unwrap(),
+        ));
+    }
+    families
+}
+
+#[test]
+fn metrics_are_openmetrics_and_complete() {
+    let mock = mock();
+    let gateway = Gateway::ready(&config(mock.bootstrap(), ""));
+    for _ in 0..3 {
+        assert_eq!(gateway.client().post_json("events", EVENT).status, 200);
+    }
+    assert_eq!(gateway.client().post_json("events", "[{}]").status, 422);
+    let answer = Client::connect(gateway.admin).get("/metrics");
+    assert!(
+        answer
+            .header("content-type")
+            .unwrap()
+            .starts_with("application/openmetrics-text; version=1.0.0")
+    );
+    let families = families(&answer.text());
+    let found: BTreeMap<_, _> = families
+        .iter()
+        .map(|(name, (kind, _))| (name.as_str(), kind.as_str()))
+        .collect();
+    let prefixed: Vec<_> = METRICS
+        .iter()
+        .map(|(name, kind)| (format!("forebay_{name}"), *kind))
+        .collect();
+    assert_eq!(
+        found,
+        prefixed
+            .iter()
+            .map(|(name, kind)| (name.as_str(), *kind))
+            .collect()
+    );
+    assert!(families.iter().all(|(_, (_, samples))| !samples.is_empty()));
+
+    let value = |sample: &str| {
+        let samples = families.values().flat_map(|(_, samples)| samples);
+        samples
+            .into_iter()
+            .find(|(name, _)| name == sample)
+            .unwrap_or_else(|| panic!("{sample}"))
+            .1
+    };
+    let labels = r#"{stream="events",cluster="main"}"#;
+    assert_eq!(value(&format!("forebay_events_acked_total{labels}")), 3.0);
+    assert_eq!(
+        value(&format!("forebay_events_rejected_total{labels}")),
+        1.0
+    );
+    assert_eq!(
+        value(r#"forebay_requests_total{stream="events",answer="ok"}"#),
+        3.0
+    );
+    assert_eq!(
+        value(r#"forebay_requests_total{stream="events",answer="client_error"}"#),
+        1.0
+    );
+    assert_eq!(
+        value(r#"forebay_cluster_up{cluster="main",owner="tests"}"#),
+        1.0
+    );
+    assert_eq!(value("forebay_ready"), 1.0);
+
+    let (_, samples) = &families["forebay_request_duration_seconds"];
+    let buckets: Vec<_> = samples
+        .iter()
+        .filter(|(name, _)| name.contains("_bucket"))
+        .map(|(_, count)| *count)
+        .collect();
+    assert!(buckets.is_sorted(), "buckets are cumulative: {buckets:?}");
+    let last = samples
+        .iter()
+        .find(|(name, _)| name.contains(r#"le="+Inf""#))
+        .expect("the last bucket");
+    assert_eq!(
+        (
+            last.1,
+            value(r#"forebay_request_duration_seconds_count{stream="events"}"#)
+        ),
+        (4.0, 4.0)
+    );
+}
+
+#[test]
+fn status_and_the_page_show_every_cluster_and_stream() {
+    let mock = mock();
+    let gateway = Gateway::ready(&config(mock.bootstrap(), ""));
+    assert_eq!(gateway.client().post_json("events", EVENT).status, 200);
+    let status = gateway.status();
+    let keys = |value: &serde_json::Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let mut top = keys(&status);
+    top.sort_unstable();
+    let expected = [
+        "clusters",
+        "connections",
+        "memory",
+        "phase",
+        "ready",
+        "reasons",
+        "streams",
+        "uptime_seconds",
+        "version",
+    ];
+    assert_eq!(top, expected);
+    assert_eq!(
+        (&status["phase"], &status["ready"]),
+        (&"running".into(), &true.into())
+    );
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["memory"]["budget_bytes"], 512 << 20);
+    let cluster = &status["clusters"]["main"];
+    assert_eq!(
+        (&cluster["owner"], &cluster["condition"]),
+        (&"tests".into(), &"up".into())
+    );
+    let stream = &status["streams"]["events"];
+    assert_eq!(
+        (
+            &stream["topic"],
+            &stream["partitions"],
+            &stream["answers"]["ok"]
+        ),
+        (&"events".into(), &1.into(), &1.into())
+    );
+    let mut events = keys(&stream["events"]);
+    events.sort_unstable();
+    let expected = [
+        "accepted",
+        "acked",
+        "failed",
+        "in_flight",
+        "late",
+        "lost",
+        "refused",
+        "rejected",
+        "unknown",
+    ];
+    assert_eq!(events, expected);
+
+    let page = Client::connect(gateway.admin).get("/");
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
+    assert!(page.text().contains("events") && page.text().contains("main"));
+    assert_eq!(gateway.get("/nothing").0, 404);
+    assert_eq!(gateway.get("/v1/events/events").0, 404);
+    assert_eq!(
+        Client::connect(gateway.admin)
+            .post("/livez", &[], b"")
+            .status,
+        405
+    );
+    assert_eq!(
+        gateway.client().get("/livez").status,
+        404,
+        "the data port shows nothing of it"
+    );
+}

@@ -1,0 +1,20 @@
+//! The gateway from outside: the real binary, over HTTP, in front of real and mock Kafka clusters.
+
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "modules of one test program share what they have, and a test may panic and print"
+)]
+
+mod answers;
+mod delivery;
+mod faults;
+mod hostile;
+mod isolation;
+mod kafka;
+mod lifecycle;
+mod overload;
+mod support;
+mod tidy;

@@ -1,0 +1,295 @@
+//! The gateway as a child process: `forebay serve` with a configuration of the test's own, on ports that are free.
+
+use std::cell::Cell;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::eventually;
+use super::http::Client;
+
+/// Gateways that run now, and whether a test that measures time wants the machine for itself.
+static MACHINE: (Mutex<(usize, bool)>, Condvar) = (Mutex::new((0, false)), Condvar::new());
+
+thread_local! {
+    /// Gateways of this thread's test, and whether it has the machine for itself.
+    static MINE: Cell<(usize, bool)> = const { Cell::new((0, false)) };
+}
+
+/// The machine, without other tests' gateways, until this is dropped: for tests in which time is the subject. To be
+/// taken before the test starts a gateway.
+pub struct Alone(());
+
+impl Alone {
+    /// Waits until no gateway runs, and keeps others from starting.
+    pub fn on_the_machine() -> Alone {
+        assert_eq!(MINE.get(), (0, false));
+        let state = MACHINE.0.lock().unwrap();
+        let mut state = MACHINE.1.wait_while(state, |(_, alone)| *alone).unwrap();
+        state.1 = true;
+        drop(
+            MACHINE
+                .1
+                .wait_while(state, |(running, _)| *running > 0)
+                .unwrap(),
+        );
+        MINE.set((0, true));
+        Alone(())
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        MINE.set((0, false));
+        MACHINE.0.lock().unwrap().1 = false;
+        MACHINE.1.notify_all();
+    }
+}
+
+/// A gateway's place on the machine.
+struct Place {
+    counted: bool,
+}
+
+impl Place {
+    fn take() -> Place {
+        let (mine, alone) = MINE.get();
+        if alone {
+            return Place { counted: false };
+        }
+        let mut state = MACHINE.0.lock().unwrap();
+        if mine == 0 {
+            // A test that has one gateway may start another: waiting would be for itself.
+            state = MACHINE.1.wait_while(state, |(_, alone)| *alone).unwrap();
+        }
+        state.0 += 1;
+        MINE.set((mine + 1, false));
+        Place { counted: true }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.counted {
+            let (mine, alone) = MINE.get();
+            MINE.set((mine.saturating_sub(1), alone));
+            MACHINE.0.lock().unwrap().0 -= 1;
+            MACHINE.1.notify_all();
+        }
+    }
+}
+
+/// A running gateway. Dropping it kills it.
+pub struct Gateway {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    /// Where events go.
+    pub data: SocketAddr,
+    /// Where health and metrics are.
+    pub admin: SocketAddr,
+    _folder: TempDir,
+    _place: Place,
+}
+
+impl Gateway {
+    /// Starts it with `config`, to which free ports and a short grace are added. Doesn't wait for readiness.
+    pub fn start(config: &str) -> Gateway {
+        Gateway::start_with_env(config, &[])
+    }
+
+    /// As [`Gateway::start`], with environment variables.
+    pub fn start_with_env(config: &str, env: &[(&str, &str)]) -> Gateway {
+        let place = Place::take();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("forebay.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_forebay"))
+            .args(["serve", "--config"])
+            .arg(&file)
+            .env("FOREBAY__HTTP__LISTEN", "127.0.0.1:0")
+            .env("FOREBAY__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("FOREBAY__SHUTDOWN__GRACE", "0s")
+            .env("NO_COLOR", "1")
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        let written = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let mut log = written.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let listens = loop {
+            let text = log.lock().unwrap().clone();
+            if let Some(line) = text.lines().find(|line| line.contains("forebay listens")) {
+                break line.to_owned();
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the gateway ended with {status}:\n{text}");
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the gateway doesn't listen:\n{text}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let address = |name: &str| {
+            let (_, rest) = listens.split_once(&format!("{name}=")).unwrap();
+            rest.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        Gateway {
+            log,
+            data: address("data"),
+            admin: address("admin"),
+            child,
+            _folder: folder,
+            _place: place,
+        }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn ready(config: &str) -> Gateway {
+        let gateway = Gateway::start(config);
+        gateway.wait_ready(Duration::from_secs(30));
+        gateway
+    }
+
+    /// Waits until `/readyz` says yes.
+    #[track_caller]
+    pub fn wait_ready(&self, within: Duration) {
+        eventually("ready", within, || self.get("/readyz").0 == 200);
+    }
+
+    /// Status and body of an admin path.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let answer = Client::connect(self.admin).get(path);
+        (answer.status, answer.text())
+    }
+
+    /// `/status`.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.get("/status").1).unwrap()
+    }
+
+    /// One count of a stream's ledger.
+    pub fn events(&self, stream: &str, count: &str) -> i64 {
+        self.status()["streams"][stream]["events"][count]
+            .as_i64()
+            .unwrap()
+    }
+
+    /// A connection to the data port.
+    pub fn client(&self) -> Client {
+        Client::connect(self.data)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self, within: Duration) -> ExitStatus {
+        let mut ended = None;
+        eventually("the gateway ends", within, || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        ended.unwrap()
+    }
+
+    /// Stops it in order, checks that every event is accounted for, and returns its log.
+    #[track_caller]
+    pub fn stop(mut self) -> String {
+        self.signal("TERM");
+        let status = self.wait(Duration::from_secs(30));
+        eventually("the last line", Duration::from_secs(2), || {
+            self.log().contains("stopped;")
+        });
+        let log = self.log();
+        assert!(status.success(), "{status}:\n{log}");
+        assert!(log.contains("every event is accounted for"), "{log}");
+        log
+    }
+
+    /// Resident memory in bytes, now.
+    pub fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// Resident memory in bytes, at its highest.
+    pub fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            * 1024
+    }
+
+    /// CPU time used so far.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<_> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
+        // utime and stime in ticks of 10 ms (proc(5); USER_HZ is 100 on Linux).
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's log ---\n{}", self.log());
+        }
+    }
+}
+
+/// A configuration with one cluster and one stream `events` (key `/user`, id `/id`) for a topic of the same name.
+pub fn config(bootstrap: &str, more: &str) -> String {
+    format!(
+        "{more}\n[clusters.main]\nowner = \"tests\"\nbootstrap = \"{bootstrap}\"\n\
+         [streams.events]\ncluster = \"main\"\nkey = \"/user\"\nid = \"/id\"\n"
+    )
+}
