@@ -37,7 +37,8 @@ fn request(criterion: &mut Criterion) {
         "bench",
         produce::Settings::new("127.0.0.1:1"),
         lane::Settings::default(),
-        ["events".to_owned()],
+        [("events".to_owned(), "events".to_owned())],
+        None,
     );
     cluster.set_partitions(0, PARTITIONS);
     let settings = route::Settings {

@@ -15,12 +15,14 @@ use crate::http::{Port, Server, Stream, Streams, listener};
 use crate::lane::{Cluster, worker};
 use crate::lifecycle::{Life, Phase, Watch};
 use crate::produce::probe::{self, Probe, SharedClient};
+use crate::spill::Log;
 
 /// Everything, wired and bound, with nothing running yet.
 pub struct App {
     config: Config,
     life: Life,
     budget: Arc<Budget>,
+    spill: Option<Arc<Log>>,
     clusters: Vec<Arc<Cluster>>,
     port: Arc<Port>,
     data: std::net::TcpListener,
@@ -46,6 +48,10 @@ pub struct Account {
     pub accepted: u64,
     /// Acknowledged by Kafka.
     pub acked: u64,
+    /// Durable in the spill log.
+    pub spilled: u64,
+    /// Spilled before, and acknowledged by Kafka since the start.
+    pub replayed: u64,
     /// Given up before they were sent.
     pub refused: u64,
     /// Refused by Kafka for good.
@@ -56,7 +62,7 @@ pub struct Account {
     pub late: u64,
     /// Never resolved: zero.
     pub lost: u64,
-    /// `accepted` minus all of these except `late`: zero.
+    /// `accepted` minus all of these except `late` and `replayed`: zero.
     pub residual: i64,
 }
 
@@ -65,6 +71,7 @@ impl App {
     pub fn build(config: Config) -> Result<App> {
         let budget = Budget::new(config.memory.budget.as_u64());
         let limits = config.decode.limits().context("decode")?;
+        let spill = open_spill(&config.spill)?;
         let mut clusters = Vec::new();
         let mut streams = Streams::new();
         for (name, settings) in &config.clusters {
@@ -74,9 +81,11 @@ impl App {
                 .filter(|(_, stream)| stream.cluster == *name)
                 .collect();
             let topics = mine.iter().map(|(stream, settings)| {
-                settings.topic.clone().unwrap_or_else(|| (*stream).clone())
+                let topic = settings.topic.as_ref().unwrap_or(stream);
+                ((*stream).clone(), topic.clone())
             });
-            let cluster = Cluster::new(name, settings.clone(), config.lane.clone(), topics);
+            let (settings, lane) = (settings.clone(), config.lane.clone());
+            let cluster = Cluster::new(name, settings, lane, topics, spill.clone());
             for ((stream, settings), topic) in mine.iter().zip(cluster.topics()) {
                 let wired = Stream::new(stream, settings, &cluster, topic, &budget)
                     .map_err(|error| anyhow!(error))?;
@@ -95,6 +104,7 @@ impl App {
             admin: listener::bind(config.admin.listen)?,
             life: Life::default(),
             budget,
+            spill,
             clusters,
             port: Arc::new(port),
             config,
@@ -107,37 +117,14 @@ impl App {
             config,
             life,
             budget,
+            spill,
             clusters,
             port,
             data,
             admin,
         } = self;
         let (data_address, admin_address) = (data.local_addr()?, admin.local_addr()?);
-        let (mut workers, mut probes) = (Vec::new(), Vec::new());
-        for cluster in &clusters {
-            let client = SharedClient::default();
-            let topics = cluster
-                .topics()
-                .iter()
-                .map(|topic| topic.name().to_owned())
-                .collect();
-            let known = Arc::clone(cluster);
-            let on_partitions =
-                move |topic: usize, count| known.set_partitions(topic as u32, count);
-            let health = Arc::clone(cluster.health());
-            probes.push(probe::spawn(
-                cluster.name(),
-                cluster.settings(),
-                client.clone(),
-                health,
-                topics,
-                on_partitions,
-            )?);
-            workers.push((
-                Arc::clone(cluster),
-                worker::spawn(Arc::clone(cluster), client)?,
-            ));
-        }
+        let (workers, probes) = spawn_clusters(&clusters)?;
         let server = Arc::new(Server::spawn(&port, &life.watch())?);
         let mut streams: Vec<_> = port.streams.values().cloned().collect();
         streams.sort_unstable_by(|one, other| one.name.cmp(&other.name));
@@ -147,6 +134,7 @@ impl App {
             phase: life.watch(),
             budget: Arc::clone(&budget),
             server: Arc::clone(&server),
+            spill,
             clusters,
             streams,
         });
@@ -247,6 +235,36 @@ impl Running {
     }
 }
 
+type Workers = Vec<(Arc<Cluster>, JoinHandle<()>)>;
+
+fn spawn_clusters(clusters: &[Arc<Cluster>]) -> Result<(Workers, Vec<Probe>)> {
+    let (mut workers, mut probes) = (Vec::new(), Vec::new());
+    for cluster in clusters {
+        let client = SharedClient::default();
+        let topics = cluster
+            .topics()
+            .iter()
+            .map(|topic| topic.name().to_owned())
+            .collect();
+        let known = Arc::clone(cluster);
+        let on_partitions = move |topic: usize, count| known.set_partitions(topic as u32, count);
+        let health = Arc::clone(cluster.health());
+        probes.push(probe::spawn(
+            cluster.name(),
+            cluster.settings(),
+            client.clone(),
+            health,
+            topics,
+            on_partitions,
+        )?);
+        workers.push((
+            Arc::clone(cluster),
+            worker::spawn(Arc::clone(cluster), client)?,
+        ));
+    }
+    Ok((workers, probes))
+}
+
 /// Runs `step` unless there's a hurry; true if there was.
 async fn unless(
     hurry: &mut std::pin::Pin<&mut impl Future<Output = ()>>,
@@ -262,6 +280,18 @@ async fn unless(
     }
 }
 
+/// Opens the spill log, if there is to be one.
+fn open_spill(settings: &crate::spill::Settings) -> Result<Option<Arc<Log>>> {
+    if settings.dir.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let (log, recovered) = Log::open(settings.clone())
+        .with_context(|| format!("can't open the spill log in {}", settings.dir.display()))?;
+    let events: u64 = recovered.lanes.iter().map(|lane| lane.events).sum();
+    tracing::info!(dir = %settings.dir.display(), disk = recovered.disk, lanes = recovered.lanes.len(), events, "spill log opened");
+    Ok(Some(Arc::new(log)))
+}
+
 async fn wait_for(done: impl Fn() -> bool, at_most: Duration) {
     let deadline = Instant::now() + at_most;
     while !done() && Instant::now() < deadline {
@@ -274,6 +304,8 @@ fn account(streams: &[Arc<Stream>]) -> Account {
     for ledger in streams.iter().map(|stream| &stream.ledger) {
         sum.accepted += ledger.accepted.load(Acquire);
         sum.acked += ledger.acked.load(Acquire);
+        sum.spilled += ledger.spilled.load(Acquire);
+        sum.replayed += ledger.replayed.load(Acquire);
         sum.refused += ledger.refused.load(Acquire);
         sum.failed += ledger.failed.load(Acquire);
         sum.unknown += ledger.unknown.load(Acquire);

@@ -63,4 +63,28 @@ pub enum Command {
         #[arg(long, short = 'n', value_name = "NUMBER")]
         count: Option<u64>,
     },
+    /// Show what a spill directory holds, of a gateway that runs or is dead.
+    Spill {
+        /// What to show.
+        #[command(subcommand)]
+        show: Spill,
+    },
+}
+
+/// What can be shown of a spill directory.
+#[derive(Debug, Subcommand)]
+pub enum Spill {
+    /// List the lanes that have events waiting: how many, how large, how old. Dead letters are lanes `dead/…`.
+    Ls {
+        /// The directory (`spill.dir`).
+        dir: PathBuf,
+    },
+    /// Print the events of lanes, oldest first.
+    Cat {
+        /// The directory (`spill.dir`).
+        dir: PathBuf,
+        /// The beginning of the lanes' names: CLUSTER/STREAM/TOPIC/PARTITION. Default: all.
+        #[arg(default_value = "")]
+        lane: String,
+    },
 }

@@ -2,7 +2,8 @@
 //!
 //! # What is promised
 //!
-//! A 2xx means that each accepted event was acknowledged by Kafka with `acks=all`. Events of one key stay in order.
+//! A 2xx means that each accepted event is acknowledged by Kafka with `acks=all`, or durable in the spill log; the answer
+//! says which. Events of one key stay in order, also through the log.
 //! Memory is bounded in bytes. What can't be taken is refused, in the open, with a status that makes a good SDK retry,
 //! within `http.answer_within`; and what was refused doesn't arrive later. The one exception is an event that Kafka has in
 //! hand and doesn't answer for: its client is told so (`unknown`), and if it is stored after all, that is counted (`late`).
@@ -11,8 +12,8 @@
 //!
 //! ```text
 //!  client ─▶ http ─▶ decode ─▶ route ─▶ admit ─▶ ring ─▶ worker ─▶ client of the cluster ─▶ Kafka
-//!    ▲                                    │ full, stalled            ▲                         │
-//!    │                                    ▼                          └─ window: sent again     ▼
+//!    ▲                                    │ full                 ▼   ▲                         │
+//!    │                                    ▼                    spill ┴─ window: sent again     ▼
 //!    └────────────── answer ◀──────── refusal                receipt ◀──────── delivery report ┘
 //! ```
 //!
@@ -22,7 +23,9 @@
 //! 4. [`lane`]: [`lane::admit()`] decides whether the events may wait; the lane's ring holds them; the worker of the
 //!    cluster releases them in batches that are worth a request.
 //! 5. [`produce`]: one librdkafka client per cluster.
-//! 6. [`receipt`]: Kafka's acknowledgements resolve what was promised, and the HTTP thread answers.
+//! 6. [`spill`]: the log on disk. A lane whose events wait too long goes over it, and comes back when it's empty
+//!    (`lane/spilling`).
+//! 7. [`receipt`]: Kafka's or the log's acknowledgements resolve what was promised, and the HTTP thread answers.
 //!
 //! # Threads
 //!
@@ -30,6 +33,7 @@
 //! | --- | --- |
 //! | `http-N`, one per core | connections, decoding, routing, admission, answers |
 //! | `lanes-CLUSTER`, one per cluster | rings, windows, producing, delivery reports |
+//! | `spill-writer`, `spill-steward` | the log: one durable write for all that waits; files and watermarks |
 //! | `probe-CLUSTER`, one per cluster | partition counts, signs of life |
 //! | librdkafka's own, per cluster and broker | batches on the wire |
 //! | control (`main`) | accepting connections, admin port, signals, stop |
@@ -42,10 +46,10 @@
 //! ```text
 //! main → cli, commands          commands → app, config, lifecycle, telemetry, produce, route
 //! app → everything below
-//!   admin  → http  lane  produce          + base
+//!   admin  → http  lane  produce  spill   + base
 //!   http   → decode  route  lane  produce + base
-//!   lane   → produce                      + base
-//!   route  → decode                       decode → –      produce → base
+//!   lane   → produce  spill               + base
+//!   route  → decode     decode → –   spill → –   produce → base
 //!   config → the settings of every stage  (no stage imports config, app or commands)
 //! base = budget  event  receipt  telemetry  lifecycle
 //! ```
@@ -58,7 +62,10 @@
 //! - Nothing on the path of an event waits without a bound: every queue is bounded in bytes, every wait has a deadline
 //!   (`tests/overload.rs`, `tests/hostile.rs`).
 //! - What was refused never arrives; what was acknowledged is there, in order per key (`tests/faults.rs`, with an audit of
-//!   every id, on three real brokers that are killed, frozen and stopped).
+//!   every id, on three real brokers that are killed, frozen and stopped; `tests/spilling.rs`, with the gateway killed as
+//!   well).
+//! - The spill log keeps what it acknowledged through crashes, torn writes, failing syncs and bit rot
+//!   (`src/spill/tests/`: a simulated disk, thousands of seeds, with negative controls).
 //! - `decode`, `route`, `lane::pace` and `produce::verdict` do no I/O and read no clock.
 //! - Only `http::answer` chooses a status for events, only `produce::verdict` judges a Kafka error, only
 //!   `telemetry::metrics` names a metric, only `config::load` reads configuration from files and the environment, and only
@@ -90,6 +97,7 @@ pub mod route;
 
 pub mod lane;
 pub mod produce;
+pub mod spill;
 
 pub mod admin;
 pub mod config;

@@ -1,8 +1,8 @@
 //! The program: reads the command line, runs the command, ends with an exit code as in sysexits(3).
 
 use clap::Parser;
-use forebay::cli::{Cli, Command};
-use forebay::commands::{check, dev, serve, tail};
+use forebay::cli::{Cli, Command, Spill};
+use forebay::commands::{check, dev, serve, spill, tail};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -29,6 +29,10 @@ fn main() -> std::process::ExitCode {
             connect,
             print,
         } => check::run(&config, connect, print),
+        Command::Spill { show } => match show {
+            Spill::Ls { dir } => spill::ls(&dir),
+            Spill::Cat { dir, lane } => spill::cat(&dir, &lane),
+        },
         Command::Tail {
             stream,
             config,

@@ -16,5 +16,6 @@ mod isolation;
 mod kafka;
 mod lifecycle;
 mod overload;
+mod spilling;
 mod support;
 mod tidy;

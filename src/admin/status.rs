@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::readiness::{Readiness, judge};
+use super::readiness::{self, Readiness, judge};
 use crate::budget::Budget;
 use crate::http::{Server, Stream};
 use crate::lane::Cluster;
 use crate::lifecycle::{Phase, Watch};
 use crate::produce::health::Condition;
+use crate::spill::{Log, State, Stats};
 use crate::telemetry::Answer;
-use crate::telemetry::metrics::{self, ClusterSample, ProcessSample, StreamSample};
+use crate::telemetry::metrics;
+use crate::telemetry::samples::{ClusterSample, ProcessSample, StreamSample};
 
 /// Everything that the admin port looks at.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct View {
     pub budget: Arc<Budget>,
     /// The HTTP threads.
     pub server: Arc<Server>,
+    /// The spill log, if there is one.
+    pub spill: Option<Arc<Log>>,
     /// All clusters.
     pub clusters: Vec<Arc<Cluster>>,
     /// All streams.
@@ -42,16 +46,29 @@ impl View {
 
     /// Whether requests are accepted.
     pub fn readiness(&self) -> Readiness {
-        let conditions: Vec<_> = self
+        let log_takes = self
+            .spill
+            .as_ref()
+            .is_some_and(|log| log.stats().state == State::Healthy);
+        let clusters: Vec<_> = self
             .clusters
             .iter()
-            .map(|cluster| (cluster.name().to_owned(), cluster.health().condition()))
+            .map(|cluster| readiness::Cluster {
+                name: cluster.name().to_owned(),
+                condition: cluster.health().condition(),
+                // Without the partitions nobody knows which lane an event belongs to.
+                spills: log_takes
+                    && cluster
+                        .topics()
+                        .iter()
+                        .all(|topic| !topic.lanes().is_empty()),
+            })
             .collect();
         judge(
             self.phase(),
             self.start.elapsed(),
             self.wait_for_all,
-            &conditions,
+            &clusters,
         )
     }
 
@@ -67,11 +84,18 @@ impl View {
             .iter()
             .map(|stream| stream_sample(stream))
             .collect();
+        let log = self.spill.as_ref().map(|log| log.stats());
+        let of_log = |read: fn(&Stats) -> u64| log.as_ref().map_or(0, read);
         let process = ProcessSample {
             ready: self.readiness().ready,
             connections: self.server.connections() as u64,
             memory_used: self.budget.used(),
             memory_budget: self.budget.total(),
+            spill_takes: log.as_ref().is_some_and(|log| log.state == State::Healthy),
+            spill_used: of_log(|log| log.used_bytes),
+            spill_quota: of_log(|log| log.quota_bytes),
+            spill_backlog_events: of_log(|log| log.backlog_events),
+            spill_backlog: of_log(|log| log.backlog_bytes),
         };
         metrics::render(&process, &clusters, &streams)
     }
@@ -87,10 +111,24 @@ impl View {
             "reasons": readiness.reasons,
             "connections": self.server.connections(),
             "memory": { "used_bytes": self.budget.used(), "budget_bytes": self.budget.total() },
+            "spill": self.spill.as_ref().map(|log| spill_status(log)),
             "clusters": self.clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
             "streams": self.streams.iter().map(|stream| (stream.name.clone(), stream_status(stream))).collect::<serde_json::Map<_, _>>(),
         })
     }
+}
+
+fn spill_status(log: &Log) -> Value {
+    let stats = log.stats();
+    json!({
+        "state": format!("{:?}", stats.state).to_lowercase(),
+        "used_bytes": stats.used_bytes,
+        "quota_bytes": stats.quota_bytes,
+        "segments": stats.segments,
+        "backlog_events": stats.backlog_events,
+        "backlog_bytes": stats.backlog_bytes,
+        "queued_bytes": stats.queued_bytes,
+    })
 }
 
 fn condition(cluster: &Cluster) -> (&'static str, String) {
@@ -143,6 +181,9 @@ fn stream_status(stream: &Stream) -> Value {
         "events": {
             "accepted": ledger.accepted.load(Relaxed),
             "acked": ledger.acked.load(Relaxed),
+            "spilled": ledger.spilled.load(Relaxed),
+            "replayed": ledger.replayed.load(Relaxed),
+            "dead": ledger.dead.load(Relaxed),
             "refused": ledger.refused.load(Relaxed),
             "failed": ledger.failed.load(Relaxed),
             "unknown": ledger.unknown.load(Relaxed),
@@ -182,6 +223,9 @@ fn stream_sample(stream: &Stream) -> StreamSample {
         cluster: stream.cluster.name().into(),
         accepted: ledger.accepted.load(Relaxed),
         acked: ledger.acked.load(Relaxed),
+        spilled: ledger.spilled.load(Relaxed),
+        replayed: ledger.replayed.load(Relaxed),
+        dead: ledger.dead.load(Relaxed),
         refused: ledger.refused.load(Relaxed),
         failed: ledger.failed.load(Relaxed),
         unknown: ledger.unknown.load(Relaxed),

@@ -9,6 +9,7 @@
 pub mod check;
 pub mod dev;
 pub mod serve;
+pub mod spill;
 pub mod tail;
 
 use std::path::Path;

@@ -37,6 +37,8 @@ fn say(account: &Account) {
     let Account {
         accepted,
         acked,
+        spilled,
+        replayed,
         refused,
         failed,
         unknown,
@@ -48,6 +50,8 @@ fn say(account: &Account) {
         tracing::info!(
             accepted,
             acked,
+            spilled,
+            replayed,
             refused,
             failed,
             unknown,
@@ -60,6 +64,8 @@ fn say(account: &Account) {
         tracing::error!(
             accepted,
             acked,
+            spilled,
+            replayed,
             refused,
             failed,
             unknown,

@@ -36,6 +36,8 @@ pub struct Config {
     pub lane: crate::lane::Settings,
     /// The memory that events may take.
     pub memory: Memory,
+    /// The log on disk that takes events while Kafka can't.
+    pub spill: crate::spill::Settings,
     /// Kafka clusters by name.
     pub clusters: BTreeMap<String, crate::produce::Settings>,
     /// Streams by name.

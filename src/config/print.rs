@@ -47,6 +47,10 @@ pub(super) fn size(bytes: ByteSize) -> String {
 /// A test compares this list with the settings' own fields.
 fn sizes(config: &Config) -> Vec<(Vec<&str>, ByteSize)> {
     let mut sizes = vec![
+        (vec!["spill", "quota"], config.spill.quota),
+        (vec!["spill", "min_free"], config.spill.min_free),
+        (vec!["spill", "segment"], config.spill.segment),
+        (vec!["spill", "queue"], config.spill.queue),
         (vec!["http", "max_body"], config.http.max_body),
         (
             vec!["http", "max_decompressed"],

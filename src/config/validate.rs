@@ -181,6 +181,10 @@ fn sizes(config: &Config, problems: &mut Problems) {
         ("lane.max_bytes", lane.max_bytes),
         ("lane.batch", lane.batch),
         ("memory.budget", memory.budget),
+        ("spill.quota", config.spill.quota),
+        ("spill.min_free", config.spill.min_free),
+        ("spill.segment", config.spill.segment),
+        ("spill.queue", config.spill.queue),
     ];
     for (key, value) in given {
         if value.0 == 0 {
@@ -194,6 +198,12 @@ fn sizes(config: &Config, problems: &mut Problems) {
             format!("{given} is out of range; give {least} to {most}"),
         );
     }
+    problems.at_most(
+        "spill.segment",
+        config.spill.segment,
+        config.spill.quota,
+        "spill.quota",
+    );
     problems.at_most(
         "http.max_body",
         http.max_body,
@@ -276,6 +286,13 @@ fn durations(config: &Config, problems: &mut Problems) {
         admin.wait_for_all,
         Duration::ZERO,
         10 * MINUTE,
+    );
+    problems.lasts("lane.spill_after", config.lane.spill_after, TICK, MINUTE);
+    problems.lasts(
+        "spill.stalled_after",
+        config.spill.stalled_after,
+        TICK,
+        MINUTE,
     );
     problems.lasts("shutdown.grace", shutdown.grace, Duration::ZERO, 5 * MINUTE);
     problems.lasts("shutdown.drain", shutdown.drain, TICK, 10 * MINUTE);

@@ -154,9 +154,15 @@ pub fn settled(
     mut rejected: Vec<EventError>,
     retry_after: impl FnOnce() -> Duration,
 ) -> (Answer, Reply) {
-    let acked = outcome.acked;
+    let (acked, spilled) = (outcome.acked, outcome.spilled);
+    let counts = |rejected: &[EventError]| Counts {
+        accepted: acked + spilled,
+        acked,
+        spilled,
+        rejected: rejected.len() as u32,
+    };
     if outcome.not_acked.is_empty() && rejected.is_empty() {
-        return (Answer::Ok, success(StatusCode::OK, acked, &rejected));
+        return (Answer::Ok, success(StatusCode::OK, counts(&[]), &rejected));
     }
     let (never, later): (Vec<_>, Vec<_>) = outcome
         .not_acked
@@ -165,20 +171,15 @@ pub fn settled(
     rejected.extend(never.into_iter().map(event_error));
     rejected.sort_unstable_by_key(|error| error.index);
     if later.is_empty() {
-        if acked > 0 {
+        if acked + spilled > 0 {
             return (
                 Answer::Partly,
-                success(StatusCode::MULTI_STATUS, acked, &rejected),
+                success(StatusCode::MULTI_STATUS, counts(&rejected), &rejected),
             );
         }
         return (Answer::Client, unacceptable(rejected).reply());
     }
-    let counts = Counts {
-        accepted: acked,
-        acked,
-        spilled: 0,
-        rejected: rejected.len() as u32,
-    };
+    let counts = counts(&rejected);
     let not_durable = later.len();
     let mut problem = Problem::unavailable(
         "not_durable",
@@ -218,6 +219,10 @@ fn event_error((index, cause): (u32, Cause)) -> EventError {
             "timeout",
             "waited too long for kafka and was given up; it will not arrive",
         ),
+        Cause::NoRoom => (
+            "no_room",
+            "kafka doesn't take it and the disk has no room for it; it will not arrive",
+        ),
         Cause::Draining => ("draining", "forebay is stopping; it will not arrive"),
         Cause::TooLargeForKafka => (
             "too_large_for_kafka",
@@ -239,33 +244,31 @@ fn event_error((index, cause): (u32, Cause)) -> EventError {
     }
 }
 
-fn success(status: StatusCode, acked: u32, rejected: &[EventError]) -> Reply {
-    let body = match (acked, rejected) {
-        (1, []) => Bytes::from_static(br#"{"accepted":1,"acked":1,"spilled":0}"#),
-        (_, []) => Bytes::from(format!(
-            r#"{{"accepted":{acked},"acked":{acked},"spilled":0}}"#
-        )),
-        _ => {
-            #[derive(Serialize)]
-            struct Partly<'a> {
-                #[serde(flatten)]
-                counts: Counts,
-                errors: &'a [EventError],
-            }
-            let counts = Counts {
-                accepted: acked,
-                acked,
-                spilled: 0,
-                rejected: rejected.len() as u32,
-            };
-            Bytes::from(
-                serde_json::to_vec(&Partly {
-                    counts,
-                    errors: rejected,
-                })
-                .unwrap_or_default(),
-            )
+fn success(status: StatusCode, counts: Counts, rejected: &[EventError]) -> Reply {
+    let Counts {
+        accepted,
+        acked,
+        spilled,
+        ..
+    } = counts;
+    let body = if !rejected.is_empty() {
+        #[derive(Serialize)]
+        struct Partly<'a> {
+            #[serde(flatten)]
+            counts: Counts,
+            errors: &'a [EventError],
         }
+        let partly = Partly {
+            counts,
+            errors: rejected,
+        };
+        Bytes::from(serde_json::to_vec(&partly).unwrap_or_default())
+    } else if (accepted, acked) == (1, 1) {
+        Bytes::from_static(br#"{"accepted":1,"acked":1,"spilled":0}"#)
+    } else {
+        Bytes::from(format!(
+            r#"{{"accepted":{accepted},"acked":{acked},"spilled":{spilled}}}"#
+        ))
     };
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
@@ -282,6 +285,7 @@ mod tests {
     fn outcome(acked: u32, not_acked: &[(u32, Cause)]) -> Outcome {
         Outcome {
             acked,
+            spilled: 0,
             not_acked: not_acked.to_vec(),
         }
     }

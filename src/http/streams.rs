@@ -72,7 +72,7 @@ impl Stream {
                 stream: Share::of_stream(),
                 cluster: Arc::clone(cluster.share()),
             }),
-            ledger: Arc::default(),
+            ledger: Arc::clone(topic.ledger()),
             metrics: StreamMetrics::default(),
         })
     }

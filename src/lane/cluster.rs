@@ -10,12 +10,16 @@ use super::signal::Signal;
 use super::{Lane, Settings};
 use crate::budget::Share;
 use crate::produce::{self, Health};
+use crate::receipt::Ledger;
+use crate::spill::{LaneId, Log};
 
 /// A stream's topic in its cluster, and its lanes as far as the partitions are known.
 #[derive(Debug)]
 pub struct Topic {
     number: u32,
     name: String,
+    stream: String,
+    ledger: Arc<Ledger>,
     lanes: ArcSwap<Vec<Arc<Lane>>>,
 }
 
@@ -23,6 +27,11 @@ impl Topic {
     /// The Kafka topic's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What became of the stream's events.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// One lane per partition, by partition; empty until the partitions are known.
@@ -40,6 +49,7 @@ pub struct Cluster {
     share: Arc<Share>,
     health: Arc<Health>,
     topics: Vec<Arc<Topic>>,
+    spill: Option<Arc<Log>>,
     lanes: AtomicU32,
     /// Tells the worker that lanes have work.
     pub(super) signal: Signal,
@@ -89,17 +99,20 @@ impl Stop {
 }
 
 impl Cluster {
-    /// A cluster with the given topics, one per stream.
+    /// A cluster with the given streams and their topics. Its lanes use `spill`, if it's there.
     pub fn new(
         name: impl Into<String>,
         settings: produce::Settings,
         lane_settings: Settings,
-        topics: impl IntoIterator<Item = String>,
+        topics: impl IntoIterator<Item = (String, String)>,
+        spill: Option<Arc<Log>>,
     ) -> Arc<Cluster> {
-        let topics = (0..).zip(topics).map(|(number, name)| {
+        let topics = (0..).zip(topics).map(|(number, (stream, name))| {
             Arc::new(Topic {
                 number,
                 name,
+                stream,
+                ledger: Arc::default(),
                 lanes: ArcSwap::default(),
             })
         });
@@ -110,6 +123,7 @@ impl Cluster {
             lane_settings,
             share: Share::of_cluster(),
             topics: topics.collect(),
+            spill,
             lanes: AtomicU32::new(0),
             signal: Signal::default(),
             stop: Stop::default(),
@@ -142,6 +156,11 @@ impl Cluster {
         &self.health
     }
 
+    /// The spill log, if there is one.
+    pub fn spill(&self) -> Option<&Arc<Log>> {
+        self.spill.as_ref()
+    }
+
     /// Its topics, by number.
     pub fn topics(&self) -> &[Arc<Topic>] {
         &self.topics
@@ -165,8 +184,15 @@ impl Cluster {
         let mut lanes: Vec<_> = known.iter().take(count).cloned().collect();
         for partition in lanes.len()..count {
             let number = self.lanes.fetch_add(1, AcqRel);
-            lanes.push(Lane::new(number, topic.number, partition as i32));
+            // The name in the spill log outlives the process: it says where the records have to go.
+            let name = format!("{}/{}/{}/{partition}", self.name, topic.stream, topic.name);
+            let spill = self
+                .spill
+                .as_ref()
+                .and_then(|log| log.lane(name.as_bytes()));
+            lanes.push(Lane::new(number, topic.number, partition as i32, spill));
         }
+        let added: Vec<_> = lanes.iter().skip(known.len()).cloned().collect();
         tracing::info!(
             cluster = self.name,
             topic = topic.name,
@@ -175,6 +201,13 @@ impl Cluster {
             "partitions known"
         );
         topic.lanes.store(Arc::new(lanes));
+        // What an earlier run left in the spill log has to go before anything new.
+        for lane in added {
+            let waits = |(log, id): (&Arc<Log>, LaneId)| !log.lane_backlog(id).is_empty();
+            if self.spill.as_ref().zip(lane.spill).is_some_and(waits) {
+                lane.wake(&self.signal);
+            }
+        }
     }
 
     /// Tells the worker to finish: what it holds goes to Kafka until `at_most` has passed, the rest is refused.

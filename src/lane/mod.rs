@@ -19,12 +19,14 @@
 
 pub mod admit;
 pub mod cluster;
+mod finish;
 pub mod pace;
 mod reports;
 pub mod ring;
 mod send;
 pub mod settings;
 pub mod signal;
+mod spilling;
 pub mod window;
 mod work;
 pub mod worker;
@@ -37,6 +39,7 @@ pub use cluster::{Cluster, Topic};
 pub use settings::Settings;
 
 use crate::receipt::Parcel;
+use crate::spill::LaneId;
 
 /// The ordered path of one partition of one stream, as HTTP threads see it.
 #[derive(Debug)]
@@ -52,11 +55,13 @@ pub struct Lane {
     scheduled: AtomicBool,
     /// If the oldest event has waited too long for Kafka, its age in milliseconds, else 0. New ones are refused then.
     stalled_ms: AtomicU32,
+    /// The lane's own lane in the spill log, if there is a log.
+    spill: Option<LaneId>,
 }
 
 impl Lane {
     /// A lane without events. `number` and `topic` are its cluster's numbers for it.
-    pub fn new(number: u32, topic: u32, partition: i32) -> Arc<Lane> {
+    pub fn new(number: u32, topic: u32, partition: i32, spill: Option<LaneId>) -> Arc<Lane> {
         Arc::new(Lane {
             number,
             topic,
@@ -64,6 +69,7 @@ impl Lane {
             ring: ring::Ring::default(),
             scheduled: AtomicBool::new(false),
             stalled_ms: AtomicU32::new(0),
+            spill,
         })
     }
 
@@ -92,10 +98,15 @@ impl Lane {
         self.stalled_ms.load(Acquire) > 0
     }
 
-    fn push(self: &Arc<Self>, parcel: Arc<Parcel>, signal: &signal::Signal) {
-        self.ring.push(parcel);
+    /// Asks the worker to look at it, without an event.
+    fn wake(self: &Arc<Self>, signal: &signal::Signal) {
         if !self.scheduled.swap(true, AcqRel) {
             signal.announce(self);
         }
+    }
+
+    fn push(self: &Arc<Self>, parcel: Arc<Parcel>, signal: &signal::Signal) {
+        self.ring.push(parcel);
+        self.wake(signal);
     }
 }

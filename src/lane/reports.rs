@@ -70,6 +70,25 @@ impl Worker {
         }
     }
 
+    /// Notes what became of appends to the spill log; returns how many there were.
+    pub(super) fn take_stored(&mut self) -> usize {
+        let Some(spiller) = self.spiller.take() else {
+            return 0;
+        };
+        let mut count = 0;
+        while let Some(stored) = spiller.next_stored() {
+            count += 1;
+            let work = self.works.get_mut(stored.lane() as usize);
+            if let Some(work) = work.and_then(Option::as_mut)
+                && let Some(parcel) = stored.settle(work, &spiller)
+            {
+                self.finished(&parcel);
+            }
+        }
+        self.spiller = Some(spiller);
+        count
+    }
+
     pub(super) fn not_delivered(
         &mut self,
         parcel: &Arc<Parcel>,
@@ -85,6 +104,25 @@ impl Worker {
             return;
         };
         self.in_flight_events = self.in_flight_events.saturating_sub(1);
+        if let (Verdict::Permanent(_), true, Some(spiller)) =
+            (verdict, parcel.is_spilled(), &self.spiller)
+            && spiller.bury(&self.cluster, work, parcel, position)
+        {
+            let bytes = u64::from(parcel.events()[position as usize].len());
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
+            self.log.write(
+                4,
+                &format!(
+                    "kafka refused a spilled event for good, it's kept as a dead letter: {code:?}"
+                ),
+            );
+            return;
+        }
+        // A spilled event can't be given up: without a grave it's sent again.
+        let verdict = match verdict {
+            Verdict::Permanent(_) if parcel.is_spilled() => Verdict::SendAgain,
+            verdict => verdict,
+        };
         let bytes = match verdict {
             Verdict::Permanent(_) => work.window.failed(parcel, position),
             Verdict::SendAgain | Verdict::ReplaceClient => work.window.came_back(parcel, position),
@@ -119,6 +157,7 @@ impl Worker {
     /// As [`Worker::take_report`], but nothing is sent again.
     pub(super) fn take_last_report(&mut self, report: Report<'_>) {
         match report {
+            Report::Failed { parcel, .. } if parcel.is_spilled() => {}
             Report::Failed {
                 parcel,
                 position,

@@ -7,9 +7,11 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
 use super::pace::{self, Load};
+use super::spilling::{Mode, Spiller};
 use super::work::Work;
 use crate::produce::Native;
 use crate::receipt::Parcel;
+use crate::spill::Position;
 
 /// librdkafka's batch interface stamps records with its own clock. Events older than this get the time of their arrival
 /// through the slower interface.
@@ -18,46 +20,88 @@ const STAMP_TOLERANCE_MS: i64 = 50;
 /// What one turn of a worker hands over, and how much the client may hold.
 pub(super) struct Sending<'a> {
     pub(super) native: Option<&'a mut Native>,
-    pub(super) cluster: &'a Cluster,
+    pub(super) cluster: &'a Arc<Cluster>,
+    pub(super) spiller: Option<&'a Spiller>,
     pub(super) now: Instant,
     pub(super) now_ms: i64,
     pub(super) max_events: u32,
     pub(super) max_bytes: u64,
     pub(super) in_flight_events: u32,
     pub(super) in_flight_bytes: u64,
+    /// Parcels whose requests are finished because the spill log has no room.
+    pub(super) finished: Vec<Arc<Parcel>>,
     /// Events that the client didn't take, and why.
     pub(super) refused: Vec<(Arc<Parcel>, u32, RDKafkaErrorCode)>,
 }
 
 impl Sending<'_> {
-    /// Sends what is due of one lane: first what has to be sent again, then new parcels in order.
+    /// Sends what is due of one lane: first what has to be sent again, then what comes next, from the spill log if the lane
+    /// is on its way over it, else from the backlog.
     pub(super) fn send_due(&mut self, work: &mut Work) {
         let cluster = self.cluster;
-        let settings = cluster.lane_settings();
-        let Some(native) = self.native.as_deref_mut() else {
-            return;
-        };
-        if work.backlog.is_empty() && !work.window.is_rewinding() {
+        if let Some(spiller) = self.spiller {
+            if work.is_due_for_spilling(cluster.lane_settings(), self.now) {
+                spiller.enter(work, cluster);
+            }
+            self.finished.extend(spiller.append_backlog(work, cluster));
+        }
+        if self.native.is_none() {
             return;
         }
-        if let Some(topic) = cluster.topics().get(work.lane.topic as usize) {
+        self.send_again(work);
+        match self.spiller {
+            Some(spiller) if matches!(work.mode, Mode::Spilling(_)) => self.replay(work, spiller),
+            _ => self.send_backlog(work),
+        }
+    }
+
+    fn open_topic(&mut self, work: &Work) {
+        let topic = self.cluster.topics().get(work.lane.topic as usize);
+        if let (Some(topic), Some(native)) = (topic, self.native.as_deref_mut()) {
             native.open_topic(work.lane.topic, topic.name());
         }
-        if let Some(again) = work.window.take_rewind() {
-            for (parcel, position) in &again {
-                self.in_flight_events += 1;
-                self.in_flight_bytes += u64::from(parcel.events()[*position as usize].len());
-                self.hand_over(work, parcel, *position);
-            }
-            self.flush(work);
-            work.sent_at = Some(self.now);
+    }
+
+    fn send_again(&mut self, work: &mut Work) {
+        let Some(again) = work.window.take_rewind() else {
+            return;
+        };
+        self.open_topic(work);
+        for (parcel, position) in &again {
+            self.in_flight_events += 1;
+            self.in_flight_bytes += u64::from(parcel.events()[*position as usize].len());
+            self.hand_over(work, parcel, *position);
         }
+        self.flush(work);
+        work.sent_at = Some(self.now);
+    }
+
+    fn replay(&mut self, work: &mut Work, spiller: &Spiller) {
+        if !self.allows(work.window.outstanding()) {
+            return;
+        }
+        let read = spiller.read(work, self.cluster);
+        if !read.is_empty() {
+            self.open_topic(work);
+        }
+        for (parcel, position) in read {
+            self.send(work, &parcel, Some(position));
+        }
+        self.flush(work);
+        spiller.leave_if_done(work);
+    }
+
+    fn send_backlog(&mut self, work: &mut Work) {
+        let settings = self.cluster.lane_settings();
         let load = Load {
             waiting_bytes: work.lane.bytes(),
             unacked_events: work.window.outstanding(),
             sent_at: work.sent_at,
         };
-        if work.window.is_rewinding() || !pace::may_send(load, settings, self.now) {
+        if work.backlog.is_empty()
+            || work.window.is_rewinding()
+            || !pace::may_send(load, settings, self.now)
+        {
             return;
         }
         // A lane that stands still gets nothing more: what waits in its backlog can still be refused for certain.
@@ -66,23 +110,27 @@ impl Sending<'_> {
         }) {
             return;
         }
+        self.open_topic(work);
         while self.allows(work.window.outstanding()) {
             let Some(parcel) = work.backlog.pop_front() else {
                 break;
             };
             work.lane.ring.release(parcel.bytes(), parcel.count());
-            if !parcel.claim() {
-                continue;
+            if parcel.claim() {
+                self.send(work, &parcel, None);
             }
-            self.in_flight_events += parcel.count();
-            self.in_flight_bytes += parcel.bytes();
-            work.window.push(Arc::clone(&parcel));
-            for position in 0..parcel.count() {
-                self.hand_over(work, &parcel, position);
-            }
-            work.sent_at = Some(self.now);
         }
         self.flush(work);
+    }
+
+    fn send(&mut self, work: &mut Work, parcel: &Arc<Parcel>, stored: Option<Position>) {
+        self.in_flight_events += parcel.count();
+        self.in_flight_bytes += parcel.bytes();
+        work.window.push(Arc::clone(parcel), stored);
+        for position in 0..parcel.count() {
+            self.hand_over(work, parcel, position);
+        }
+        work.sent_at = Some(self.now);
     }
 
     /// Whether a lane that has `outstanding` events with the client may give it one more parcel: at most as many as are

@@ -21,7 +21,11 @@ pub struct Settings {
     pub linger: Duration,
     /// A batch of this size leaves without waiting. Default 256 KiB.
     pub batch: ByteSize,
-    /// A lane whose oldest event has waited this long for Kafka refuses new ones at once instead of letting each
+    /// A lane whose oldest event has waited this long for Kafka goes to the spill log, if there is one. Default 500 ms:
+    /// longer than a healthy Kafka takes, and short for a client.
+    #[serde(with = "humantime_serde")]
+    pub spill_after: Duration,
+    /// Without a spill log: a lane whose oldest event has waited this long for Kafka refuses new ones at once instead of letting each
     /// client wait. Default 3 s.
     #[serde(with = "humantime_serde")]
     pub stalled_after: Duration,
@@ -34,6 +38,7 @@ impl Default for Settings {
             max_events: 100_000,
             linger: Duration::from_millis(5),
             batch: ByteSize::kib(256),
+            spill_after: Duration::from_millis(500),
             stalled_after: Duration::from_secs(3),
         }
     }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::receipt::Parcel;
+use crate::spill::Position;
 
 /// A parcel that was handed to the client.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Sent {
     /// Events that came back and have to be sent again.
     again: Vec<u32>,
     resolved: u32,
+    /// Where its last event stands in the spill log, if it's there.
+    stored: Option<Position>,
 }
 
 /// The sent parcels of one lane.
@@ -28,6 +31,8 @@ pub struct Window {
     /// Events in the client's hands.
     outstanding: u32,
     rewind: bool,
+    /// Up to where the spill log's records of the lane arrived, since it was last asked for.
+    arrived: Option<Position>,
 }
 
 impl Window {
@@ -47,7 +52,7 @@ impl Window {
     }
 
     /// Adds a parcel whose events are being handed to the client, all of them.
-    pub fn push(&mut self, parcel: Arc<Parcel>) {
+    pub fn push(&mut self, parcel: Arc<Parcel>, stored: Option<Position>) {
         self.outstanding += parcel.count();
         self.sent.push_back(Sent {
             parcel,
@@ -55,6 +60,7 @@ impl Window {
             failed: Vec::new(),
             again: Vec::new(),
             resolved: 0,
+            stored,
         });
     }
 
@@ -150,13 +156,38 @@ impl Window {
         self.sent.drain(..).map(|sent| sent.parcel)
     }
 
+    /// Events that Kafka hasn't acknowledged, parcel by parcel, with the positions of the events in theirs.
+    pub fn unresolved(&self) -> Vec<(Arc<Parcel>, Vec<u32>)> {
+        let open = |sent: &Sent| {
+            let tail = sent.cursor..sent.parcel.count();
+            let mut positions: Vec<u32> = sent.again.iter().copied().chain(tail).collect();
+            positions.sort_unstable();
+            positions.dedup();
+            positions.retain(|position| !sent.failed.contains(position));
+            (Arc::clone(&sent.parcel), positions)
+        };
+        self.sent.iter().map(open).collect()
+    }
+
+    /// Notes where the last event of a sent parcel stands in the spill log. False if the parcel has arrived meanwhile.
+    pub fn stored(&mut self, parcel: &Arc<Parcel>, position: Position) -> bool {
+        let sent = find(&mut self.sent, parcel);
+        sent.map(|sent| sent.stored = Some(position)).is_some()
+    }
+
+    /// Up to where the spill log's records of this lane have arrived in Kafka, if that moved on since the last call.
+    pub fn take_arrived(&mut self) -> Option<Position> {
+        self.arrived.take()
+    }
+
     fn trim(&mut self) {
         while self
             .sent
             .front()
             .is_some_and(|sent| sent.resolved >= sent.parcel.count())
         {
-            self.sent.pop_front();
+            let arrived = self.sent.pop_front().and_then(|sent| sent.stored);
+            self.arrived = arrived.or(self.arrived);
         }
     }
 }

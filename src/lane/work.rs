@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
 
 use super::Lane;
+use super::settings::Settings;
+use super::spilling::Mode;
 use super::window::Window;
 use crate::receipt::Parcel;
 
@@ -15,6 +17,7 @@ pub(super) struct Work {
     /// Popped from the ring, in order, not yet sent.
     pub(super) backlog: VecDeque<Arc<Parcel>>,
     pub(super) window: Window,
+    pub(super) mode: Mode,
     pub(super) sent_at: Option<Instant>,
     /// On the list of active lanes.
     pub(super) active: bool,
@@ -26,6 +29,7 @@ impl Work {
             lane,
             backlog: VecDeque::new(),
             window: Window::default(),
+            mode: Mode::default(),
             sent_at: None,
             active: false,
         }
@@ -35,6 +39,13 @@ impl Work {
         while let Some(parcel) = self.lane.ring.pop() {
             self.backlog.push_back(parcel);
         }
+    }
+
+    /// Whether a direct lane has to go over the spill log: its oldest event waits too long, or its ring is half full.
+    pub(super) fn is_due_for_spilling(&self, settings: &Settings, now: Instant) -> bool {
+        let half_full = self.lane.bytes() >= settings.max_bytes.as_u64() / 2
+            || self.lane.events() >= settings.max_events / 2;
+        matches!(self.mode, Mode::Direct) && (half_full || self.age(now) >= settings.spill_after)
     }
 
     /// The age of the oldest event that is not resolved.
@@ -59,7 +70,8 @@ impl Work {
 
     /// Takes an empty lane off the list; true if it's off. A push that comes meanwhile announces it again.
     pub(super) fn rest(&mut self) -> bool {
-        if !self.backlog.is_empty() || !self.window.is_empty() {
+        let is_direct = matches!(self.mode, Mode::Direct);
+        if !is_direct || !self.backlog.is_empty() || !self.window.is_empty() {
             return false;
         }
         self.lane.stalled_ms.store(0, Release);

@@ -29,10 +29,11 @@ use super::Settings;
 use super::cluster::Cluster;
 use super::pace;
 use super::send::Sending;
+use super::spilling::Spiller;
 use super::work::Work;
 use crate::produce::verdict::verdict;
 use crate::produce::{Native, client, probe};
-use crate::receipt::{Cause, Mailbox};
+use crate::receipt::Mailbox;
 use crate::telemetry::LogLimit;
 
 /// How long an idle worker sleeps before it looks for logs and statistics of its client.
@@ -44,7 +45,7 @@ const QUIET_TICK: Duration = Duration::from_millis(5);
 /// How often ages are looked at: give-ups, standstills, health.
 const SWEEP: Duration = Duration::from_millis(100);
 /// How long a client that is given up may take to report all that it held.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The worker's state. It lives on its own thread.
 pub(super) struct Worker {
@@ -53,6 +54,8 @@ pub(super) struct Worker {
     pub(super) native: Option<Native>,
     pub(super) retry_client_at: Instant,
     pub(super) shared_client: probe::SharedClient,
+    /// The spill log, if there is one.
+    pub(super) spiller: Option<Spiller>,
     /// By lane number; lanes that never had an event have no entry.
     pub(super) works: Vec<Option<Box<Work>>>,
     /// Numbers of the lanes that have a backlog or a window.
@@ -94,6 +97,7 @@ impl Worker {
             native: None,
             retry_client_at: now,
             shared_client,
+            spiller: cluster.spill().map(Spiller::new),
             works: Vec::new(),
             active: Vec::new(),
             in_flight_events: 0,
@@ -114,7 +118,7 @@ impl Worker {
         loop {
             let now = Instant::now();
             self.keep_client(now);
-            let reports = self.read_reports();
+            let reports = self.read_reports() + self.take_stored();
             self.collect_ready();
             let sent = self.release_due(now);
             quiet_turns = if reports > 0 || sent {
@@ -127,7 +131,7 @@ impl Worker {
             }
             self.knock();
             if let Some(deadline) = self.cluster.stop.deadline()
-                && (now >= deadline || (self.active.is_empty() && self.cluster.signal.is_quiet()))
+                && (now >= deadline || (self.is_idle() && self.cluster.signal.is_quiet()))
             {
                 self.finish();
                 return;
@@ -189,13 +193,21 @@ impl Worker {
         std::thread::spawn(move || drop(native));
     }
 
-    fn collect_ready(&mut self) {
+    pub(super) fn collect_ready(&mut self) {
         while let Some(lane) = self.cluster.signal.next() {
             let number = lane.number() as usize;
             if number >= self.works.len() {
                 self.works.resize_with(number + 1, || None);
             }
+            let is_new = self.works[number].is_none();
             let work = self.works[number].get_or_insert_with(|| Box::new(Work::new(lane)));
+            if is_new
+                && let Some(spiller) = &self.spiller
+                && spiller.has_backlog(work.lane.spill)
+            {
+                // An earlier run's events go before all others.
+                spiller.enter(work, &self.cluster);
+            }
             if !work.active {
                 work.active = true;
                 self.active.push(number as u32);
@@ -209,12 +221,14 @@ impl Worker {
         let mut sending = Sending {
             native: self.native.as_mut(),
             cluster: &self.cluster,
+            spiller: self.spiller.as_ref(),
             now,
             now_ms: unix_ms(),
             max_events: limits.max_in_flight_events,
             max_bytes: limits.max_in_flight.as_u64(),
             in_flight_events: self.in_flight_events,
             in_flight_bytes: self.in_flight_bytes,
+            finished: Vec::new(),
             refused: Vec::new(),
         };
         if self.active.len() > 1 {
@@ -236,7 +250,13 @@ impl Worker {
         let sent = sending.in_flight_events > self.in_flight_events;
         (self.in_flight_events, self.in_flight_bytes) =
             (sending.in_flight_events, sending.in_flight_bytes);
-        for (parcel, position, code) in sending.refused {
+        let Sending {
+            finished, refused, ..
+        } = sending;
+        for parcel in finished {
+            self.finished(&parcel);
+        }
+        for (parcel, position, code) in refused {
             self.not_delivered(&parcel, position, verdict(code), code);
         }
         sent
@@ -258,7 +278,8 @@ impl Worker {
                     .oldest()
                     .map(|parcel| now.duration_since(parcel.request().received_at())),
             );
-            let is_stalled = age >= self.settings.stalled_after;
+            // With a spill log nothing stands still: what Kafka doesn't take goes there.
+            let is_stalled = self.spiller.is_none() && age >= self.settings.stalled_after;
             stalled += u64::from(is_stalled);
             work.lane.stalled_ms.store(
                 if is_stalled {
@@ -291,47 +312,6 @@ impl Worker {
         self.cluster.health().beat();
         self.cluster.health().waiting(oldest_sent);
         self.log.report_suppressed(now);
-    }
-
-    /// The end: what waits is refused, what the client holds is given up.
-    fn finish(&mut self) {
-        self.cluster.stop.close();
-        self.refuse_waiting();
-        if let Some(mut native) = self.native.take() {
-            self.shared_client.set(None);
-            native.close(CLOSE_WITHIN, |report| self.take_last_report(report));
-            std::thread::spawn(move || drop(native));
-        }
-        let unresolved: Vec<_> = self
-            .works
-            .iter_mut()
-            .flatten()
-            .flat_map(|work| work.window.drain())
-            .collect();
-        for parcel in unresolved.iter().filter(|parcel| parcel.abandon()) {
-            self.finished(parcel);
-        }
-        // What was being admitted while the door closed.
-        self.refuse_waiting();
-        self.knock();
-    }
-
-    fn refuse_waiting(&mut self) {
-        self.collect_ready();
-        let mut waiting = Vec::new();
-        for work in self.works.iter_mut().flatten() {
-            work.pull();
-            for parcel in work.backlog.drain(..) {
-                work.lane.ring.release(parcel.bytes(), parcel.count());
-                waiting.push(parcel);
-            }
-        }
-        for parcel in waiting
-            .iter()
-            .filter(|parcel| parcel.refuse(Cause::Draining))
-        {
-            self.finished(parcel);
-        }
     }
 }
 

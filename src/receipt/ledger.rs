@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-/// Counts of one stream's events since the start. `accepted = acked + refused + failed + unknown + in
+/// Counts of one stream's events since the start. `accepted = acked + spilled + refused + failed + unknown + in
 /// flight`, at any time.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -10,6 +10,12 @@ pub struct Ledger {
     pub accepted: AtomicU64,
     /// Events acknowledged by Kafka.
     pub acked: AtomicU64,
+    /// Events that are durable in the spill log; their receipts are resolved, and they go to Kafka later.
+    pub spilled: AtomicU64,
+    /// Spilled events, of this run or an earlier one, that Kafka acknowledged since.
+    pub replayed: AtomicU64,
+    /// Spilled events that Kafka refused for good; they are kept in the spill log as dead letters.
+    pub dead: AtomicU64,
     /// Admitted events that were given up before they were sent; they never arrive.
     pub refused: AtomicU64,
     /// Admitted events that Kafka refused for good.
@@ -27,6 +33,7 @@ impl Ledger {
     pub fn in_flight(&self) -> i64 {
         let resolved = [
             &self.acked,
+            &self.spilled,
             &self.refused,
             &self.failed,
             &self.unknown,

@@ -45,6 +45,8 @@ pub use parcel::Parcel;
 pub enum Cause {
     /// The request's deadline passed while the event waited in its lane. It will not arrive.
     Timeout,
+    /// Kafka doesn't take the event, and the spill log can't store it. It will not arrive.
+    NoRoom,
     /// forebay is stopping and the event could not be delivered any more. It will not arrive.
     Draining,
     /// Kafka can never take this event: it is larger than the broker or the topic allows.
@@ -64,11 +66,12 @@ pub struct Request {
     received_at: Instant,
     open_parcels: AtomicU32,
     abandoned: AtomicBool,
+    spilled: AtomicU32,
     not_acked: Mutex<Vec<(u32, Cause)>>,
     task: AtomicWaker,
     mailbox: Arc<Mailbox>,
     ledger: Arc<Ledger>,
-    _held: Held,
+    _held: Option<Held>,
 }
 
 /// What the builder of a request says of one parcel: its lane, and which of the request's events are in it.
@@ -98,23 +101,65 @@ impl Request {
         held: Held,
     ) -> Parcels {
         ledger.accepted.fetch_add(events.len() as u64, Relaxed);
-        let request = Arc::new(Request {
+        let open = slots.len() as u32;
+        let request = Request::new(body, events, open, received_ms, mailbox, ledger, Some(held));
+        let request = Arc::new(request);
+        slots
+            .iter()
+            .map(|slot| Arc::new(Parcel::new(Arc::clone(&request), *slot)))
+            .collect()
+    }
+
+    fn new(
+        body: Bytes,
+        events: SmallVec<[Event; 1]>,
+        open_parcels: u32,
+        received_ms: i64,
+        mailbox: Arc<Mailbox>,
+        ledger: Arc<Ledger>,
+        held: Option<Held>,
+    ) -> Request {
+        Request {
             body,
             events,
             received_ms,
             received_at: Instant::now(),
-            open_parcels: AtomicU32::new(slots.len() as u32),
+            open_parcels: AtomicU32::new(open_parcels),
             abandoned: AtomicBool::new(false),
+            spilled: AtomicU32::new(0),
             not_acked: Mutex::default(),
             task: AtomicWaker::new(),
             mailbox,
             ledger,
             _held: held,
-        });
-        slots
-            .iter()
-            .map(|slot| Arc::new(Parcel::new(Arc::clone(&request), *slot)))
-            .collect()
+        }
+    }
+
+    /// Events that were read back from the spill log, as one parcel of a lane that nobody waits for.
+    pub fn replay(
+        body: Bytes,
+        events: SmallVec<[Event; 1]>,
+        lane: u32,
+        received_ms: i64,
+        ledger: Arc<Ledger>,
+    ) -> Arc<Parcel> {
+        let slot = Slot {
+            lane,
+            first: 0,
+            count: events.len() as u32,
+        };
+        let request = Arc::new(Request::new(
+            body,
+            events,
+            1,
+            received_ms,
+            Arc::default(),
+            ledger,
+            None,
+        ));
+        let parcel = Parcel::new(request, slot);
+        parcel.mark_spilled();
+        Arc::new(parcel)
     }
 
     /// The events' bytes.
@@ -169,6 +214,8 @@ impl Request {
 pub struct Outcome {
     /// Events acknowledged by Kafka.
     pub acked: u32,
+    /// Events that are durable in the spill log.
+    pub spilled: u32,
     /// The other ones: position in the request and cause, in the client's order.
     pub not_acked: Vec<(u32, Cause)>,
 }
@@ -201,8 +248,12 @@ pub fn settle(parcels: &Parcels) -> Outcome {
         not_acked.append(&mut unknown);
     }
     not_acked.sort_unstable_by_key(|(index, _)| *index);
+    // What is spilled meanwhile would be listed as unknown; it's counted once, by what the client is told.
+    let durable = request.events.len() as u32 - not_acked.len() as u32;
+    let spilled = request.spilled.load(Acquire).min(durable);
     Outcome {
-        acked: request.events.len() as u32 - not_acked.len() as u32,
+        acked: durable - spilled,
+        spilled,
         not_acked,
     }
 }

@@ -18,6 +18,8 @@ pub struct Parcel {
     state: AtomicU8,
     resolved: AtomicU32,
     has_failures: AtomicBool,
+    /// Its receipts were resolved by the spill log; what Kafka does with it from then on concerns only the ledger.
+    is_spilled: AtomicBool,
 }
 
 const QUEUED: u8 = 0;
@@ -38,6 +40,7 @@ impl Parcel {
             state: AtomicU8::new(QUEUED),
             resolved: AtomicU32::new(0),
             has_failures: AtomicBool::new(false),
+            is_spilled: AtomicBool::new(false),
             request,
         }
     }
@@ -105,8 +108,52 @@ impl Parcel {
         self.give_up(cause) && self.request.is_finished()
     }
 
+    /// Marks a parcel that was read back from the spill log: nothing is promised for it any more, it only has to arrive.
+    pub(super) fn mark_spilled(&self) {
+        self.is_spilled.store(true, Release);
+        self.resolved.store(self.count, Release);
+        self.state.store(RESOLVED, Release);
+    }
+
+    /// Whether its receipts were resolved by the spill log.
+    pub fn is_spilled(&self) -> bool {
+        self.is_spilled.load(Acquire)
+    }
+
+    /// Notes that an event that was spilled is kept as a dead letter.
+    pub fn dead(&self) {
+        self.request.ledger.dead.fetch_add(1, Relaxed);
+    }
+
+    /// Notes that all that is open of a claimed parcel is durable in the spill log. True if the request is finished by that.
+    pub fn spilled(&self) -> bool {
+        let open = self.count - self.resolved.load(Acquire);
+        if open == 0 {
+            return false;
+        }
+        self.is_spilled.store(true, Release);
+        self.request.spilled.fetch_add(open, Release);
+        self.request
+            .ledger
+            .spilled
+            .fetch_add(u64::from(open), Relaxed);
+        self.resolve(open)
+    }
+
+    /// Notes that a claimed parcel, which was never sent, could not be stored. True if the request is finished by that.
+    pub fn not_stored(&self, cause: Cause) -> bool {
+        (0..self.count).fold(false, |_, position| self.given_up(position, cause))
+    }
+
     /// Notes that Kafka acknowledged `count` more events. True if the request is finished by that.
     pub fn acked(&self, count: u32) -> bool {
+        if self.is_spilled() {
+            self.request
+                .ledger
+                .replayed
+                .fetch_add(u64::from(count), Relaxed);
+            return false;
+        }
         self.request
             .ledger
             .acked

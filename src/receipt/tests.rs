@@ -81,6 +81,7 @@ fn at_the_deadline_what_waits_is_refused_and_what_was_sent_is_unknown() {
         settle(&parcels),
         Outcome {
             acked: 1,
+            spilled: 0,
             not_acked: expected.into()
         }
     );

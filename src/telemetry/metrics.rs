@@ -3,8 +3,6 @@
 //! Stages count into plain atomics; the admin port takes samples of these when it is asked, so that a metric costs
 //! nothing on the path of an event but its atomic add.
 
-use std::time::Duration;
-
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text::encode};
 use prometheus_client::metrics::MetricType;
@@ -12,84 +10,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::samples::{ClusterSample, ProcessSample, StreamSample};
 use super::stream::BUCKETS_US;
-
-/// The process at one moment.
-#[derive(Clone, Debug)]
-pub struct ProcessSample {
-    /// Whether requests are accepted.
-    pub ready: bool,
-    /// Open connections of the data port.
-    pub connections: u64,
-    /// Bytes held of the budget.
-    pub memory_used: u64,
-    /// The budget in bytes.
-    pub memory_budget: u64,
-}
-
-/// A cluster at one moment.
-#[derive(Clone, Debug)]
-pub struct ClusterSample {
-    /// Its name.
-    pub name: String,
-    /// Its owner.
-    pub owner: String,
-    /// Whether it takes events.
-    pub up: bool,
-    /// Events handed to its client and not acknowledged.
-    pub in_flight_events: u64,
-    /// Their bytes.
-    pub in_flight_bytes: u64,
-    /// Bytes acknowledged per second, averaged.
-    pub drain_rate: u64,
-    /// Time since the last acknowledgement, if any.
-    pub last_ack_age: Option<Duration>,
-    /// Lanes that refuse events because Kafka doesn't take the old ones.
-    pub stalled_lanes: u64,
-    /// Clients that had to be replaced.
-    pub replaced_clients: u64,
-    /// Bytes held of the budget.
-    pub memory: u64,
-}
-
-/// A stream at one moment.
-#[derive(Clone, Debug)]
-pub struct StreamSample {
-    /// Its name.
-    pub name: String,
-    /// Its cluster's name.
-    pub cluster: String,
-    /// See the ledger.
-    pub accepted: u64,
-    /// See the ledger.
-    pub acked: u64,
-    /// See the ledger.
-    pub refused: u64,
-    /// See the ledger.
-    pub failed: u64,
-    /// See the ledger.
-    pub unknown: u64,
-    /// See the ledger.
-    pub late: u64,
-    /// See the ledger.
-    pub lost: u64,
-    /// Events admitted and not yet resolved.
-    pub in_flight: i64,
-    /// Events that could never be accepted.
-    pub rejected: u64,
-    /// Bytes of bodies as sent.
-    pub body_bytes: u64,
-    /// Requests by answer.
-    pub answers: [(&'static str, u64); 4],
-    /// Requests by latency bucket.
-    pub latency: [u64; BUCKETS_US.len() + 1],
-    /// Sum of latencies in microseconds.
-    pub latency_us: u64,
-    /// Events that wait in lanes.
-    pub waiting_events: u64,
-    /// Their bytes.
-    pub waiting_bytes: u64,
-}
 
 /// The labels of exemplars, of which there are none.
 type NoExemplar = [(&'static str, &'static str); 0];
@@ -127,6 +49,36 @@ const PROCESS: &[Metric<ProcessSample>] = &[
         Some(Unit::Bytes),
         "Memory that they may hold (memory.budget)",
         Read::Gauge(|s| s.memory_budget as f64),
+    ),
+    (
+        "spill_takes",
+        None,
+        "1 while the spill log takes events, 0 if it's full, failing or not there",
+        Read::Gauge(|s| f64::from(s.spill_takes)),
+    ),
+    (
+        "spill_used",
+        Some(Unit::Bytes),
+        "Disk that the spill log uses",
+        Read::Gauge(|s| s.spill_used as f64),
+    ),
+    (
+        "spill_quota",
+        Some(Unit::Bytes),
+        "Disk that the spill log may use (spill.quota)",
+        Read::Gauge(|s| s.spill_quota as f64),
+    ),
+    (
+        "spill_backlog_events",
+        None,
+        "Events that wait in the spill log",
+        Read::Gauge(|s| s.spill_backlog_events as f64),
+    ),
+    (
+        "spill_backlog",
+        Some(Unit::Bytes),
+        "Bytes of events that wait in the spill log",
+        Read::Gauge(|s| s.spill_backlog as f64),
     ),
 ];
 
@@ -185,7 +137,7 @@ const STREAM: &[Metric<StreamSample>] = &[
     (
         "events_accepted",
         None,
-        "Events admitted; equals acked + refused + failed + unknown + in flight",
+        "Events admitted; equals acked + spilled + refused + failed + unknown + in flight",
         Read::Counter(|s| s.accepted),
     ),
     (
@@ -193,6 +145,24 @@ const STREAM: &[Metric<StreamSample>] = &[
         None,
         "Events acknowledged by Kafka with acks=all",
         Read::Counter(|s| s.acked),
+    ),
+    (
+        "events_spilled",
+        None,
+        "Events that are durable in the spill log, and go to Kafka later",
+        Read::Counter(|s| s.spilled),
+    ),
+    (
+        "events_replayed",
+        None,
+        "Spilled events, of this run or an earlier one, acknowledged by Kafka since",
+        Read::Counter(|s| s.replayed),
+    ),
+    (
+        "events_dead",
+        None,
+        "Spilled events that Kafka refused for good, kept in the spill log as dead letters",
+        Read::Counter(|s| s.dead),
     ),
     (
         "events_refused",

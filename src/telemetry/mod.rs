@@ -3,6 +3,7 @@
 pub mod limit;
 pub mod logs;
 pub mod metrics;
+pub mod samples;
 pub mod settings;
 pub mod stream;
 

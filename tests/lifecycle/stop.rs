@@ -54,7 +54,7 @@ fn it_turns_unready_at_once_serves_through_the_grace_and_then_closes_its_port() 
     assert_eq!(kept.until_closed(SOON), Some(vec![]));
     check_account(
         &ended(gateway, SOON),
-        "accepted=3 acked=3 refused=0 failed=0 unknown=0 late=0",
+        "accepted=3 acked=3 spilled=0 replayed=0 refused=0 failed=0 unknown=0 late=0",
     );
 }
 

@@ -176,7 +176,7 @@ fn what_a_slow_kafka_takes_after_the_deadline_is_told_as_unknown_and_counted_as_
     let log = gateway.stop();
     assert!(
         log.contains(&format!(
-            "accepted=10 acked={acked} refused={refused} failed=0 unknown=0 late={late}"
+            "accepted=10 acked={acked} spilled=0 replayed=0 refused={refused} failed=0 unknown=0 late={late}"
         )),
         "{log}"
     );

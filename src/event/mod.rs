@@ -2,6 +2,8 @@
 //!
 //! The bytes are never copied, rewritten or merged: the Kafka value is the body's range as it was sent.
 
+pub mod wire;
+
 use uuid::Uuid;
 
 /// One event of a request.

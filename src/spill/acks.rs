@@ -1,0 +1,198 @@
+//! The watermarks on disk: how far each lane was acknowledged. Two slots, written in turn.
+//!
+//! They only spare duplicates after a restart, and keep LSNs from being used twice. Nothing has to agree with them: a
+//! slot that is damaged or old means that some records are delivered again.
+
+use std::io;
+
+use bytes::Buf;
+
+use super::Lsn;
+use super::disk::{Cache, Disk, File, read_exact};
+use super::frame::{Buffer, pages};
+
+/// The files of the two slots.
+pub(super) const FILES: [&str; 2] = ["acks-0", "acks-1"];
+const TEMPORARY: [&str; 2] = ["acks-0.tmp", "acks-1.tmp"];
+const MAGIC: &[u8; 8] = b"SPILACK1";
+const VERSION: u16 = 1;
+const HEADER: usize = 80;
+const ENTRY: usize = 18;
+/// No slot is longer: some million lanes.
+const MAX: u64 = 256 << 20;
+
+/// How far a lane was acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Watermark {
+    /// All records up to here are acknowledged.
+    pub(super) lsn: Lsn,
+    /// How many records of the lane that are.
+    pub(super) events: u64,
+}
+
+/// What a slot says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Acks {
+    pub(super) log_id: u128,
+    pub(super) generation: u64,
+    pub(super) epoch: u64,
+    pub(super) next_lsn: Lsn,
+    pub(super) next_id: u64,
+    pub(super) lanes: Vec<(Box<[u8]>, Watermark)>,
+}
+
+impl Acks {
+    /// The bytes of a slot, padded to whole pages.
+    pub(super) fn encode(&self) -> Buffer {
+        let names: usize = self.lanes.iter().map(|(name, _)| name.len()).sum();
+        let len = HEADER + self.lanes.len() * ENTRY + names;
+        let mut buffer = Buffer::zeroed(pages(len));
+        let bytes = buffer.bytes_mut();
+        bytes[0..8].copy_from_slice(MAGIC);
+        bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[16..32].copy_from_slice(&self.log_id.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.generation.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.next_lsn.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.next_id.to_le_bytes());
+        bytes[64..68].copy_from_slice(&(self.lanes.len() as u32).to_le_bytes());
+        bytes[68..72].copy_from_slice(&(len as u32).to_le_bytes());
+        let mut at = HEADER;
+        for (name, mark) in &self.lanes {
+            bytes[at..at + 2].copy_from_slice(&(name.len() as u16).to_le_bytes());
+            bytes[at + 2..at + 10].copy_from_slice(&mark.lsn.to_le_bytes());
+            bytes[at + 10..at + 18].copy_from_slice(&mark.events.to_le_bytes());
+            bytes[at + ENTRY..at + ENTRY + name.len()].copy_from_slice(name);
+            at += ENTRY + name.len();
+        }
+        let crc = slot_crc(&bytes[..len]);
+        bytes[76..80].copy_from_slice(&crc.to_le_bytes());
+        buffer
+    }
+
+    /// What the slot in `bytes` says, if it is sound.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Acks> {
+        let head = bytes.get(..HEADER)?;
+        let len = (&head[68..]).get_u32_le() as usize;
+        let all = bytes.get(..len.max(HEADER))?;
+        let known = &head[..8] == MAGIC && (&head[8..]).get_u16_le() == VERSION;
+        if !known || len < HEADER || slot_crc(all) != (&head[76..]).get_u32_le() {
+            return None;
+        }
+        let mut fields = &head[16..];
+        let mut acks = Acks {
+            log_id: fields.get_u128_le(),
+            generation: fields.get_u64_le(),
+            epoch: fields.get_u64_le(),
+            next_lsn: fields.get_u64_le(),
+            next_id: fields.get_u64_le(),
+            lanes: Vec::new(),
+        };
+        let lanes = fields.get_u32_le();
+        let mut rest = &all[HEADER..];
+        for _ in 0..lanes {
+            if rest.len() < ENTRY {
+                return None;
+            }
+            let name_len = rest.get_u16_le() as usize;
+            let mark = Watermark {
+                lsn: rest.get_u64_le(),
+                events: rest.get_u64_le(),
+            };
+            let (name, after) = rest.split_at_checked(name_len)?;
+            rest = after;
+            acks.lanes.push((name.into(), mark));
+        }
+        Some(acks)
+    }
+}
+
+/// The checksum of a slot: over everything but itself.
+fn slot_crc(slot: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&slot[..76]), &slot[HEADER..])
+}
+
+/// What the slots say: the newer of the sound ones, and how many are damaged.
+pub(super) fn read(disk: &dyn Disk, entries: &[super::disk::Entry]) -> (Option<Acks>, u32) {
+    let (mut newest, mut damaged) = (None::<Acks>, 0);
+    for entry in entries
+        .iter()
+        .filter(|entry| FILES.contains(&entry.name.as_str()))
+    {
+        let read = || -> io::Result<Option<Acks>> {
+            let mut bytes = vec![0; entry.bytes.min(MAX) as usize];
+            let file = disk.open_read(&entry.name)?;
+            read_exact(&*file, 0, &mut bytes, Cache::Avoided)?;
+            Ok(Acks::decode(&bytes))
+        };
+        match read().or_else(|_| read()) {
+            Ok(Some(acks)) => {
+                if newest
+                    .as_ref()
+                    .is_none_or(|newest| newest.generation < acks.generation)
+                {
+                    newest = Some(acks);
+                }
+            }
+            Ok(None) => damaged += 1,
+            Err(error) => {
+                tracing::warn!(file = entry.name, %error, "can't read a slot of the watermarks");
+                damaged += 1;
+            }
+        }
+    }
+    (newest, damaged)
+}
+
+/// The slots as they are written.
+#[derive(Default)]
+pub(super) struct Slots {
+    files: [Option<(Box<dyn File>, usize)>; 2],
+}
+
+impl Slots {
+    /// Smallest file of a slot: room for a thousand lanes.
+    const MIN: usize = 64 << 10;
+
+    /// Writes `acks` to the slot whose turn it is by its generation; the other one stays as it is.
+    pub(super) fn write(&mut self, disk: &dyn Disk, acks: &Acks) -> io::Result<()> {
+        let slot = (acks.generation % 2) as usize;
+        let buffer = acks.encode();
+        let len = buffer.bytes().len();
+        match &self.files[slot] {
+            Some((file, room)) if *room >= len => {
+                let written = file.write_durable(0, buffer.bytes());
+                if written.is_err() {
+                    // After a failed sync the file can't be trusted; the next turn makes a new one.
+                    self.files[slot] = None;
+                }
+                written
+            }
+            _ => {
+                let room = (2 * len).max(Self::MIN);
+                let file = replace(disk, slot, room, &buffer)?;
+                self.files[slot] = Some((file, room));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Makes a slot's file anew, and moves it over the old one only when its content is durable.
+fn replace(
+    disk: &dyn Disk,
+    slot: usize,
+    room: usize,
+    buffer: &Buffer,
+) -> io::Result<Box<dyn File>> {
+    if let Err(error) = disk.unlink(TEMPORARY[slot])
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let file = disk.create(TEMPORARY[slot], room as u64)?;
+    file.write_durable(0, buffer.bytes())?;
+    disk.rename(TEMPORARY[slot], FILES[slot])?;
+    disk.sync_dir()?;
+    Ok(file)
+}

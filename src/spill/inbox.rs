@@ -1,0 +1,136 @@
+//! Appends on their way to the writer: bounded in bytes, never waits for room.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::append::{AppendError, Appended};
+use super::{LaneId, Record};
+
+/// What is called when an append is durable or has failed.
+pub(super) type Done = Box<dyn FnOnce(Result<Appended, AppendError>) + Send>;
+
+/// One append.
+pub(super) struct Job {
+    pub(super) lane: LaneId,
+    pub(super) records: Vec<Record>,
+    /// Bytes of the records as they are encoded.
+    pub(super) bytes: u64,
+    pub(super) done: Done,
+}
+
+/// What an append may need beside its records: entries in the run directory and in the seal, with the lane's name.
+const JOB_ROOM: u64 = 640;
+
+/// How much is taken at once.
+pub(super) struct Bounds {
+    pub(super) bytes: u64,
+    /// The same with what the frame and the seal need beside.
+    pub(super) room: u64,
+    pub(super) jobs: usize,
+}
+
+/// The queue between those who append and the writer.
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    arrived: Condvar,
+    limit: u64,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// Bytes of the jobs here and in the writer's hands.
+    bytes: u64,
+    is_closed: bool,
+    /// The writer sleeps.
+    is_awaited: bool,
+}
+
+impl Inbox {
+    pub(super) fn new(limit: u64) -> Inbox {
+        Inbox {
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            limit,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a job, or gives it back with the reason.
+    pub(super) fn push(&self, job: Job) -> Result<(), (AppendError, Job)> {
+        let mut state = self.state();
+        if state.is_closed {
+            return Err((AppendError::Closed, job));
+        }
+        if state.bytes + job.bytes > self.limit {
+            let queued = state.bytes;
+            return Err((
+                AppendError::Busy {
+                    queued,
+                    limit: self.limit,
+                },
+                job,
+            ));
+        }
+        state.bytes += job.bytes;
+        state.jobs.push_back(job);
+        if state.is_awaited {
+            state.is_awaited = false;
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Moves jobs into `batch`: at least one if there is one, else as many as fit into the bounds.
+    pub(super) fn take(&self, batch: &mut Vec<Job>, bounds: &Bounds) {
+        let mut state = self.state();
+        let (mut bytes, mut room) = (0, 0);
+        while let Some(job) = state.jobs.front() {
+            bytes += job.bytes;
+            room += job.bytes + JOB_ROOM;
+            let is_too_much =
+                bytes > bounds.bytes || room > bounds.room || batch.len() >= bounds.jobs;
+            if is_too_much && !batch.is_empty() {
+                break;
+            }
+            batch.extend(state.jobs.pop_front());
+        }
+    }
+
+    /// Waits until there is a job; false when there is none and the inbox is closed.
+    pub(super) fn wait(&self) -> bool {
+        let mut state = self.state();
+        loop {
+            if !state.jobs.is_empty() {
+                return true;
+            }
+            if state.is_closed {
+                return false;
+            }
+            state.is_awaited = true;
+            state = self
+                .arrived
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Jobs of `bytes` were answered.
+    pub(super) fn release(&self, bytes: u64) {
+        self.state().bytes -= bytes;
+    }
+
+    /// Bytes that wait.
+    pub(super) fn queued(&self) -> u64 {
+        self.state().bytes
+    }
+
+    /// Takes nothing new; what is here is still written.
+    pub(super) fn close(&self) {
+        self.state().is_closed = true;
+        self.arrived.notify_all();
+    }
+}

@@ -1,0 +1,226 @@
+//! The log as others hold it: append, read, acknowledge, look.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::append::{AppendError, Appended, Refused};
+use super::clock::Clock;
+use super::disk::{Disk, Lock};
+use super::frame::record_len;
+use super::health::Health;
+use super::inbox::{Inbox, Job};
+use super::index::Index;
+use super::runs::OpenSegments;
+use super::space::Space;
+use super::stats::{Backlog, Counters, Stats};
+use super::steward::Bell;
+use super::threads::Threads;
+use super::{LaneId, LaneReader, OpenError, Position, Record, Recovered, Settings};
+
+/// Longest name of a lane.
+const NAME_BYTES: usize = 255;
+
+/// What the threads of one log share.
+pub(super) struct Shared {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) settings: Settings,
+    pub(super) clock: Clock,
+    pub(super) log_id: u128,
+    pub(super) epoch: u64,
+    pub(super) inbox: Inbox,
+    pub(super) health: Health,
+    pub(super) counters: Counters,
+    pub(super) index: Mutex<Index>,
+    pub(super) space: Space,
+    pub(super) open_segments: OpenSegments,
+    pub(super) bell: Bell,
+    /// Generation of the watermarks found at the start.
+    pub(super) acks_generation: u64,
+    /// Bytes of segments that were put aside.
+    pub(super) bad_bytes: AtomicU64,
+    /// The directory is ours as long as any part of the log lives.
+    pub(super) _lock: Lock,
+}
+
+impl Shared {
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open log. Shared by reference; closes on drop, like [`Log::close`] with a short deadline.
+pub struct Log {
+    shared: Arc<Shared>,
+    threads: Option<Threads>,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log")
+            .field("disk", &self.shared.disk.describe())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Opens the log in `settings.dir`, made if it's missing, on the machine's own disk.
+    pub fn open(settings: Settings) -> Result<(Log, Recovered), OpenError> {
+        let disk = super::RealDisk::new(&settings.dir).map_err(OpenError::Directory)?;
+        Log::open_on(Arc::new(disk), settings)
+    }
+
+    /// Opens the log on a disk.
+    pub fn open_on(disk: Arc<dyn Disk>, settings: Settings) -> Result<(Log, Recovered), OpenError> {
+        let (shared, recovered) = super::recover::open(disk, settings, Clock::of_the_machine())?;
+        let threads = Threads::start(&shared).map_err(OpenError::Thread)?;
+        Ok((
+            Log {
+                shared,
+                threads: Some(threads),
+            },
+            recovered,
+        ))
+    }
+
+    /// The log without threads of its own: tests turn writer and steward by hand.
+    #[cfg(test)]
+    pub(super) fn without_threads(shared: &Arc<Shared>) -> Log {
+        Log {
+            shared: Arc::clone(shared),
+            threads: None,
+        }
+    }
+
+    /// The lane of this name, 1 to 255 bytes; it's made if it's new. Lanes live as long as the log.
+    pub fn lane(&self, name: &[u8]) -> Option<LaneId> {
+        let fits = (1..=NAME_BYTES).contains(&name.len());
+        fits.then(|| self.shared.index().lane(name))
+    }
+
+    /// Bytes that one append may have, as [`Log::append`] counts them: payload and metadata and 6 for each record.
+    pub fn max_append_bytes(&self) -> u64 {
+        self.shared.settings.append_bytes()
+    }
+
+    /// Stores records behind all others of their lane. Never waits: either it's refused at once, or `done` is called, on
+    /// the writer's thread and in the order of the appends, when the records are durable or have failed.
+    pub fn append<F>(&self, lane: LaneId, records: Vec<Record>, done: F) -> Result<(), Refused>
+    where
+        F: FnOnce(Result<Appended, AppendError>) + Send + 'static,
+    {
+        let bytes = records.iter().map(|record| record_len(record) as u64).sum();
+        let job = Job {
+            lane,
+            records,
+            bytes,
+            done: Box::new(done),
+        };
+        let pushed = match self.refusal(&job) {
+            Some(why) => Err((why, job)),
+            None => self.shared.inbox.push(job),
+        };
+        pushed.map_err(|(why, job)| {
+            Counters::add(&self.shared.counters.refused, 1);
+            Refused {
+                why,
+                records: job.records,
+            }
+        })
+    }
+
+    fn refusal(&self, job: &Job) -> Option<AppendError> {
+        let limit = self.max_append_bytes();
+        let fits = |record: &Record| record.meta.len() <= u16::MAX.into();
+        let is_known = self.shared.index().knows(job.lane);
+        if job.records.is_empty() || !is_known || !job.records.iter().all(fits) {
+            return Some(AppendError::Invalid);
+        }
+        if job.bytes > limit {
+            return Some(AppendError::TooLarge {
+                bytes: job.bytes,
+                limit,
+            });
+        }
+        self.shared.health.refusal(self.shared.clock.now_ms())
+    }
+
+    /// Reads a lane from its first unacknowledged record on. One reader per lane is meant; it belongs to who acknowledges.
+    pub fn reader(&self, lane: LaneId) -> Option<LaneReader> {
+        LaneReader::new(&self.shared, lane)
+    }
+
+    /// All records of the lane up to this one are taken care of and won't be needed again.
+    pub fn acked(&self, lane: LaneId, up_to: Position) {
+        let mut index = self.shared.index();
+        let was_dirty = index.is_dirty;
+        let released = index.ack(lane, up_to);
+        drop(index);
+        if released || !was_dirty {
+            self.shared.bell.ring();
+        }
+    }
+
+    /// What waits in a lane.
+    pub fn lane_backlog(&self, lane: LaneId) -> Backlog {
+        let backlog = self.shared.index().backlog(lane);
+        backlog.map_or(Backlog::default(), |waiting| Backlog {
+            events: waiting.events,
+            bytes: waiting.bytes,
+            oldest: Duration::from_millis(
+                self.shared.clock.now_ms().saturating_sub(waiting.since_ms),
+            ),
+        })
+    }
+
+    /// The log at this moment.
+    pub fn stats(&self) -> Stats {
+        let shared = &*self.shared;
+        let mut stats = shared.counters.report();
+        stats.state = shared.health.state(shared.clock.now_ms());
+        stats.used_bytes = shared.space.used();
+        stats.quota_bytes = shared.settings.quota.as_u64();
+        stats.spares = shared.space.spares() as u64;
+        stats.queued_bytes = shared.inbox.queued();
+        let index = shared.index();
+        stats.segments = index.segments();
+        for backlog in index.lanes().filter_map(|lane| index.backlog(lane)) {
+            stats.backlog_events += backlog.events;
+            stats.backlog_bytes += backlog.bytes;
+        }
+        stats
+    }
+
+    /// Writes what waits, the seal and the watermarks, and gives the directory back; waits for at most `within`. What
+    /// isn't written by then is written later, or its `done` says that it failed.
+    pub fn close(mut self, within: Duration) -> Result<(), super::CloseError> {
+        self.end(within)
+    }
+
+    fn end(&mut self, within: Duration) -> Result<(), super::CloseError> {
+        self.shared.inbox.close();
+        self.threads
+            .take()
+            .map_or(Ok(()), |threads| threads.finish(&self.shared, within))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Err(error) = self.end(self.shared.settings.stalled_after) {
+            tracing::warn!(%error, "the spill log was dropped while the disk was busy; nothing acknowledged is lost");
+        }
+    }
+}
+
+impl Backlog {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+}
+
+/// Adds to a counter of bytes; for segments that are put aside.
+pub(super) fn put_aside(shared: &Shared, bytes: u64) {
+    shared.bad_bytes.fetch_add(bytes, Relaxed);
+}

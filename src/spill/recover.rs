@@ -1,0 +1,272 @@
+//! Opening the log: what the directory holds becomes the index. The rules are in [`super`].
+
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::disk::Disk;
+use super::health::Health;
+use super::inbox::Inbox;
+use super::index::Index;
+use super::log::Shared;
+use super::runs::OpenSegments;
+use super::segment::Name;
+use super::space::{SPARES, Space, Spare, discard};
+use super::stats::Counters;
+use super::steward::Bell;
+use super::survey::{Survey, survey};
+use super::{LaneId, Lsn, Settings};
+
+/// LSNs that a start leaves out: more than one frame can hold, because the last one may be on disk unseen.
+const LSN_SKIP: Lsn = 1 << 26;
+
+/// Why the log can't be opened. Damage is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the directory.
+    #[error("the directory belongs to another process that is running")]
+    Locked,
+    /// The directory can't be made, read or locked.
+    #[error("can't use the directory: {0}")]
+    Directory(#[source] io::Error),
+    /// A newer version wrote it. Nothing was changed.
+    #[error("`{file}` has format {version}, which this version doesn't know")]
+    NewerFormat {
+        /// The file.
+        file: String,
+        /// Its format.
+        version: u16,
+    },
+    /// A thread can't be started.
+    #[error("can't start a thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// What was found at the start.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    /// The lanes with unacknowledged records, by name.
+    pub lanes: Vec<RecoveredLane>,
+    /// What was damaged.
+    pub damage: Damage,
+    /// Segments in use.
+    pub segments: u64,
+    /// Bytes of disk in use.
+    pub used_bytes: u64,
+    /// How the disk is written.
+    pub disk: String,
+}
+
+/// A lane with unacknowledged records.
+#[derive(Clone, Debug)]
+pub struct RecoveredLane {
+    /// The lane.
+    pub lane: LaneId,
+    /// Its name.
+    pub name: Arc<[u8]>,
+    /// LSN from which on there are unacknowledged records.
+    pub first: Lsn,
+    /// LSN of the last record.
+    pub last: Lsn,
+    /// How many records.
+    pub events: u64,
+    /// Their bytes, as far as segments tell.
+    pub bytes: u64,
+    /// Age of the oldest.
+    pub oldest: Duration,
+}
+
+/// Damage found at the start. Bodies aren't looked at then, so readers may find more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Stored records that are missing between others of their lane. If watermarks are damaged too, what was acknowledged
+    /// and taken away since the older ones is among them: it can't be told apart.
+    pub lost_events: u64,
+    /// Segments put aside for a header that is damaged or of another log.
+    pub bad_headers: u32,
+    /// Stretches of pages that should have been frames.
+    pub bad_stretches: u32,
+    /// Frames that were being written when the process or the machine stopped. No loss: nobody was promised them.
+    pub torn_tails: u32,
+    /// Segments that had to be scanned for want of a seal: after a crash or a failed write that is normal.
+    pub scanned_segments: u32,
+    /// Segments that couldn't be read; they are left for the next start.
+    pub unreadable_files: u32,
+    /// Damaged slots of the watermarks.
+    pub bad_watermarks: u32,
+}
+
+/// Opens the log's parts; nothing runs yet.
+pub(super) fn open(
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    clock: Clock,
+) -> Result<(Arc<Shared>, Recovered), OpenError> {
+    let lock = match disk.lock() {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Err(OpenError::Locked),
+        Err(error) => return Err(OpenError::Directory(error)),
+    };
+    let found = survey(&*disk)?;
+    let now_ms = clock.now_ms();
+    let next_lsn = (found.last_lsn + LSN_SKIP).max(now_ms * 1_000);
+    let index = index(&found, next_lsn);
+    let bad_bytes = put_aside(&*disk, &found);
+    let size = settings.segment_bytes();
+    let used = found
+        .segments
+        .iter()
+        .map(|segment| segment.bytes)
+        .sum::<u64>()
+        + bad_bytes;
+    let (quota, min_free) = (settings.quota.as_u64(), settings.min_free.as_u64());
+    let space = Space::new(
+        quota,
+        min_free,
+        size,
+        used + size * count_spares(&found, size),
+    );
+    keep_spares(&*disk, &found, &space);
+    let recovered = Recovered {
+        lanes: lanes(&index, now_ms),
+        damage: found.damage.clone(),
+        segments: index.segments(),
+        used_bytes: space.used(),
+        disk: disk.describe(),
+    };
+    tell(&recovered);
+    let shared = Arc::new(Shared {
+        inbox: Inbox::new(settings.queue.as_u64()),
+        health: Health::new(settings.stalled_after),
+        log_id: found.log_id,
+        epoch: found.epoch + 1,
+        acks_generation: found.acks.as_ref().map_or(0, |acks| acks.generation),
+        disk,
+        settings,
+        clock,
+        counters: Counters::default(),
+        index: Mutex::new(index),
+        space,
+        open_segments: OpenSegments::default(),
+        bell: Bell::default(),
+        bad_bytes: AtomicU64::new(bad_bytes),
+        _lock: lock,
+    });
+    Ok((shared, recovered))
+}
+
+/// The index of what was found.
+pub(super) fn index(found: &Survey, next_lsn: Lsn) -> Index {
+    let mut index = Index::new(found.last_id + 1, next_lsn);
+    for (name, watermark) in found.watermarks() {
+        let lane = index.lane(name);
+        index.restore(lane, *watermark);
+    }
+    for segment in &found.segments {
+        let spans = segment
+            .lanes
+            .iter()
+            .map(|(name, span)| (index.lane(name), *span))
+            .collect();
+        index.recovered(segment.id, segment.bytes, segment.end, spans);
+    }
+    index.release_all();
+    index
+}
+
+/// The lanes that have a backlog.
+pub(super) fn lanes(index: &Index, now_ms: u64) -> Vec<RecoveredLane> {
+    let waiting = index.lanes().filter_map(|lane| {
+        let backlog = index.backlog(lane)?;
+        Some(RecoveredLane {
+            lane,
+            name: index.name(lane)?,
+            first: backlog.first_lsn,
+            last: backlog.last_lsn,
+            events: backlog.events,
+            bytes: backlog.bytes,
+            oldest: Duration::from_millis(now_ms.saturating_sub(backlog.since_ms)),
+        })
+    });
+    let mut lanes: Vec<_> = waiting.collect();
+    lanes.sort_by(|one, other| one.name.cmp(&other.name));
+    lanes
+}
+
+/// Renames segments that can't be used; returns the bytes of all that were ever put aside.
+fn put_aside(disk: &dyn Disk, found: &Survey) -> u64 {
+    let mut bytes = 0;
+    for entry in &found.entries {
+        match Name::parse(&entry.name) {
+            Some(Name::Bad(_)) => bytes += entry.bytes,
+            Some(Name::Segment(id)) if found.bad.contains(&id) => {
+                bytes += entry.bytes;
+                let aside = Name::Bad(id).file();
+                let renamed = disk.rename(&entry.name, &aside);
+                tracing::error!(
+                    file = entry.name,
+                    ?renamed,
+                    "a segment with a bad header is put aside"
+                );
+            }
+            _ => {}
+        }
+    }
+    bytes
+}
+
+fn spares(found: &Survey, size: u64) -> impl Iterator<Item = &str> {
+    let names = found.entries.iter().filter(move |entry| {
+        matches!(Name::parse(&entry.name), Some(Name::Spare(_))) && entry.bytes == size
+    });
+    names.map(|entry| entry.name.as_str()).take(SPARES)
+}
+
+fn count_spares(found: &Survey, size: u64) -> u64 {
+    spares(found, size).count() as u64
+}
+
+/// Keeps prepared files of the right size, as many as are wanted, and removes the others.
+fn keep_spares(disk: &dyn Disk, found: &Survey, space: &Space) {
+    let size = space.segment_size();
+    let wanted: Vec<_> = spares(found, size).collect();
+    for entry in &found.entries {
+        let Some(Name::Spare(_)) = Name::parse(&entry.name) else {
+            continue;
+        };
+        if !wanted.contains(&entry.name.as_str()) {
+            discard(disk, &entry.name);
+            continue;
+        }
+        match disk.open_write(&entry.name) {
+            Ok(file) => space.keep(Spare {
+                name: entry.name.clone(),
+                file,
+            }),
+            Err(_) => {
+                discard(disk, &entry.name);
+                space.gone(size);
+            }
+        }
+    }
+}
+
+fn tell(recovered: &Recovered) {
+    let Recovered {
+        lanes,
+        damage,
+        segments,
+        ..
+    } = recovered;
+    let events: u64 = lanes.iter().map(|lane| lane.events).sum();
+    let (lanes, disk) = (lanes.len(), &recovered.disk);
+    if damage.lost_events > 0 || damage.bad_headers > 0 || damage.unreadable_files > 0 {
+        tracing::error!(
+            ?damage,
+            "the spill log is damaged; everything else in it is used"
+        );
+    }
+    tracing::info!(disk, segments, lanes, events, "spill log opened");
+}

@@ -1,0 +1,63 @@
+//! Settings of the spill log: where it lives and how much it may use.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+/// `[spill]`: the durable log on disk that takes events while Kafka can't.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Directory of the log; it belongs to one process. Default: empty, which means
+    /// that there is no log, and an outage of Kafka is a 503. It must be on a disk that survives a
+    /// restart of the container or the machine, else nothing in it is durable.
+    pub dir: PathBuf,
+    /// Bytes of disk that the log may use, preallocated files included. Default 50 GiB: about 100 million events of
+    /// 400 bytes. At the limit new events are refused with 503; nothing stored is touched.
+    pub quota: ByteSize,
+    /// Bytes that the log leaves free on its file system, whatever the quota says. Default 1 GiB, so that logs and other
+    /// programs on the machine survive a full spill.
+    pub min_free: ByteSize,
+    /// Size of one segment file. Default 64 MiB, minimum 64 KiB: space is given back in whole segments, and two idle
+    /// ones are kept. Larger ones mean fewer files, and more space that one slow lane holds.
+    pub segment: ByteSize,
+    /// Bytes of events that may wait for the disk in memory. Default 64 MiB. Beyond it the log answers "busy" at once;
+    /// at 500 MB/s this is an eighth of a second of writing.
+    pub queue: ByteSize,
+    /// How long one write may take before the disk counts as hung and new events are refused at once. Default 2 s: a
+    /// healthy disk answers in milliseconds, and clients are answered within 5 s.
+    #[serde(with = "humantime_serde")]
+    pub stalled_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            dir: PathBuf::new(),
+            quota: ByteSize::gib(50),
+            min_free: ByteSize::gib(1),
+            segment: ByteSize::mib(64),
+            queue: ByteSize::mib(64),
+            stalled_after: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Settings {
+    /// Smallest and largest segment.
+    const SEGMENT: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
+
+    /// The size of a segment in bytes, within its bounds and in whole pages.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        let asked = self.segment.as_u64();
+        let bytes = asked.clamp(*Self::SEGMENT.start(), *Self::SEGMENT.end());
+        bytes - bytes % super::frame::PAGE as u64
+    }
+
+    /// The largest append: a quarter of a segment, and no more than the queue holds.
+    pub(super) fn append_bytes(&self) -> u64 {
+        (self.segment_bytes() / 4).min(self.queue.as_u64())
+    }
+}

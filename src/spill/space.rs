@@ -1,0 +1,140 @@
+//! The disk space of the log: what it uses, what it may use, and files that wait to become segments.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::disk::{Disk, File};
+use super::frame::{Buffer, PAGE};
+use super::segment::Name;
+
+/// Files kept for the next segments; one is prepared, the other comes from recycling.
+pub(super) const SPARES: usize = 2;
+
+/// A preallocated file.
+pub(super) struct Spare {
+    pub(super) name: String,
+    pub(super) file: Box<dyn File>,
+}
+
+/// The account of the disk space.
+pub(super) struct Space {
+    state: Mutex<State>,
+    quota: u64,
+    min_free: u64,
+    /// Size of a segment.
+    size: u64,
+}
+
+struct State {
+    used: u64,
+    spares: Vec<Spare>,
+}
+
+impl Space {
+    pub(super) fn new(quota: u64, min_free: u64, size: u64, used: u64) -> Space {
+        let state = State {
+            used,
+            spares: Vec::new(),
+        };
+        Space {
+            state: Mutex::new(state),
+            quota,
+            min_free,
+            size,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes in use.
+    pub(super) fn used(&self) -> u64 {
+        self.state().used
+    }
+
+    /// Size of a segment.
+    pub(super) fn segment_size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many files wait.
+    pub(super) fn spares(&self) -> usize {
+        self.state().spares.len()
+    }
+
+    /// A file that waits, the one that was put in last.
+    pub(super) fn take(&self) -> Option<Spare> {
+        self.state().spares.pop()
+    }
+
+    /// Keeps a file for later.
+    pub(super) fn keep(&self, spare: Spare) {
+        self.state().spares.push(spare);
+    }
+
+    /// Whether a released segment is worth keeping as a spare file.
+    pub(super) fn wants_more(&self, disk: &dyn Disk) -> bool {
+        let state = self.state();
+        let within = state.used <= self.quota && state.spares.len() < SPARES;
+        drop(state);
+        within && disk.recycles() && disk.free_space().is_ok_and(|free| free >= self.min_free)
+    }
+
+    /// A file of `bytes` is gone.
+    pub(super) fn gone(&self, bytes: u64) {
+        let mut state = self.state();
+        state.used = state.used.saturating_sub(bytes);
+    }
+
+    /// Makes a new file within the quota and writes a page to it, which also shows whether the disk can be written.
+    pub(super) fn make(&self, disk: &dyn Disk, id: u64) -> io::Result<Spare> {
+        {
+            let mut state = self.state();
+            if state.used + self.size > self.quota {
+                return Err(io::Error::new(
+                    io::ErrorKind::StorageFull,
+                    "the quota is used up",
+                ));
+            }
+            state.used += self.size;
+        }
+        let made = self.create(disk, id);
+        if made.is_err() {
+            self.gone(self.size);
+        }
+        made
+    }
+
+    fn create(&self, disk: &dyn Disk, id: u64) -> io::Result<Spare> {
+        if disk.free_space()? < self.min_free.saturating_add(self.size) {
+            let why = "the file system has no more than `min_free` left";
+            return Err(io::Error::new(io::ErrorKind::StorageFull, why));
+        }
+        let name = Name::Spare(id).file();
+        let file = disk.create(&name, self.size)?;
+        let spare = Spare { name, file };
+        if let Err(error) = probe(&spare) {
+            discard(disk, &spare.name);
+            return Err(error);
+        }
+        Ok(spare)
+    }
+}
+
+/// Writes a page of zeros to the beginning of the file: an old header is gone, and the disk has shown that it works.
+pub(super) fn probe(spare: &Spare) -> io::Result<()> {
+    spare
+        .file
+        .write_durable(0, Buffer::zeroed(2 * PAGE).bytes())
+}
+
+/// Removes a file that was never used; if that fails, the next start does it.
+pub(super) fn discard(disk: &dyn Disk, name: &str) {
+    match disk.unlink(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(file = name, %error, "can't remove a file of the spill log");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,13 @@
+//! Tests of the log as a whole, most of them on a simulated disk with all faults that a disk has.
+
+mod damage;
+mod errors;
+mod formats;
+mod hanging;
+mod model;
+mod real;
+mod restarts;
+mod seeds;
+mod sim_disk;
+mod sim_io;
+mod world;

@@ -1,0 +1,89 @@
+//! The two threads of a log: writer and steward.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::log::Shared;
+use super::steward::Steward;
+use super::writer::Writer;
+
+/// The log wasn't closed within its deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the disk didn't take what waits in time")]
+pub struct CloseError;
+
+/// Tells when both threads have ended.
+pub(super) struct Threads {
+    /// Behind a lock only so that a log can be shared.
+    ended: Mutex<Receiver<()>>,
+}
+
+impl Threads {
+    pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Threads> {
+        let (ends, ended) = sync_channel(2);
+        let mut writer = Writer::new(shared);
+        spawn("spill-writer", ends.clone(), shared, move |shared| {
+            while shared.inbox.wait() {
+                writer.turn();
+            }
+            writer.finish();
+        })
+        .and_then(|()| {
+            let mut steward = Steward::new(shared);
+            spawn("spill-steward", ends, shared, move |shared| {
+                while !shared.bell.is_closed() {
+                    let next = steward.turn();
+                    let pause = next.map(|at| at.saturating_sub(shared.clock.now_ms()));
+                    shared.bell.wait(pause.map(Duration::from_millis));
+                }
+                steward.finish();
+            })
+        })
+        .inspect_err(|_| shared.inbox.close())?;
+        Ok(Threads {
+            ended: Mutex::new(ended),
+        })
+    }
+
+    /// Waits until both have ended: the writer first, because its last segment changes what the steward writes.
+    pub(super) fn finish(&self, shared: &Shared, within: Duration) -> Result<(), CloseError> {
+        let deadline = Instant::now() + within;
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = || {
+            let left = deadline.saturating_duration_since(Instant::now());
+            ended.recv_timeout(left).map_err(|_| CloseError)
+        };
+        let written = wait();
+        shared.bell.close();
+        written.and_then(|()| wait())
+    }
+}
+
+fn spawn(
+    name: &str,
+    ends: SyncSender<()>,
+    shared: &Arc<Shared>,
+    work: impl FnOnce(&Shared) + Send + 'static,
+) -> std::io::Result<()> {
+    let shared = Arc::clone(shared);
+    let run = move || {
+        if catch_unwind(AssertUnwindSafe(|| work(&shared))).is_err() {
+            // Appends would wait for answers that never come. Nothing acknowledged is lost by ending here.
+            tracing::error!(
+                "a thread of the spill log panicked; this is a bug, and the process ends"
+            );
+            std::process::abort();
+        }
+        // The directory is free before anybody is told.
+        drop(shared);
+        if ends.send(()).is_err() {
+            tracing::debug!("nobody waited for the spill log to close");
+        }
+    };
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(run)
+        .map(drop)
+}

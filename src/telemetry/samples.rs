@@ -1,0 +1,98 @@
+//! What the metrics are read off: the process, its clusters and its streams at one moment.
+
+use std::time::Duration;
+
+use super::stream::BUCKETS_US;
+
+/// The process at one moment.
+#[derive(Clone, Debug)]
+pub struct ProcessSample {
+    /// Whether requests are accepted.
+    pub ready: bool,
+    /// Open connections of the data port.
+    pub connections: u64,
+    /// Bytes held of the budget.
+    pub memory_used: u64,
+    /// The budget in bytes.
+    pub memory_budget: u64,
+    /// Whether the spill log takes events; false if there is none.
+    pub spill_takes: bool,
+    /// Bytes of disk that the spill log uses.
+    pub spill_used: u64,
+    /// Bytes of disk that it may use.
+    pub spill_quota: u64,
+    /// Events that wait in it.
+    pub spill_backlog_events: u64,
+    /// Bytes that wait in it.
+    pub spill_backlog: u64,
+}
+
+/// A cluster at one moment.
+#[derive(Clone, Debug)]
+pub struct ClusterSample {
+    /// Its name.
+    pub name: String,
+    /// Its owner.
+    pub owner: String,
+    /// Whether it takes events.
+    pub up: bool,
+    /// Events handed to its client and not acknowledged.
+    pub in_flight_events: u64,
+    /// Their bytes.
+    pub in_flight_bytes: u64,
+    /// Bytes acknowledged per second, averaged.
+    pub drain_rate: u64,
+    /// Time since the last acknowledgement, if any.
+    pub last_ack_age: Option<Duration>,
+    /// Lanes that refuse events because Kafka doesn't take the old ones.
+    pub stalled_lanes: u64,
+    /// Clients that had to be replaced.
+    pub replaced_clients: u64,
+    /// Bytes held of the budget.
+    pub memory: u64,
+}
+
+/// A stream at one moment.
+#[derive(Clone, Debug)]
+pub struct StreamSample {
+    /// Its name.
+    pub name: String,
+    /// Its cluster's name.
+    pub cluster: String,
+    /// See the ledger.
+    pub accepted: u64,
+    /// See the ledger.
+    pub acked: u64,
+    /// See the ledger.
+    pub spilled: u64,
+    /// See the ledger.
+    pub replayed: u64,
+    /// See the ledger.
+    pub dead: u64,
+    /// See the ledger.
+    pub refused: u64,
+    /// See the ledger.
+    pub failed: u64,
+    /// See the ledger.
+    pub unknown: u64,
+    /// See the ledger.
+    pub late: u64,
+    /// See the ledger.
+    pub lost: u64,
+    /// Events admitted and not yet resolved.
+    pub in_flight: i64,
+    /// Events that could never be accepted.
+    pub rejected: u64,
+    /// Bytes of bodies as sent.
+    pub body_bytes: u64,
+    /// Requests by answer.
+    pub answers: [(&'static str, u64); 4],
+    /// Requests by latency bucket.
+    pub latency: [u64; BUCKETS_US.len() + 1],
+    /// Sum of latencies in microseconds.
+    pub latency_us: u64,
+    /// Events that wait in lanes.
+    pub waiting_events: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+}

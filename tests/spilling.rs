@@ -1,0 +1,278 @@
+//! The spill log at work, with real brokers and an audit of every id: an outage is 200s that say `spilled`, what was spilled
+//! arrives in order behind what was sent before, and neither kill -9 of the gateway nor a dead Kafka at its stop loses any.
+
+use std::time::{Duration, Instant};
+
+use crate::kafka::{self, Audit, Kafka, Ledger, consume_all};
+use crate::support::command;
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, config};
+use crate::support::sender::{Plan, Senders, key_and_id};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn spilling_config(kafka: &Kafka, topic: &str, dir: &std::path::Path) -> String {
+    let spill = format!(
+        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"1MiB\"\n",
+        dir.display()
+    );
+    config(kafka.bootstrap(), &spill).replace(
+        "[streams.events]",
+        &format!("[streams.events]\ntopic = \"{topic}\""),
+    )
+}
+
+/// How much of the disk the log may use.
+fn with_quota(config: &str, quota: &str) -> String {
+    config.replace("quota = \"1GiB\"", &format!("quota = \"{quota}\""))
+}
+
+fn groups(address: std::net::SocketAddr) -> [Senders; 3] {
+    let patient = Plan::default();
+    let impatient = Plan {
+        patience: SECOND,
+        pause: Duration::from_millis(5),
+        ..Plan::default()
+    };
+    let batches = Plan {
+        connections: 4,
+        batch: 30,
+        keys: 60,
+        pause: Duration::from_millis(20),
+        ..Plan::default()
+    };
+    [
+        ("patient", patient),
+        ("impatient", impatient),
+        ("batch", batches),
+    ]
+    .map(|(name, plan)| Senders::start(name, address, "events", &plan))
+}
+
+fn audit(kafka: &Kafka, topic: &str, mut sent: Ledger) -> Audit {
+    for record in consume_all(kafka.bootstrap(), topic) {
+        let (key, id) = key_and_id(&record);
+        sent.found(&key, id, record.partition);
+    }
+    let audit = sent.audit();
+    println!("{}", audit.report());
+    audit
+}
+
+fn drained(gateway: &Gateway) -> bool {
+    let events = gateway.status()["streams"]["events"]["events"].clone();
+    let count = |name: &str| events[name].as_i64().unwrap();
+    count("in_flight") == 0 && count("replayed") + count("dead") == count("spilled")
+}
+
+#[test]
+fn an_outage_is_200s_that_say_spilled_and_nothing_is_lost_or_out_of_order() {
+    let Some(kafka) = kafka::three_or_skip(&[]) else {
+        return;
+    };
+    let topic = kafka.fresh_topic("spill", 12, 3, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Gateway::ready(&spilling_config(&kafka, &topic, dir.path()));
+    let groups = groups(gateway.data);
+    groups
+        .iter()
+        .for_each(|group| group.wait_for_acks(200, 60 * SECOND));
+    kafka.kill_all();
+    let outage = Instant::now();
+    std::thread::sleep(20 * SECOND);
+    let back = Instant::now();
+    kafka.start_all();
+    kafka.wait_ready(120 * SECOND);
+    groups
+        .iter()
+        .for_each(|group| group.wait_for_acks(200, 60 * SECOND));
+    let mut sent = Ledger::default();
+    for group in groups {
+        let (ledger, latencies) = group.stop();
+        sent.extend(ledger);
+        // After the first half second each second of the outage has its 200s.
+        for second in 1..20 {
+            let from = outage + SECOND * second;
+            let until = (from + SECOND).min(back);
+            let ok = latencies.iter().filter(|(begun, took, status)| {
+                *status == 200 && (from..until).contains(&(*begun + *took))
+            });
+            assert!(ok.count() > 0, "no 200 in second {second} of the outage");
+        }
+    }
+    eventually("the backlog is in kafka", 120 * SECOND, || {
+        drained(&gateway)
+    });
+    assert!(gateway.events("events", "spilled") > 1_000);
+    gateway.stop();
+    audit(&kafka, &topic, sent).assert_clean();
+}
+
+#[test]
+fn kill_9_during_an_outage_loses_nothing_that_was_acknowledged() {
+    let Some(kafka) = kafka::three_or_skip(&[]) else {
+        return;
+    };
+    let topic = kafka.fresh_topic("kill", 12, 3, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let config = spilling_config(&kafka, &topic, dir.path());
+    let mut gateway = Gateway::ready(&config);
+    let data = gateway.data;
+    let listen = [("FOREBAY__HTTP__LISTEN", &*data.to_string())]
+        .map(|(name, value)| (name, value.to_owned()));
+    let listen: Vec<_> = listen
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let groups = groups(data);
+    groups
+        .iter()
+        .for_each(|group| group.wait_for_acks(200, 60 * SECOND));
+    for round in 0..4 {
+        match round % 2 {
+            0 => kafka.kill_all(),
+            _ => kafka.start_all(),
+        }
+        std::thread::sleep(3 * SECOND);
+        gateway.signal("KILL");
+        gateway.wait(5 * SECOND);
+        drop(gateway);
+        gateway = Gateway::start_with_env(&config, &listen);
+        std::thread::sleep(2 * SECOND);
+    }
+    kafka.wait_ready(120 * SECOND);
+    groups
+        .iter()
+        .for_each(|group| group.wait_for_acks(200, 60 * SECOND));
+    let mut sent = Ledger::default();
+    groups
+        .into_iter()
+        .for_each(|group| sent.extend(group.stop().0));
+    eventually("nothing is in flight", 120 * SECOND, || {
+        gateway.events("events", "in_flight") == 0
+    });
+    // What an earlier process spilled is known to the log only: stop, and see that nothing is left at the next start.
+    eventually("the log is empty", 120 * SECOND, || {
+        gateway.status()["spill"]["backlog_events"] == 0
+    });
+    gateway.stop();
+    let audit = audit(&kafka, &topic, sent);
+    assert!(
+        audit.lost.is_empty() && audit.inversions.is_empty() && audit.split_keys.is_empty(),
+        "{}",
+        audit.report()
+    );
+    assert_eq!((audit.ghosts_refused, audit.strangers), (0, 0));
+}
+
+#[test]
+fn a_stop_with_kafka_dead_brings_all_to_the_log_and_the_next_start_brings_it_to_kafka() {
+    let Some(kafka) = kafka::three_or_skip(&[]) else {
+        return;
+    };
+    let topic = kafka.fresh_topic("stop", 6, 3, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let config = spilling_config(&kafka, &topic, dir.path());
+    let gateway = Gateway::ready(&config);
+    let senders = Senders::start(
+        "stop",
+        gateway.data,
+        "events",
+        &Plan {
+            tries: 1,
+            patience: 10 * SECOND,
+            ..Plan::default()
+        },
+    );
+    senders.wait_for_acks(200, 60 * SECOND);
+    kafka.kill_all();
+    senders.wait_for_acks(500, 60 * SECOND);
+    let (sent, _) = senders.stop();
+    let begun = Instant::now();
+    let log = gateway.stop();
+    assert!(begun.elapsed() < 20 * SECOND, "{log}");
+    // People can see what waits, while nobody owns the directory.
+    let spill = |show: &str| {
+        let ended = command::run(&["spill", show, dir.path().to_str().unwrap()], &[]);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        ended.out
+    };
+    assert!(spill("ls").contains(&format!("main/events/{topic}/")));
+    let waiting = spill("cat");
+    assert!(waiting.lines().count() > 0);
+    assert!(
+        waiting
+            .lines()
+            .all(|line| line.contains("key=stop-") && line.contains("\"name\":\"purchase\"")),
+        "{waiting}"
+    );
+    kafka.start_all();
+    kafka.wait_ready(120 * SECOND);
+    let gateway = Gateway::ready(&config);
+    eventually("the log is empty", 120 * SECOND, || {
+        gateway.status()["spill"]["backlog_events"] == 0
+    });
+    gateway.stop();
+    let audit = audit(&kafka, &topic, sent);
+    assert!(
+        audit.lost.is_empty() && audit.inversions.is_empty(),
+        "{}",
+        audit.report()
+    );
+}
+
+/// A flood into a dead Kafka and a log that is full within seconds: 503s with a reason, memory within its budget, and when
+/// Kafka is back, everything that was acknowledged arrives and the log takes events again.
+#[test]
+fn a_full_log_is_503_and_heals_by_itself() {
+    const MIB: u64 = 1 << 20;
+    let Some(kafka) = kafka::three_or_skip(&[]) else {
+        return;
+    };
+    let topic = kafka.fresh_topic("full", 6, 3, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let config = with_quota(&spilling_config(&kafka, &topic, dir.path()), "24MiB");
+    let gateway = Gateway::ready(&format!(
+        "[memory]\nbudget = \"96MiB\"\n[http]\nmax_connections = 500\n{config}"
+    ));
+    let plan = Plan {
+        connections: 16,
+        keys: 64,
+        batch: 500,
+        pause: Duration::ZERO,
+        patience: 10 * SECOND,
+        tries: 1,
+    };
+    let senders = Senders::start("flood", gateway.data, "events", &plan);
+    senders.wait_for_acks(2_000, 60 * SECOND);
+    kafka.kill_all();
+    let (mut peak, mut used) = (0, 0);
+    let end = Instant::now() + 12 * SECOND;
+    while Instant::now() < end {
+        peak = peak.max(gateway.resident());
+        used = used.max(gateway.status()["spill"]["used_bytes"].as_u64().unwrap());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    println!("peak resident {} MiB, log {} MiB", peak / MIB, used / MIB);
+    assert!(peak <= (96 + 64) * MIB, "{} MiB resident", peak / MIB);
+    assert!(
+        (12 * MIB..=25 * MIB).contains(&used),
+        "{} MiB of log",
+        used / MIB
+    );
+    kafka.start_all();
+    kafka.wait_ready(120 * SECOND);
+    senders.wait_for_acks(2_000, 120 * SECOND);
+    let (sent, latencies) = senders.stop();
+    let slowest = latencies.iter().map(|(_, took, _)| *took).max().unwrap();
+    assert!(slowest < 8 * SECOND, "an answer took {slowest:?}");
+    assert!(
+        latencies.iter().any(|(_, _, status)| *status == 503),
+        "the log was full"
+    );
+    eventually("the backlog is in kafka", 120 * SECOND, || {
+        drained(&gateway)
+    });
+    gateway.stop();
+    audit(&kafka, &topic, sent).assert_clean();
+}
