@@ -48,6 +48,7 @@ fn request(criterion: &mut Criterion) {
         key: Some("/user".into()),
         on_missing_key: route::OnMissingKey::Reject,
         id: Some("/id".into()),
+        quota: 0,
         ack: route::Ack::Durable,
     };
     let topic = &cluster.topics()[0];

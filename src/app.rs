@@ -98,6 +98,7 @@ impl App {
             limits,
             streams,
             budget: Arc::clone(&budget),
+            start: Instant::now(),
         };
         Ok(App {
             data: listener::bind(config.http.listen)?,

@@ -82,6 +82,7 @@ fn config(listen: SocketAddr, admin: SocketAddr, bootstrap: String) -> Config {
             key: Some("/user".into()),
             on_missing_key: route::OnMissingKey::Null,
             id: Some("/id".into()),
+            quota: 0,
             ack: route::Ack::Durable,
         },
     );

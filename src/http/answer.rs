@@ -5,6 +5,7 @@
 //! | 200 | every event is durable |
 //! | 207 | every valid event is durable, and some can never be accepted; `errors` says which and why, by index |
 //! | 4xx | the client's fault; nothing was accepted |
+//! | 429 | the stream's quota is used up; nothing was accepted; `Retry-After` says when it isn't |
 //! | 503 | ours: no room, no answer from Kafka in time, stopping; `Retry-After` says when to try again. If a part of the request is durable all the same, the body says which part isn't |
 //!
 //! Bodies of errors are problem details (RFC 9457). A Kafka failure never becomes a 4xx.

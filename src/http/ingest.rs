@@ -289,6 +289,14 @@ fn take(
             &local.port.limits,
             scratch,
         )?;
+        let events = planned.events.len() as u32;
+        if let Err(wait) = stream.quota.take(events, local.port.start.elapsed()) {
+            let detail = "the stream brings more events per second than its quota allows; nothing of the request was taken";
+            return Err(Problem {
+                retry_after: Some(wait),
+                ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail)
+            });
+        }
         let bytes = planned.events.len() as u64 * EVENT_OVERHEAD_BYTES;
         held.grow(bytes)
             .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), local, stream))?;

@@ -1,6 +1,7 @@
 //! What requests of the data port need, of all threads and of one.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::settings::Settings;
 use super::streams::Streams;
@@ -17,6 +18,8 @@ pub struct Port {
     pub limits: Limits,
     /// The streams by name.
     pub streams: Streams,
+    /// When the process started, for quotas.
+    pub start: Instant,
     /// The memory that everything is charged to.
     pub budget: Arc<Budget>,
 }

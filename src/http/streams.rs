@@ -7,7 +7,7 @@ use crate::budget::{Account, Budget, Share};
 use crate::decode::{Pointer, Wanted};
 use crate::lane::{Cluster, Topic};
 use crate::receipt::Ledger;
-use crate::route::{self, Format, KeySource, OnMissingKey, Sticky};
+use crate::route::{self, Format, KeySource, OnMissingKey, Quota, Sticky};
 use crate::telemetry::StreamMetrics;
 
 /// A stream, wired to its cluster.
@@ -25,6 +25,8 @@ pub struct Stream {
     pub wanted: Wanted,
     /// The turn of events without a key.
     pub sticky: Sticky,
+    /// What it may bring.
+    pub quota: Quota,
     /// Its cluster.
     pub cluster: Arc<Cluster>,
     /// Its topic there, with its lanes.
@@ -65,6 +67,7 @@ impl Stream {
             wanted: Wanted { key: in_event, id },
             key,
             sticky: Sticky::default(),
+            quota: Quota::new(settings.quota),
             cluster: Arc::clone(cluster),
             topic: Arc::clone(topic),
             account: Arc::new(Account {

@@ -25,6 +25,9 @@ pub struct Settings {
     /// header `event-id` with a UUIDv7, at some CPU cost.
     #[serde(default)]
     pub id: Option<String>,
+    /// Events per second that the stream may bring, with one second's worth at once; more is a 429. Default 0: no quota.
+    #[serde(default)]
+    pub quota: u32,
     /// What a 2xx means. Default `durable`: Kafka acknowledged with acks=all.
     #[serde(default)]
     pub ack: Ack,

@@ -157,3 +157,26 @@ fn only_json_and_known_encodings_are_taken() {
         check_problem(&answer, 415, "unsupported_encoding");
     }
 }
+
+#[test]
+fn what_is_over_the_quota_is_429_until_its_time_has_come() {
+    let mock = Mock::start(1, &[("events", 1)]);
+    let config = config(mock.bootstrap(), "").replace("id = \"/id\"", "id = \"/id\"\nquota = 2");
+    let gateway = Gateway::ready(&config);
+    let mut client = gateway.client();
+    let two = br#"[{"user":"a","id":"1"},{"user":"a","id":"2"}]"#;
+    assert_eq!(client.post(EVENTS, &[JSON], two).status, 200);
+    let answer = client.post(EVENTS, &[JSON], two);
+    check_problem(&answer, 429, "quota");
+    let retry_after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!(retry_after, 1);
+    crate::support::eventually("the quota has room", Duration::from_secs(5), || {
+        client.post(EVENTS, &[JSON], two).status == 200
+    });
+    assert_eq!(
+        gateway.events("events", "accepted"),
+        4,
+        "refused events don't count"
+    );
+    gateway.stop();
+}
