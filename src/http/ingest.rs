@@ -22,7 +22,7 @@ use super::retry;
 use super::streams::Stream;
 use crate::budget::Held;
 use crate::decode::encoding::Encoding;
-use crate::lane::admit;
+use crate::lane::{Refusal, admit};
 use crate::receipt::{self, Outcome, Parcels};
 use crate::route::{Format, KeySource};
 use crate::telemetry::Answer;
@@ -314,21 +314,20 @@ fn take(
         });
         match admitted {
             Ok(parcels) => Ok((parcels, planned.rejected)),
-            Err(refusal) => {
-                let code = match refusal {
-                    crate::lane::Refusal::Full { .. } => "full",
-                    crate::lane::Refusal::Stalled { .. } => "stalled",
-                    crate::lane::Refusal::Draining => "draining",
-                };
-                let wait = retry::after_refusal(&refusal, &stream.cluster);
-                Err(Problem::unavailable(
-                    code,
-                    format!("{refusal}; nothing of the request was taken"),
-                    wait,
-                ))
-            }
+            Err(refusal) => Err(problem_of_refusal(&refusal, stream)),
         }
     })
+}
+
+fn problem_of_refusal(refusal: &Refusal, stream: &Stream) -> Problem {
+    let code = match refusal {
+        Refusal::Full { .. } => "full",
+        Refusal::Stalled { .. } => "stalled",
+        Refusal::Draining => "draining",
+    };
+    let wait = retry::after_refusal(refusal, &stream.cluster);
+    let detail = format!("{refusal}; nothing of the request was taken");
+    Problem::unavailable(code, detail, wait)
 }
 
 fn unknown_because(stream: &Stream) -> String {
