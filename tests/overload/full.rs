@@ -4,7 +4,7 @@ use super::*;
 use crate::support::topic::values;
 
 /// Times that keep the lanes of a dead cluster from being refused as stalled while a test fills them.
-const PATIENT: &str = "[http]\nanswer_within = \"9s\"\nmax_connections = 500\nmax_head = \"8KiB\"\n[lane]\nstalled_after = \"8s\"\n";
+const PATIENT: &str = "[http]\nanswer_within = \"40s\"\nmax_connections = 500\nmax_head = \"8KiB\"\n[lane]\nstalled_after = \"30s\"\n";
 
 #[test]
 fn a_full_lane_refuses_at_once_and_takes_no_part_of_a_request() {
