@@ -88,8 +88,12 @@ impl Window {
     pub fn failed(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(1);
         if let Some(sent) = find(&mut self.sent, parcel) {
-            sent.failed.push(position);
-            sent.resolved += 1;
+            // Counted once, also if it was sent again while its dead letter was being stored: what is resolved early would
+            // let the spill log forget events that haven't arrived.
+            if !sent.failed.contains(&position) {
+                sent.failed.push(position);
+                sent.resolved += 1;
+            }
         }
         self.trim();
         u64::from(parcel.events()[position as usize].len())
