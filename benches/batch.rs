@@ -29,6 +29,7 @@ fn events(count: u32, lanes: u32) -> (SmallVec<[Event; 1]>, Vec<Slot>) {
     let bound = |lane: u32| count * lane / lanes;
     let slots = (0..lanes).map(|lane| Slot {
         lane,
+        partition: 0,
         first: bound(lane),
         count: bound(lane + 1) - bound(lane),
     });
@@ -50,7 +51,7 @@ fn request(criterion: &mut Criterion) {
         let build = || -> Parcels {
             let (events, slots) = events(count, lanes);
             let held = account.hold(body.len() as u64).expect("room");
-            let (mailbox, ledger) = (Arc::clone(&mailbox), Arc::clone(&ledger));
+            let (mailbox, ledger) = (Some(Arc::clone(&mailbox)), Arc::clone(&ledger));
             Request::into_parcels(body.clone(), events, &slots, 0, mailbox, ledger, held)
         };
         group.throughput(Throughput::Elements(1));

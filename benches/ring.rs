@@ -67,6 +67,7 @@ fn parcel() -> Arc<Parcel> {
     };
     let slot = Slot {
         lane: 0,
+        partition: 0,
         first: 0,
         count: 1,
     };
@@ -75,7 +76,7 @@ fn parcel() -> Arc<Parcel> {
         std::iter::once(event).collect(),
         &[slot],
         0,
-        Arc::default(),
+        None,
         Arc::default(),
         account.hold(EVENT_BYTES).expect("room"),
     );

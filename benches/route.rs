@@ -37,7 +37,12 @@ fn request(criterion: &mut Criterion) {
         "bench",
         produce::Settings::new("127.0.0.1:1"),
         lane::Settings::default(),
-        [("events".to_owned(), "events".to_owned())],
+        [lane::TopicOf {
+            stream: "events".into(),
+            name: "events".into(),
+            is_over_log: false,
+        }],
+        &Budget::new(1 << 30),
         None,
     );
     cluster.set_partitions(0, PARTITIONS);
@@ -52,8 +57,7 @@ fn request(criterion: &mut Criterion) {
         ack: route::Ack::Durable,
     };
     let topic = &cluster.topics()[0];
-    let budget = Budget::new(1 << 30);
-    let stream = Stream::new("events", &settings, &cluster, topic, &budget).expect("a stream");
+    let stream = Stream::new("events", &settings, &cluster, topic).expect("a stream");
     let lanes = topic.lanes();
     let limits = decode::Settings::default().limits().expect("limits");
     let mut scratch = Scratch::default();

@@ -159,6 +159,14 @@ impl Held {
         self.bytes -= bytes;
     }
 
+    /// Everything that is held, in another guard; this one holds nothing any more.
+    pub fn take(&mut self) -> Held {
+        Held {
+            account: Arc::clone(&self.account),
+            bytes: std::mem::take(&mut self.bytes),
+        }
+    }
+
     /// Bytes held by this guard.
     pub fn bytes(&self) -> u64 {
         self.bytes

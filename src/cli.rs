@@ -22,6 +22,9 @@ pub enum Command {
         /// FOREBAY__HTTP__LISTEN sets http.listen.
         #[arg(long, short, value_name = "FILE")]
         config: PathBuf,
+        /// The spill directory of a gateway that is gone: bring what it holds to Kafka as well. May be given several times.
+        #[arg(long, value_name = "DIR")]
+        adopt: Vec<PathBuf>,
     },
     /// Run everything with nothing installed: the gateway and a Kafka stand-in inside this process.
     ///
@@ -63,15 +66,15 @@ pub enum Command {
         #[arg(long, short = 'n', value_name = "NUMBER")]
         count: Option<u64>,
     },
-    /// Show what a spill directory holds, of a gateway that runs or is dead.
+    /// Show what a spill directory holds, of a gateway that runs or is dead; or bring it to Kafka.
     Spill {
-        /// What to show.
+        /// What to do.
         #[command(subcommand)]
-        show: Spill,
+        what: Spill,
     },
 }
 
-/// What can be shown of a spill directory.
+/// What can be done with a spill directory.
 #[derive(Debug, Subcommand)]
 pub enum Spill {
     /// List the lanes that have events waiting: how many, how large, how old. Dead letters are lanes `dead/…`.
@@ -86,5 +89,16 @@ pub enum Spill {
         /// The beginning of the lanes' names: CLUSTER/STREAM/TOPIC/PARTITION. Default: all.
         #[arg(default_value = "")]
         lane: String,
+    },
+    /// Bring what the directory of a gateway that is gone holds to the configured clusters, and end when it's empty.
+    Drain {
+        /// The directory (`spill.dir` of the gateway that is gone).
+        dir: PathBuf,
+        /// The configuration file: clusters and streams as the gateway had them.
+        #[arg(long, short, value_name = "FILE")]
+        config: PathBuf,
+        /// End after so long, whatever is left: 90s, 10m, 2h. Default: when it's empty.
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        within: Option<std::time::Duration>,
     },
 }

@@ -18,7 +18,7 @@ fn main() -> std::process::ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Serve { config } => serve::run(&config),
+        Command::Serve { config, adopt } => serve::run(&config, &adopt),
         Command::Dev {
             listen,
             admin,
@@ -29,9 +29,14 @@ fn main() -> std::process::ExitCode {
             connect,
             print,
         } => check::run(&config, connect, print),
-        Command::Spill { show } => match show {
+        Command::Spill { what } => match what {
             Spill::Ls { dir } => spill::ls(&dir),
             Spill::Cat { dir, lane } => spill::cat(&dir, &lane),
+            Spill::Drain {
+                dir,
+                config,
+                within,
+            } => spill::drain(&dir, &config, within),
         },
         Command::Tail {
             stream,

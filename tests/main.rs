@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod backlog;
 mod delivery;
 mod faults;
 mod hostile;

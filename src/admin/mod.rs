@@ -6,15 +6,21 @@
 //! | `/readyz` | 200 while requests are accepted, else 503 with the reasons. False from the first moment of a stop; what isn't known to be good is bad |
 //! | `/metrics` | Prometheus metrics (OpenMetrics text) |
 //! | `/status` | all of it as JSON |
+//! | `/lanes` | each lane as JSON: its way to Kafka, what waits in memory and in the spill log, and how old it is |
 //! | `/` | a page for people |
 //!
 //! It only reads: shared counters and gauges, never the data path's locks.
 
+mod adopted;
 mod page;
 pub mod readiness;
 pub mod server;
 pub mod settings;
 pub mod status;
+mod streams;
+mod trend;
 
+pub use adopted::Adopted;
 pub use settings::Settings;
 pub use status::View;
+pub use trend::Trend;

@@ -89,6 +89,11 @@ fn answer(view: &View, request: &Request<Incoming>) -> Response<Full<Bytes>> {
             "application/json",
             format!("{:#}\n", view.status()),
         ),
+        "/lanes" => reply(
+            StatusCode::OK,
+            "application/json",
+            format!("{:#}\n", view.lanes()),
+        ),
         "/" => reply(
             StatusCode::OK,
             "text/html; charset=utf-8",
@@ -97,7 +102,7 @@ fn answer(view: &View, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         _ => reply(
             StatusCode::NOT_FOUND,
             "text/plain",
-            "there is /livez, /readyz, /metrics, /status and /\n".into(),
+            "there is /livez, /readyz, /metrics, /status, /lanes and /\n".into(),
         ),
     }
 }

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::readiness::{self, Readiness, judge};
+use super::{Adopted, Trend};
 use crate::budget::Budget;
 use crate::http::{Server, Stream};
 use crate::lane::Cluster;
 use crate::lifecycle::{Phase, Watch};
 use crate::produce::health::Condition;
 use crate::spill::{Log, State, Stats};
-use crate::telemetry::Answer;
 use crate::telemetry::metrics;
 use crate::telemetry::samples::{ClusterSample, ProcessSample, StreamSample};
 
@@ -36,6 +36,10 @@ pub struct View {
     pub clusters: Vec<Arc<Cluster>>,
     /// All streams.
     pub streams: Vec<Arc<Stream>>,
+    /// Directories of others that are being brought to Kafka.
+    pub adopted: Adopted,
+    /// The last seconds.
+    pub trend: Trend,
 }
 
 impl View {
@@ -56,12 +60,7 @@ impl View {
             .map(|cluster| readiness::Cluster {
                 name: cluster.name().to_owned(),
                 condition: cluster.health().condition(),
-                // Without the partitions nobody knows which lane an event belongs to.
-                spills: log_takes
-                    && cluster
-                        .topics()
-                        .iter()
-                        .all(|topic| !topic.lanes().is_empty()),
+                spills: log_takes && cluster.topics().iter().all(|topic| topic.takes()),
             })
             .collect();
         judge(
@@ -82,7 +81,11 @@ impl View {
         let streams: Vec<_> = self
             .streams
             .iter()
-            .map(|stream| stream_sample(stream))
+            .enumerate()
+            .map(|(number, stream)| StreamSample {
+                residual: self.trend.residual(number),
+                ..self.stream_sample(stream)
+            })
             .collect();
         let log = self.spill.as_ref().map(|log| log.stats());
         let of_log = |read: fn(&Stats) -> u64| log.as_ref().map_or(0, read);
@@ -96,6 +99,7 @@ impl View {
             spill_quota: of_log(|log| log.quota_bytes),
             spill_backlog_events: of_log(|log| log.backlog_events),
             spill_backlog: of_log(|log| log.backlog_bytes),
+            time_to_loss: self.trend.time_to_loss(),
         };
         metrics::render(&process, &clusters, &streams)
     }
@@ -112,8 +116,10 @@ impl View {
             "connections": self.server.connections(),
             "memory": { "used_bytes": self.budget.used(), "budget_bytes": self.budget.total() },
             "spill": self.spill.as_ref().map(|log| spill_status(log)),
+            "adopted": self.adopted.status(),
+            "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),
             "clusters": self.clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
-            "streams": self.streams.iter().map(|stream| (stream.name.clone(), stream_status(stream))).collect::<serde_json::Map<_, _>>(),
+            "streams": self.streams.iter().map(|stream| (stream.name.clone(), self.stream_status(stream))).collect::<serde_json::Map<_, _>>(),
         })
     }
 }
@@ -153,49 +159,8 @@ fn cluster_status(cluster: &Cluster) -> Value {
         "last_ack_age_seconds": cluster.health().acked_age().map(|age| age.as_secs_f64()),
         "stalled_lanes": gauges.stalled_lanes.load(Relaxed),
         "replaced_clients": gauges.replaced_clients.load(Relaxed),
+        "new_epochs": gauges.new_epochs.load(Relaxed),
         "memory_bytes": cluster.share().used(),
-    })
-}
-
-/// Events and bytes that wait in a stream's lanes.
-fn waiting(stream: &Stream) -> (u64, u64) {
-    let lanes = stream.topic.lanes();
-    lanes.iter().fold((0, 0), |(events, bytes), lane| {
-        (events + u64::from(lane.events()), bytes + lane.bytes())
-    })
-}
-
-fn stream_status(stream: &Stream) -> Value {
-    let ledger = &stream.ledger;
-    let (waiting_events, waiting_bytes) = waiting(stream);
-    let answers = Answer::ALL.map(|answer| {
-        (
-            answer.as_str().to_owned(),
-            json!(stream.metrics.answers(answer)),
-        )
-    });
-    json!({
-        "cluster": stream.cluster.name(),
-        "topic": stream.topic.name(),
-        "partitions": stream.topic.lanes().len(),
-        "events": {
-            "accepted": ledger.accepted.load(Relaxed),
-            "acked": ledger.acked.load(Relaxed),
-            "spilled": ledger.spilled.load(Relaxed),
-            "replayed": ledger.replayed.load(Relaxed),
-            "dead": ledger.dead.load(Relaxed),
-            "refused": ledger.refused.load(Relaxed),
-            "failed": ledger.failed.load(Relaxed),
-            "unknown": ledger.unknown.load(Relaxed),
-            "in_flight": ledger.in_flight(),
-            "late": ledger.late.load(Relaxed),
-            "lost": ledger.lost.load(Relaxed),
-            "rejected": stream.metrics.rejected.load(Relaxed),
-        },
-        "answers": serde_json::Map::from_iter(answers),
-        "waiting_events": waiting_events,
-        "waiting_bytes": waiting_bytes,
-        "memory_bytes": stream.account.stream.used(),
     })
 }
 
@@ -211,33 +176,7 @@ fn cluster_sample(cluster: &Cluster) -> ClusterSample {
         last_ack_age: cluster.health().acked_age(),
         stalled_lanes: gauges.stalled_lanes.load(Relaxed),
         replaced_clients: gauges.replaced_clients.load(Relaxed),
+        new_epochs: gauges.new_epochs.load(Relaxed),
         memory: cluster.share().used(),
-    }
-}
-
-fn stream_sample(stream: &Stream) -> StreamSample {
-    let ledger = &stream.ledger;
-    let (waiting_events, waiting_bytes) = waiting(stream);
-    StreamSample {
-        name: stream.name.clone(),
-        cluster: stream.cluster.name().into(),
-        accepted: ledger.accepted.load(Relaxed),
-        acked: ledger.acked.load(Relaxed),
-        spilled: ledger.spilled.load(Relaxed),
-        replayed: ledger.replayed.load(Relaxed),
-        dead: ledger.dead.load(Relaxed),
-        refused: ledger.refused.load(Relaxed),
-        failed: ledger.failed.load(Relaxed),
-        unknown: ledger.unknown.load(Relaxed),
-        late: ledger.late.load(Relaxed),
-        lost: ledger.lost.load(Relaxed),
-        in_flight: ledger.in_flight(),
-        rejected: stream.metrics.rejected.load(Relaxed),
-        body_bytes: stream.metrics.body_bytes.load(Relaxed),
-        answers: Answer::ALL.map(|answer| (answer.as_str(), stream.metrics.answers(answer))),
-        latency: stream.metrics.latency(),
-        latency_us: stream.metrics.latency_us(),
-        waiting_events,
-        waiting_bytes,
     }
 }

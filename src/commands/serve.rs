@@ -1,20 +1,24 @@
 //! `forebay serve`: the gateway.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Failure, configuration, control_runtime};
 use crate::app::{Account, App, Running};
 use crate::lifecycle::signals::Signals;
 use crate::telemetry::logs;
 
-/// Runs until a signal, then stops in order.
-pub fn run(file: &Path) -> Result<(), Failure> {
+/// Runs until a signal, then stops in order. What the spill directories `adopt` hold goes to Kafka as well.
+pub fn run(file: &Path, adopt: &[PathBuf]) -> Result<(), Failure> {
     let config = configuration(file)?;
     logs::start(&config.log).map_err(Failure::config)?;
     control_runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(Failure::internal)?;
-        let app = App::build(config).map_err(|error| Failure::unavailable(format!("{error:#}")))?;
-        let running = app.spawn().map_err(|error| Failure::unavailable(format!("{error:#}")))?;
+        let unavailable = |error| Failure::unavailable(format!("{error:#}"));
+        let mut app = App::build(config).map_err(unavailable)?;
+        for dir in adopt {
+            app.adopt(dir).map_err(unavailable)?;
+        }
+        let running = app.spawn().map_err(unavailable)?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %running.data(), admin = %running.admin(), "forebay listens");
         until_stopped(running, &mut signals).await
     })

@@ -1,11 +1,16 @@
-//! `forebay spill`: what a spill directory holds, of a gateway that runs or is dead. Nothing is changed by looking.
+//! `forebay spill`: what a spill directory holds, of a gateway that runs or is dead. Nothing is changed by looking; only
+//! `drain`, which brings it to Kafka, needs a directory that nobody else uses.
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
-use super::Failure;
+use super::{Failure, configuration, control_runtime};
+use crate::app::drain::{Drain, Left};
 use crate::event::wire;
+use crate::lifecycle::signals::Signals;
 use crate::spill::Inspector;
+use crate::telemetry::logs;
 
 /// Lists the lanes that have events waiting: name, events, bytes, age of the oldest in seconds.
 pub fn ls(dir: &Path) -> Result<(), Failure> {
@@ -62,6 +67,41 @@ pub fn cat(dir: &Path, lane: &str) -> Result<(), Failure> {
             return printed.or_else(nobody_reads);
         }
     }
+    Ok(())
+}
+
+/// Brings what the directory holds to the configured clusters; ends when nothing is left that goes there, at a signal, or
+/// after `within`. What hasn't arrived stays in the directory.
+pub fn drain(dir: &Path, file: &Path, within: Option<Duration>) -> Result<(), Failure> {
+    let config = configuration(file)?;
+    logs::start(&config.log).map_err(Failure::config)?;
+    let tell = |left: Left| println!("{} events, {} bytes left", left.events, left.bytes);
+    let left = control_runtime()?.block_on(async {
+        let mut signals = Signals::new().map_err(Failure::internal)?;
+        let drain = Drain::alone(&config, dir);
+        let drain = drain.map_err(|error| Failure::unavailable(format!("{error:#}")))?;
+        let forever = Duration::from_secs(u64::from(u32::MAX));
+        tokio::select! {
+            () = drain.finished(tell) => {}
+            _ = signals.next() => {}
+            () = tokio::time::sleep(within.unwrap_or(forever)) => {}
+        }
+        Ok::<_, Failure>(drain.stop().await)
+    })?;
+    if left.staying > 0 {
+        println!(
+            "{} events stay: dead letters, and those of streams that aren't configured; see forebay spill ls",
+            left.staying
+        );
+    }
+    if left.events > 0 {
+        return Err(Failure::unavailable(format!(
+            "{} events are still in {}; run it again",
+            left.events,
+            dir.display()
+        )));
+    }
+    println!("all is in kafka");
     Ok(())
 }
 

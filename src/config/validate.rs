@@ -14,7 +14,7 @@ use super::nearest::hint;
 use super::print::size;
 use super::properties;
 use super::syntax::{bootstrap, event_key, legal_name, pointer};
-use crate::route::settings::Format;
+use crate::route::settings::{Ack, Format};
 
 /// Smallest and largest bound of a request's head.
 const HEAD_MIN: ByteSize = ByteSize::kib(8);
@@ -342,6 +342,8 @@ fn clusters(config: &Config, problems: &mut Problems) {
             HOUR,
         );
         problems.lasts(&key("probe"), cluster.probe, 100 * TICK, MINUTE);
+        let progress_within = cluster.progress_within;
+        problems.lasts(&key("progress_within"), progress_within, SECOND, HOUR);
         for property in cluster.kafka.keys() {
             if let Some(reason) = properties::refused(property) {
                 let key = dotted(&["clusters", name, "kafka", property]);
@@ -371,6 +373,10 @@ fn streams(config: &Config, problems: &mut Problems) {
         }
         if let Some(topic) = &stream.topic {
             problems.unless(&key("topic"), legal_name(topic));
+        }
+        if stream.ack == Ack::Disk && config.spill.dir.as_os_str().is_empty() {
+            let what = "\"disk\" needs a spill log; set spill.dir";
+            problems.add(key("ack"), what);
         }
         let is_raw = stream.format == Format::Raw;
         if let Some(given) = &stream.key {

@@ -30,10 +30,10 @@ pub enum WireError {
     Short,
 }
 
-/// Writes the event that stands in `body`.
-pub fn encode(event: &Event, body: &[u8], received_ms: i64) -> Vec<u8> {
+/// Writes the event that stands in `body` to the end of `record`.
+pub fn encode(event: &Event, body: &[u8], received_ms: i64, record: &mut Vec<u8>) {
     let (key, value) = (event.key.bytes(body), event.value(body));
-    let mut record = Vec::with_capacity(30 + key.map_or(0, <[u8]>::len) + value.len());
+    record.reserve(30 + key.map_or(0, <[u8]>::len) + value.len());
     let flags = if key.is_some() { HAS_KEY } else { 0 }
         | if event.header_id.is_some() { HAS_ID } else { 0 };
     record.extend_from_slice(&[VERSION, flags]);
@@ -46,7 +46,6 @@ pub fn encode(event: &Event, body: &[u8], received_ms: i64) -> Vec<u8> {
         record.extend_from_slice(key);
     }
     record.extend_from_slice(value);
-    record
 }
 
 /// Reads the record that stands at `start` to `end` of `body`: the event, and when it arrived.
@@ -115,7 +114,8 @@ mod tests {
             let key = key.map_or(Key::None, |key| Key::Apart(key.into()));
             let header_id = id.map(Uuid::from_u128);
             let event = Event { index: 0, start: 0, end: value.len() as u32, key, header_id };
-            let record = encode(&event, &value, received_ms);
+            let mut record = Vec::new();
+            encode(&event, &value, received_ms, &mut record);
             let body = [b"xx", &record[..], b"yy"].concat();
             let (read, at) = decode(&body, 2, 2 + record.len() as u32, 7).unwrap();
             prop_assert_eq!(read.value(&body), &value[..]);

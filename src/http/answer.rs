@@ -140,7 +140,14 @@ struct Counts {
     accepted: u32,
     acked: u32,
     spilled: u32,
+    /// Only in memory, where the stream asks for no more.
+    #[serde(skip_serializing_if = "is_zero")]
+    queued: u32,
     rejected: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Whole seconds, rounded up, at least 1.
@@ -160,6 +167,7 @@ pub fn settled(
         accepted: acked + spilled,
         acked,
         spilled,
+        queued: 0,
         rejected: rejected.len() as u32,
     };
     if outcome.not_acked.is_empty() && rejected.is_empty() {
@@ -192,6 +200,24 @@ pub fn settled(
     problem.errors = later.into_iter().map(event_error).chain(rejected).collect();
     problem.errors.sort_unstable_by_key(|error| error.index);
     (Answer::Unavailable, problem.reply_with(Some(counts)))
+}
+
+/// The answer to a request whose `queued` events are in memory, which is all that their stream asks for. `rejected` are
+/// those that can never be accepted.
+pub fn queued(queued: u32, rejected: Vec<EventError>) -> (Answer, Reply) {
+    let counts = Counts {
+        accepted: queued,
+        acked: 0,
+        spilled: 0,
+        queued,
+        rejected: rejected.len() as u32,
+    };
+    let (answer, status) = if rejected.is_empty() {
+        (Answer::Ok, StatusCode::OK)
+    } else {
+        (Answer::Partly, StatusCode::MULTI_STATUS)
+    };
+    (answer, success(status, counts, &rejected))
 }
 
 /// The problem of a request none of whose events can be accepted.
@@ -250,6 +276,7 @@ fn success(status: StatusCode, counts: Counts, rejected: &[EventError]) -> Reply
         accepted,
         acked,
         spilled,
+        queued,
         ..
     } = counts;
     let body = if !rejected.is_empty() {
@@ -266,6 +293,10 @@ fn success(status: StatusCode, counts: Counts, rejected: &[EventError]) -> Reply
         Bytes::from(serde_json::to_vec(&partly).unwrap_or_default())
     } else if (accepted, acked) == (1, 1) {
         Bytes::from_static(br#"{"accepted":1,"acked":1,"spilled":0}"#)
+    } else if queued > 0 {
+        Bytes::from(format!(
+            r#"{{"accepted":{accepted},"acked":0,"spilled":0,"queued":{queued}}}"#
+        ))
     } else {
         Bytes::from(format!(
             r#"{{"accepted":{accepted},"acked":{acked},"spilled":{spilled}}}"#

@@ -24,7 +24,7 @@ use crate::budget::Held;
 use crate::decode::encoding::Encoding;
 use crate::lane::{Refusal, admit};
 use crate::receipt::{self, Outcome, Parcels};
-use crate::route::{Format, KeySource};
+use crate::route::{Ack, Format, KeySource};
 use crate::telemetry::Answer;
 
 /// What an event costs beside its bytes while it waits: our bookkeeping (about 100 bytes), librdkafka's message (176
@@ -165,6 +165,10 @@ async fn ingest(
         .metrics
         .rejected
         .fetch_add(rejected.len() as u64, Relaxed);
+    if stream.ack == Ack::Memory {
+        let queued = parcels.iter().map(|parcel| parcel.count()).sum();
+        return Ok(answer::queued(queued, rejected));
+    }
     let outcome = wait(&parcels, settings.answer_within).await;
     Ok(answer::settled(outcome, rejected, || {
         retry::after_silence(&stream.cluster)
@@ -268,7 +272,12 @@ fn take(
     mut held: Held,
 ) -> Result<(Parcels, Vec<EventError>), Problem> {
     SCRATCH.with_borrow_mut(|scratch| {
-        let lanes = stream.topic.lanes();
+        let known = stream.topic.lanes();
+        let lanes = if known.is_empty() {
+            stream.topic.unrouted()
+        } else {
+            &known[..]
+        };
         if lanes.is_empty() {
             let detail = format!(
                 "the partitions of the stream's topic aren't known: {}",
@@ -285,7 +294,7 @@ fn take(
             shape,
             &body,
             key,
-            &lanes,
+            lanes,
             &local.port.limits,
             scratch,
         )?;
@@ -300,14 +309,14 @@ fn take(
         let bytes = planned.events.len() as u64 * EVENT_OVERHEAD_BYTES;
         held.grow(bytes)
             .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), local, stream))?;
-        let wanted = plan::wanted(&planned, &lanes);
+        let wanted = plan::wanted(&planned, lanes);
         let admitted = admit(&stream.cluster, &wanted, || {
             receipt::Request::into_parcels(
                 body,
                 planned.events,
                 &planned.slots,
                 received_ms,
-                Arc::clone(&local.mailbox),
+                (stream.ack != Ack::Memory).then(|| Arc::clone(&local.mailbox)),
                 Arc::clone(&stream.ledger),
                 held,
             )

@@ -186,8 +186,12 @@ impl Scratch {
         for (partition, end) in self.ends.iter_mut().enumerate() {
             let count = std::mem::replace(end, first);
             if count > 0 {
-                let lane = lanes[partition].number();
-                plan.slots.push(Slot { lane, first, count });
+                plan.slots.push(Slot {
+                    lane: lanes[partition].number(),
+                    partition: lanes[partition].partition(),
+                    first,
+                    count,
+                });
                 plan.partitions.push(partition as u32);
                 first += count;
             }

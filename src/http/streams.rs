@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::budget::{Account, Budget, Share};
+use crate::budget::Account;
 use crate::decode::{Pointer, Wanted};
 use crate::lane::{Cluster, Topic};
 use crate::receipt::Ledger;
-use crate::route::{self, Format, KeySource, OnMissingKey, Quota, Sticky};
+use crate::route::{self, Ack, Format, KeySource, OnMissingKey, Quota, Sticky};
 use crate::telemetry::StreamMetrics;
 
 /// A stream, wired to its cluster.
@@ -27,6 +27,8 @@ pub struct Stream {
     pub sticky: Sticky,
     /// What it may bring.
     pub quota: Quota,
+    /// What a 2xx means.
+    pub ack: Ack,
     /// Its cluster.
     pub cluster: Arc<Cluster>,
     /// Its topic there, with its lanes.
@@ -49,7 +51,6 @@ impl Stream {
         settings: &route::Settings,
         cluster: &Arc<Cluster>,
         topic: &Arc<Topic>,
-        budget: &Arc<Budget>,
     ) -> Result<Stream, String> {
         let key = KeySource::parse(settings.key.as_deref())
             .map_err(|error| format!("streams.{name}.key: {error}"))?;
@@ -68,13 +69,10 @@ impl Stream {
             key,
             sticky: Sticky::default(),
             quota: Quota::new(settings.quota),
+            ack: settings.ack,
             cluster: Arc::clone(cluster),
             topic: Arc::clone(topic),
-            account: Arc::new(Account {
-                budget: Arc::clone(budget),
-                stream: Share::of_stream(),
-                cluster: Arc::clone(cluster.share()),
-            }),
+            account: Arc::clone(topic.account()),
             ledger: Arc::clone(topic.ledger()),
             metrics: StreamMetrics::default(),
         })

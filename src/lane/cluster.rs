@@ -7,26 +7,48 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::signal::Signal;
-use super::{Lane, Settings};
-use crate::budget::Share;
+use super::{Lane, Settings, UNROUTED};
+use crate::budget::{Account, Budget, Share};
 use crate::produce::{self, Health};
 use crate::receipt::Ledger;
-use crate::spill::{LaneId, Log};
+use crate::spill::Log;
+
+/// What a cluster is told of one of its topics.
+#[derive(Clone, Debug)]
+pub struct TopicOf {
+    /// The stream whose events go there.
+    pub stream: String,
+    /// The Kafka topic's name.
+    pub name: String,
+    /// Whether events always go over the spill log, also while Kafka takes them.
+    pub is_over_log: bool,
+}
 
 /// A stream's topic in its cluster, and its lanes as far as the partitions are known.
 #[derive(Debug)]
 pub struct Topic {
     number: u32,
-    name: String,
-    stream: String,
+    of: TopicOf,
     ledger: Arc<Ledger>,
+    account: Arc<Account>,
+    /// Where events wait until the partitions are known, if there is a spill log.
+    unrouted: Option<Arc<Lane>>,
+    /// Kafka says that there is no such topic, or that it isn't ours.
+    is_unusable: AtomicBool,
     lanes: ArcSwap<Vec<Arc<Lane>>>,
+    /// The lanes that are meant to be; they come into use when no event is unrouted any more.
+    planned: ArcSwap<Vec<Arc<Lane>>>,
 }
 
 impl Topic {
     /// The Kafka topic's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.of.name
+    }
+
+    /// The stream whose events go there.
+    pub fn stream(&self) -> &str {
+        &self.of.stream
     }
 
     /// What became of the stream's events.
@@ -34,9 +56,42 @@ impl Topic {
         &self.ledger
     }
 
-    /// One lane per partition, by partition; empty until the partitions are known.
+    /// The memory that the stream's events are charged to.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// Whether events always go over the spill log.
+    pub fn is_over_log(&self) -> bool {
+        self.of.is_over_log
+    }
+
+    /// One lane per partition, by partition; empty until the partitions are known and in use.
     pub fn lanes(&self) -> arc_swap::Guard<Arc<Vec<Arc<Lane>>>> {
         self.lanes.load()
+    }
+
+    /// The one lane that takes events while the partitions aren't known; none if there is no spill log, or the topic can't
+    /// be used.
+    pub fn unrouted(&self) -> &[Arc<Lane>] {
+        if self.is_unusable.load(Relaxed) {
+            return &[];
+        }
+        self.unrouted.as_slice()
+    }
+
+    /// Whether an event for it has somewhere to go.
+    pub fn takes(&self) -> bool {
+        !self.lanes().is_empty() || !self.unrouted().is_empty()
+    }
+
+    pub(super) fn planned(&self) -> arc_swap::Guard<Arc<Vec<Arc<Lane>>>> {
+        self.planned.load()
+    }
+
+    /// Puts the planned lanes into use.
+    pub(super) fn publish(&self) {
+        self.lanes.store(self.planned.load_full());
     }
 }
 
@@ -68,15 +123,18 @@ pub struct Gauges {
     pub drain_rate: AtomicU64,
     /// Clients that had to be replaced.
     pub replaced_clients: AtomicU64,
+    /// Times that librdkafka had to begin a new sequence of batches, after which some may be stored twice.
+    pub new_epochs: AtomicU64,
     /// Lanes that refuse events because Kafka doesn't take the old ones.
     pub stalled_lanes: AtomicU64,
 }
 
-/// How the worker is told to stop.
+/// How the worker is told to stop, or to begin anew.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     draining: AtomicBool,
     closed: AtomicBool,
+    replace: AtomicBool,
     deadline: Mutex<Option<Instant>>,
 }
 
@@ -84,6 +142,11 @@ impl Stop {
     /// Nothing is taken any more.
     pub(super) fn close(&self) {
         self.closed.store(true, SeqCst);
+    }
+
+    /// Whether the client is to be replaced; asked once.
+    pub(super) fn takes_replacement(&self) -> bool {
+        self.replace.load(Relaxed) && self.replace.swap(false, AcqRel)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -104,30 +167,43 @@ impl Cluster {
         name: impl Into<String>,
         settings: produce::Settings,
         lane_settings: Settings,
-        topics: impl IntoIterator<Item = (String, String)>,
+        topics: impl IntoIterator<Item = TopicOf>,
+        budget: &Arc<Budget>,
         spill: Option<Arc<Log>>,
     ) -> Arc<Cluster> {
-        let topics = (0..).zip(topics).map(|(number, (stream, name))| {
+        let (name, share) = (name.into(), Share::of_cluster());
+        let topics = (0..).zip(topics).map(|(number, of)| {
+            let log = spill.as_ref();
+            let lane = log.and_then(|log| log.lane(log_lane(&name, &of, "unrouted").as_bytes()));
             Arc::new(Topic {
                 number,
-                name,
-                stream,
                 ledger: Arc::default(),
+                account: Arc::new(Account {
+                    budget: Arc::clone(budget),
+                    stream: Share::of_stream(),
+                    cluster: Arc::clone(&share),
+                }),
+                // Topics are numbered from 0, and so are their lanes for unrouted events.
+                unrouted: lane.map(|lane| Lane::new(number, number, UNROUTED, Some(lane))),
+                is_unusable: AtomicBool::new(false),
                 lanes: ArcSwap::default(),
+                planned: ArcSwap::default(),
+                of,
             })
         });
+        let topics: Vec<_> = topics.collect();
         Arc::new(Cluster {
-            name: name.into(),
             health: Arc::new(Health::new(settings.probe * 5)),
             settings,
             lane_settings,
-            share: Share::of_cluster(),
-            topics: topics.collect(),
+            share,
+            lanes: AtomicU32::new(topics.len() as u32),
+            topics,
             spill,
-            lanes: AtomicU32::new(0),
             signal: Signal::default(),
             stop: Stop::default(),
             gauges: Gauges::default(),
+            name,
         })
     }
 
@@ -172,12 +248,13 @@ impl Cluster {
     }
 
     /// Notes how many partitions a topic has. Lanes of new partitions are added; those of partitions that are gone get
-    /// nothing new.
+    /// nothing new. While events are unrouted, the worker moves them first.
     pub fn set_partitions(&self, topic: u32, count: usize) {
         let Some(topic) = self.topics.get(topic as usize) else {
             return;
         };
-        let known = topic.lanes.load();
+        topic.is_unusable.store(false, Relaxed);
+        let known = topic.planned.load();
         if known.len() == count {
             return;
         }
@@ -185,29 +262,72 @@ impl Cluster {
         for partition in lanes.len()..count {
             let number = self.lanes.fetch_add(1, AcqRel);
             // The name in the spill log outlives the process: it says where the records have to go.
-            let name = format!("{}/{}/{}/{partition}", self.name, topic.stream, topic.name);
-            let spill = self
-                .spill
-                .as_ref()
-                .and_then(|log| log.lane(name.as_bytes()));
+            let name = log_lane(&self.name, &topic.of, partition);
+            let log = self.spill.as_ref();
+            let spill = log.and_then(|log| log.lane(name.as_bytes()));
             lanes.push(Lane::new(number, topic.number, partition as i32, spill));
         }
         let added: Vec<_> = lanes.iter().skip(known.len()).cloned().collect();
         tracing::info!(
             cluster = self.name,
-            topic = topic.name,
+            topic = topic.name(),
             partitions = count,
             before = known.len(),
             "partitions known"
         );
-        topic.lanes.store(Arc::new(lanes));
-        // What an earlier run left in the spill log has to go before anything new.
-        for lane in added {
-            let waits = |(log, id): (&Arc<Log>, LaneId)| !log.lane_backlog(id).is_empty();
-            if self.spill.as_ref().zip(lane.spill).is_some_and(waits) {
+        topic.planned.store(Arc::new(lanes));
+        match &topic.unrouted {
+            Some(lane) if !lane.ring.is_empty() || lane.is_open() || self.has_backlog(lane) => {
                 lane.wake(&self.signal);
             }
+            _ => topic.publish(),
         }
+        // What an earlier run left in the spill log has to go before anything new.
+        for lane in added.iter().filter(|lane| self.has_backlog(lane)) {
+            lane.wake(&self.signal);
+        }
+    }
+
+    /// Notes that Kafka doesn't let us use a topic. As long as nothing is known of its partitions, its events are refused.
+    pub fn set_unusable(&self, topic: u32) {
+        if let Some(topic) = self.topics.get(topic as usize) {
+            topic.is_unusable.store(true, Relaxed);
+        }
+    }
+
+    /// What the names of a topic's lanes in the spill log begin with.
+    pub fn log_prefix(&self, topic: &Topic) -> String {
+        log_lane(&self.name, &topic.of, "")
+    }
+
+    /// The lane of unrouted events for which a lane has to wait, if there are any.
+    pub(super) fn unrouted_before(&self, lane: &Lane) -> Option<&Arc<Lane>> {
+        let topic = self.topics.get(lane.topic as usize)?;
+        topic
+            .unrouted
+            .as_ref()
+            .filter(|unrouted| unrouted.is_open())
+    }
+
+    /// A lane has nothing to do. If it was a topic's unrouted one, the planned lanes come into use.
+    pub(super) fn rested(&self, lane: &Lane) {
+        if lane.partition == UNROUTED
+            && let Some(topic) = self.topics.get(lane.topic as usize)
+        {
+            topic.publish();
+        }
+    }
+
+    /// Asks the worker to replace its client.
+    pub fn replace_client(&self) {
+        self.stop.replace.store(true, Release);
+        self.signal.wake();
+    }
+
+    /// Whether the spill log holds events of a lane.
+    pub(super) fn has_backlog(&self, lane: &Lane) -> bool {
+        let stored = self.spill.as_ref().zip(lane.spill);
+        stored.is_some_and(|(log, id)| !log.lane_backlog(id).is_empty())
     }
 
     /// Tells the worker to finish: what it holds goes to Kafka until `at_most` has passed, the rest is refused.
@@ -226,4 +346,9 @@ impl Cluster {
         let rate = self.gauges.drain_rate.load(Relaxed);
         (rate > 0).then(|| Duration::from_secs_f64(bytes as f64 / rate as f64))
     }
+}
+
+/// Name of a lane in the spill log: where its records have to go.
+fn log_lane(cluster: &str, topic: &TopicOf, partition: impl std::fmt::Display) -> String {
+    format!("{cluster}/{}/{}/{partition}", topic.stream, topic.name)
 }

@@ -2,23 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use super::spilling::Mode;
 use super::worker::{CLOSE_WITHIN, Worker};
+use crate::produce::Producer;
 use crate::receipt::Cause;
 
 /// How long the spill log may take to store what is left at the end.
 const STORE_WITHIN: Duration = Duration::from_secs(3);
 
-impl Worker {
+impl<P: Producer + Send + 'static> Worker<P> {
     /// The end: what waits goes to the spill log or is refused, what the client holds is copied to it and given up.
     pub(super) fn finish(&mut self) {
         self.cluster.stop.close();
         self.spill_all();
         self.refuse_waiting();
-        if let Some(mut native) = self.native.take() {
+        if let Some(mut client) = self.client.take() {
             self.shared_client.set(None);
-            native.close(CLOSE_WITHIN, |report| self.take_last_report(report));
-            std::thread::spawn(move || drop(native));
+            client.close(CLOSE_WITHIN, |report| self.take_last_report(report));
+            std::thread::spawn(move || drop(client));
         }
         let unresolved: Vec<_> = self
             .works
@@ -36,23 +36,32 @@ impl Worker {
 
     /// Brings all that is only in memory to the spill log, if there is one.
     fn spill_all(&mut self) {
+        self.collect_ready();
+        for number in 0..self.works.len() as u32 {
+            let Some(work) = self.works[number as usize].as_mut() else {
+                continue;
+            };
+            work.pull();
+            if self.cluster.unrouted_before(&work.lane).is_some() && work.lane.partition() >= 0 {
+                // What is unrouted goes first, also after the next start.
+                self.go_behind_unrouted(number);
+            }
+        }
         let Some(spiller) = self.spiller.take() else {
             return;
         };
-        self.collect_ready();
         let mut finished = Vec::new();
         for work in self.works.iter_mut().flatten() {
-            work.pull();
             let waits = !work.backlog.is_empty() || !work.window.is_empty();
-            if matches!(work.mode, Mode::Direct) && waits {
-                spiller.enter(work, &self.cluster);
+            if work.mode.is_direct() && waits {
+                spiller.enter(work, &self.cluster, true);
             }
             finished.extend(spiller.append_backlog(work, &self.cluster));
         }
         self.spiller = Some(spiller);
         let deadline = Instant::now() + STORE_WITHIN;
         while self.is_appending() && Instant::now() < deadline {
-            self.take_stored();
+            self.take_appended();
             std::thread::sleep(Duration::from_millis(1));
         }
         for parcel in finished {

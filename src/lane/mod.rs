@@ -21,25 +21,44 @@ pub mod admit;
 pub mod cluster;
 mod finish;
 pub mod pace;
+mod replay;
 mod reports;
 pub mod ring;
 mod send;
 pub mod settings;
 pub mod signal;
 mod spilling;
+mod store;
+mod unrouted;
 pub mod window;
 mod work;
 pub mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::*};
+use std::time::Duration;
 
 pub use admit::{Refusal, Wanted, admit};
-pub use cluster::{Cluster, Topic};
+pub use cluster::{Cluster, Topic, TopicOf};
 pub use settings::Settings;
 
 use crate::receipt::Parcel;
 use crate::spill::LaneId;
+
+/// In place of a partition: the lane of events that wait until the partitions are known.
+const UNROUTED: i32 = -1;
+
+/// How a lane's events go to Kafka at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Way {
+    /// From the ring.
+    Direct,
+    /// Into the spill log; Kafka still has, or doesn't take, what was sent before.
+    Spilling,
+    /// Through the spill log, which is being read back.
+    Replaying,
+}
 
 /// The ordered path of one partition of one stream, as HTTP threads see it.
 #[derive(Debug)]
@@ -55,6 +74,10 @@ pub struct Lane {
     scheduled: AtomicBool,
     /// If the oldest event has waited too long for Kafka, its age in milliseconds, else 0. New ones are refused then.
     stalled_ms: AtomicU32,
+    /// Age of its oldest event in memory, in milliseconds, as of the worker's last look.
+    age_ms: AtomicU32,
+    /// A [`Way`], as the worker sees it.
+    way: AtomicU8,
     /// The lane's own lane in the spill log, if there is a log.
     spill: Option<LaneId>,
 }
@@ -69,6 +92,8 @@ impl Lane {
             ring: ring::Ring::default(),
             scheduled: AtomicBool::new(false),
             stalled_ms: AtomicU32::new(0),
+            age_ms: AtomicU32::new(0),
+            way: AtomicU8::new(Way::Direct as u8),
             spill,
         })
     }
@@ -91,6 +116,30 @@ impl Lane {
     /// Events that wait in it.
     pub fn events(&self) -> u32 {
         self.ring.events()
+    }
+
+    /// How its events go to Kafka at the moment.
+    pub fn way(&self) -> Way {
+        match self.way.load(Relaxed) {
+            1 => Way::Spilling,
+            2 => Way::Replaying,
+            _ => Way::Direct,
+        }
+    }
+
+    /// Age of its oldest event in memory, as of a moment ago.
+    pub fn age(&self) -> Duration {
+        Duration::from_millis(self.age_ms.load(Relaxed).into())
+    }
+
+    /// Its lane in the spill log, if there is a log.
+    pub fn spill(&self) -> Option<LaneId> {
+        self.spill
+    }
+
+    /// In its worker's hands.
+    fn is_open(&self) -> bool {
+        self.scheduled.load(SeqCst)
     }
 
     /// Whether it refuses new events because Kafka doesn't take the old ones.

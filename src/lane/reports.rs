@@ -1,25 +1,28 @@
 //! What a worker makes of its client's reports: windows move on, receipts are resolved, requests are finished.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use rdkafka::error::RDKafkaErrorCode::{AllBrokersDown, PurgeQueue};
 
+use super::spilling::READ_BYTES;
 use super::worker::Worker;
-use crate::produce::Report;
 use crate::produce::verdict::{Verdict, verdict};
+use crate::produce::{Producer, Report};
 use crate::receipt::{Cause, Parcel};
 
 /// Reports of the client that are read in one turn, at most: one report holds the acknowledgements of one request.
 const REPORTS_PER_TURN: usize = 4_096;
 
-impl Worker {
+impl<P: Producer + Send + 'static> Worker<P> {
     /// Reads what the client has to report; returns how much it was.
     pub(super) fn read_reports(&mut self) -> usize {
-        let Some(mut native) = self.native.take() else {
+        let Some(mut client) = self.client.take() else {
             return 0;
         };
-        let reports = native.poll(REPORTS_PER_TURN, |report| self.take_report(report));
-        self.native = Some(native);
+        let reports = client.poll(REPORTS_PER_TURN, |report| self.take_report(report));
+        self.client = Some(client);
         reports
     }
 
@@ -63,29 +66,62 @@ impl Worker {
                 level,
                 facility,
                 text,
-            } => match producer_state(facility, text) {
-                Some(has_id) => self.cluster.health().set_warm(has_id),
-                None => self.log.write(level, text),
+            } => match note(facility, text) {
+                Note::ProducerId(has_id) => self.cluster.health().set_warm(has_id),
+                Note::NewEpoch => {
+                    self.cluster.gauges.new_epochs.fetch_add(1, Relaxed);
+                    tracing::warn!(
+                        cluster = self.cluster.name(),
+                        reason = text,
+                        "the producer's batches are numbered anew; those that were under way may be stored twice"
+                    );
+                }
+                Note::Other => self.log.write(level, text),
             },
         }
     }
 
     /// Notes what became of appends to the spill log; returns how many there were.
-    pub(super) fn take_stored(&mut self) -> usize {
+    pub(super) fn take_appended(&mut self) -> usize {
         let Some(spiller) = self.spiller.take() else {
             return 0;
         };
         let mut count = 0;
-        while let Some(stored) = spiller.next_stored() {
+        while let Some(appended) = spiller.next_appended() {
             count += 1;
-            let work = self.works.get_mut(stored.lane() as usize);
+            let to = appended.appended_to();
+            let to = to.and_then(|lane| self.works.get_mut(lane as usize));
+            if let Some(work) = to.and_then(Option::as_mut) {
+                work.append_ended();
+            }
+            let work = self.works.get_mut(appended.lane() as usize);
             if let Some(work) = work.and_then(Option::as_mut)
-                && let Some(parcel) = stored.settle(work, &spiller)
+                && let Some(parcel) = appended.settle(work, &spiller)
             {
                 self.finished(&parcel);
             }
         }
         self.spiller = Some(spiller);
+        count
+    }
+
+    /// Takes what was read back from the spill log; returns how often.
+    pub(super) fn take_reads(&mut self, now: Instant) -> usize {
+        let Some(spiller) = &self.spiller else {
+            return 0;
+        };
+        let mut count = 0;
+        while let Some(answer) = spiller.next_read() {
+            count += 1;
+            self.reading = self.reading.saturating_sub(READ_BYTES as u64);
+            let work = self.works.get_mut(answer.lane as usize);
+            if let Some(work) = work.and_then(Option::as_mut)
+                && let Some(fault) = work.take_read(answer, now)
+            {
+                let partition = work.lane.partition();
+                tracing::error!(cluster = self.cluster.name(), partition, %fault, "a lane can't be read back from the spill log now; what it holds is kept, and new events go behind it");
+            }
+        }
         count
     }
 
@@ -104,6 +140,10 @@ impl Worker {
             return;
         };
         self.in_flight_events = self.in_flight_events.saturating_sub(1);
+        let verdict = match verdict {
+            Verdict::Suspect(cause) if work.window.was_alone() => Verdict::Permanent(cause),
+            verdict => verdict,
+        };
         if let (Verdict::Permanent(_), true, Some(spiller)) =
             (verdict, parcel.is_spilled(), &self.spiller)
             && spiller.bury(&self.cluster, work, parcel, position)
@@ -125,6 +165,7 @@ impl Worker {
         };
         let bytes = match verdict {
             Verdict::Permanent(_) => work.window.failed(parcel, position),
+            Verdict::Suspect(_) => work.window.came_back_suspect(parcel, position),
             Verdict::SendAgain | Verdict::ReplaceClient => work.window.came_back(parcel, position),
         };
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
@@ -136,15 +177,17 @@ impl Worker {
                     self.finished(parcel);
                 }
             }
-            Verdict::SendAgain => {}
+            Verdict::Suspect(_) | Verdict::SendAgain => {}
             Verdict::ReplaceClient => self.replace_client = true,
         }
     }
 
     pub(super) fn finished(&mut self, parcel: &Arc<Parcel>) {
         let request = parcel.request();
-        if request.mailbox().put(Arc::clone(request)) {
-            self.to_knock.push(Arc::clone(request.mailbox()));
+        if let Some(mailbox) = request.mailbox()
+            && mailbox.put(Arc::clone(request))
+        {
+            self.to_knock.push(Arc::clone(mailbox));
         }
     }
 
@@ -177,9 +220,23 @@ impl Worker {
     }
 }
 
-/// Whether the idempotent producer has its id, if that is what a line of librdkafka's log tells.
-fn producer_state(facility: &str, line: &str) -> Option<bool> {
-    (facility == "IDEMPSTATE").then(|| line.ends_with("-> Assigned"))
+/// What a line of librdkafka's log means to us.
+#[derive(Debug, PartialEq, Eq)]
+enum Note {
+    /// The idempotent producer has its id, or has not.
+    ProducerId(bool),
+    /// The brokers' view of the sequence of a partition's batches doesn't fit ours, so librdkafka begins a new one. What
+    /// was under way and stored can't be recognised then, and is stored once more: seen after kills of all brokers at once.
+    NewEpoch,
+    Other,
+}
+
+fn note(facility: &str, line: &str) -> Note {
+    match facility {
+        "IDEMPSTATE" => Note::ProducerId(line.ends_with("-> Assigned")),
+        "DRAIN" if line.contains("Beginning partition drain") => Note::NewEpoch,
+        _ => Note::Other,
+    }
 }
 
 #[cfg(test)]
@@ -189,11 +246,11 @@ mod tests {
     #[test]
     fn the_producers_state_is_told_by_its_log() {
         let line = |to| format!("[thrd:main]: Idempotent producer state change WaitPID -> {to}");
-        assert_eq!(producer_state("IDEMPSTATE", &line("Assigned")), Some(true));
-        assert_eq!(
-            producer_state("IDEMPSTATE", &line("DrainBump")),
-            Some(false)
-        );
-        assert_eq!(producer_state("FAIL", "connection refused"), None);
+        let note_of = |to| note("IDEMPSTATE", &line(to));
+        assert_eq!(note_of("Assigned"), Note::ProducerId(true));
+        assert_eq!(note_of("DrainBump"), Note::ProducerId(false));
+        let drain = "Beginning partition drain in state Assigned for PID{Id:1,Epoch:0} epoch bump for 2 partition(s) with in-flight requests: skipped sequence numbers";
+        assert_eq!(note("DRAIN", drain), Note::NewEpoch);
+        assert_eq!(note("FAIL", "connection refused"), Note::Other);
     }
 }

@@ -7,9 +7,9 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
 use super::pace::{self, Load};
-use super::spilling::{Mode, Spiller};
+use super::spilling::{Mode, READ_BYTES, REPLAY_EVENTS, Spiller};
 use super::work::Work;
-use crate::produce::Native;
+use crate::produce::Producer;
 use crate::receipt::Parcel;
 use crate::spill::Position;
 
@@ -18,8 +18,8 @@ use crate::spill::Position;
 const STAMP_TOLERANCE_MS: i64 = 50;
 
 /// What one turn of a worker hands over, and how much the client may hold.
-pub(super) struct Sending<'a> {
-    pub(super) native: Option<&'a mut Native>,
+pub(super) struct Sending<'a, P> {
+    pub(super) client: Option<&'a mut P>,
     pub(super) cluster: &'a Arc<Cluster>,
     pub(super) spiller: Option<&'a Spiller>,
     pub(super) now: Instant,
@@ -28,41 +28,60 @@ pub(super) struct Sending<'a> {
     pub(super) max_bytes: u64,
     pub(super) in_flight_events: u32,
     pub(super) in_flight_bytes: u64,
+    /// Bytes that are being read from the spill log.
+    pub(super) reading: u64,
+    /// The partition of the batch that is being gathered.
+    pub(super) partition: i32,
     /// Parcels whose requests are finished because the spill log has no room.
     pub(super) finished: Vec<Arc<Parcel>>,
     /// Events that the client didn't take, and why.
     pub(super) refused: Vec<(Arc<Parcel>, u32, RDKafkaErrorCode)>,
 }
 
-impl Sending<'_> {
+impl<P: Producer> Sending<'_, P> {
     /// Sends what is due of one lane: first what has to be sent again, then what comes next, from the spill log if the lane
     /// is on its way over it, else from the backlog.
     pub(super) fn send_due(&mut self, work: &mut Work) {
         let cluster = self.cluster;
         if let Some(spiller) = self.spiller {
-            if work.is_due_for_spilling(cluster.lane_settings(), self.now) {
-                spiller.enter(work, cluster);
+            spiller.note_arrivals(work);
+            if work.mode.is_direct() && self.goes_over_log(work) && spiller.takes() {
+                spiller.enter(work, cluster, true);
             }
-            self.finished.extend(spiller.append_backlog(work, cluster));
+            let spill_after = cluster.lane_settings().spill_after;
+            if self.is_over_log(work) || !spiller.is_returning(work, spill_after, self.now) {
+                self.finished.extend(spiller.append_backlog(work, cluster));
+            }
         }
-        if self.native.is_none() {
+        if self.client.is_none() {
             return;
         }
         self.send_again(work);
         match self.spiller {
-            Some(spiller) if matches!(work.mode, Mode::Spilling(_)) => self.replay(work, spiller),
+            Some(spiller) if !work.mode.is_direct() => self.replay(work, spiller),
             _ => self.send_backlog(work),
         }
     }
 
+    fn goes_over_log(&self, work: &Work) -> bool {
+        let waits = !work.backlog.is_empty() || !work.window.is_empty();
+        waits && (self.is_over_log(work) || work.is_late(self.cluster.lane_settings(), self.now))
+    }
+
+    /// Whether the lane's events always go over the log.
+    fn is_over_log(&self, work: &Work) -> bool {
+        let topic = self.cluster.topics().get(work.lane.topic as usize);
+        topic.is_some_and(|topic| topic.is_over_log())
+    }
+
     fn open_topic(&mut self, work: &Work) {
         let topic = self.cluster.topics().get(work.lane.topic as usize);
-        if let (Some(topic), Some(native)) = (topic, self.native.as_deref_mut()) {
-            native.open_topic(work.lane.topic, topic.name());
+        if let (Some(topic), Some(client)) = (topic, self.client.as_deref_mut()) {
+            client.open_topic(work.lane.topic, topic.name());
         }
     }
 
-    fn send_again(&mut self, work: &mut Work) {
+    pub(super) fn send_again(&mut self, work: &mut Work) {
         let Some(again) = work.window.take_rewind() else {
             return;
         };
@@ -76,16 +95,17 @@ impl Sending<'_> {
         work.sent_at = Some(self.now);
     }
 
-    fn replay(&mut self, work: &mut Work, spiller: &Spiller) {
-        if !self.allows(work.window.outstanding()) {
-            return;
-        }
-        let read = spiller.read(work, self.cluster);
-        if !read.is_empty() {
+    pub(super) fn replay(&mut self, work: &mut Work, spiller: &Spiller) {
+        let may_ask = self.in_flight_bytes + self.reading + READ_BYTES as u64 <= self.max_bytes;
+        self.reading += spiller.read_on(work, self.cluster, may_ask, self.now);
+        while !work.window.is_rewinding()
+            && work.window.outstanding() < REPLAY_EVENTS
+            && self.allows(work.window.outstanding())
+            && let Mode::OverLog(way) = &mut work.mode
+            && let Some((parcel, position)) = way.read.pop_front()
+        {
             self.open_topic(work);
-        }
-        for (parcel, position) in read {
-            self.send(work, &parcel, Some(position));
+            self.send(work, &parcel, position);
         }
         self.flush(work);
         spiller.leave_if_done(work);
@@ -141,41 +161,33 @@ impl Sending<'_> {
     }
 
     fn hand_over(&mut self, work: &Work, parcel: &Arc<Parcel>, position: u32) {
-        let received_ms = parcel.request().received_ms();
+        let received_ms = parcel.received_ms(position);
         let event = &parcel.events()[position as usize];
         let needs_stamp =
             event.header_id.is_some() || self.now_ms - received_ms > STAMP_TOLERANCE_MS;
-        if needs_stamp {
+        if needs_stamp || parcel.partition() != self.partition {
             self.flush(work);
         }
-        let Some(native) = self.native.as_deref_mut() else {
+        self.partition = parcel.partition();
+        let Some(client) = self.client.as_deref_mut() else {
             return;
         };
         if !needs_stamp {
-            native.add(parcel, position);
+            client.add(parcel, position);
             return;
         }
-        if let Err(code) = native.send_stamped(
-            work.lane.topic,
-            work.lane.partition,
-            parcel,
-            position,
-            received_ms,
-        ) {
+        let (topic, partition) = (work.lane.topic, parcel.partition());
+        if let Err(code) = client.send_stamped(topic, partition, parcel, position) {
             self.refused.push((Arc::clone(parcel), position, code));
         }
     }
 
     fn flush(&mut self, work: &Work) {
-        let Some(native) = self.native.as_deref_mut() else {
+        let Some(client) = self.client.as_deref_mut() else {
             return;
         };
-        native.flush(
-            work.lane.topic,
-            work.lane.partition,
-            |parcel, position, code| {
-                self.refused.push((Arc::clone(parcel), position, code));
-            },
-        );
+        client.flush(work.lane.topic, self.partition, |parcel, position, code| {
+            self.refused.push((Arc::clone(parcel), position, code));
+        });
     }
 }

@@ -1,37 +1,51 @@
 //! A lane whose events can't go to Kafka in time, on their way over the spill log.
 //!
 //! ```text
-//!            oldest event waits for spill_after, or the ring is half full
+//!            oldest event waits for spill_after, or the ring is half full,
+//!            or the log holds older events, or the stream always goes over it
 //!   direct ───────────────────────────────────────────────────────────────▶ spilling
-//!      ▲                                                                        │
-//!      └── nothing of the lane is in the log, in the window or on its way ◀─────┘
+//!      ▲                                                                        │ nothing is left in the window
+//!      │                                                                        ▼ of what was sent before
+//!      └──────── all that the log holds of the lane is in the window ────── replaying
 //! ```
 //!
-//! While spilling, every event that comes goes into the log, behind those that are there, and its receipt is resolved
-//! when it's durable. What was sent before stays in the client's hands, where it can't be called back; a copy goes into
-//! the log too, so that its clients can be released. As soon as the window is empty, the log is replayed through it, in
-//! order, and what arrives is acknowledged to the log. So at any time the lane's order is: window, log, ring.
+//! While spilling and replaying, every event that comes goes into the log, behind those that are there, and its receipt
+//! is resolved when it's durable. What was sent before stays in the client's hands, where it can't be called back; a copy goes
+//! into the log too, so that its clients can be released. As soon as the window is empty, the log is read back through
+//! it, in order, and what arrives is acknowledged to the log. So at any time the lane's order is: window, log, ring.
+//!
+//! **The way back.** Under steady traffic there is always one more event on its way into the log. So a lane whose events
+//! arrive, and which has read all there is, *returns*: new events wait in memory for the moment that the last append and the
+//! last read take, and then go directly, behind the window. If that takes too long they go into the log after all.
+//!
+//! A log that takes nothing (full, failing) keeps lanes on the direct way, where events wait for Kafka and are refused at
+//! their clients' deadline. A lane that is on its way over the log then refuses new events at once.
 //!
 //! An event that Kafka refuses for good, after its client was told that it's durable, becomes a dead letter: a record of a
 //! lane `dead/…` of the log, which nobody replays. It blocks nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use crossbeam_queue::SegQueue;
-use smallvec::SmallVec;
 
 use super::cluster::Cluster;
+use super::replay::{Answer, Ask, Fault, Replay, Replayed};
+use super::store::{Appended, What};
 use super::work::Work;
-use crate::event::Event;
-use crate::event::wire::{self, WireError};
-use crate::receipt::{Cause, Ledger, Parcel, Request};
-use crate::spill::{AppendError, LaneId, LaneReader, Log, Position, Record};
+use super::{UNROUTED, Way};
+use crate::receipt::{Cause, Parcel};
+use crate::spill::{AppendError, LaneId, LaneReader, Log, State};
 
 /// Bytes that one read of the log brings, and so the memory of one step of a replay.
-const READ_BYTES: usize = 256 << 10;
+pub(super) const READ_BYTES: usize = 256 << 10;
 /// Events of one lane's replay that the client may hold: enough for full requests, little enough to leave room.
-const REPLAY_EVENTS: u32 = 2_000;
+pub(super) const REPLAY_EVENTS: u32 = 2_000;
+/// How long new events may wait for a lane to return: a few writes and reads of a disk that is busy.
+const RETURN_WITHIN: Duration = Duration::from_millis(200);
+/// Pause after a read that failed, doubled with each one that fails again, up to a minute.
+const READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a lane sends.
 #[derive(Debug, Default)]
@@ -40,83 +54,124 @@ pub(super) enum Mode {
     #[default]
     Direct,
     /// Over the log.
-    Spilling(Way),
-}
-
-impl Mode {
-    /// Whether appends are under way.
-    pub(super) fn is_appending(&self) -> bool {
-        matches!(self, Mode::Spilling(way) if way.appending > 0)
-    }
+    OverLog(Box<OverLog>),
 }
 
 /// A lane's way over the log.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct OverLog {
     lane: LaneId,
     /// Appends under way.
     appending: u32,
-    /// Made when what was sent before has left the window.
-    reader: Option<LaneReader>,
+    /// Taken from the ring and not yet in the log, because more waited for the disk than may.
+    next: Option<Arc<Parcel>>,
+    reading: Reading,
+    /// Read back, and not yet sent.
+    pub(super) read: VecDeque<Replayed>,
+    /// The log may hold something that wasn't read.
+    is_fresh: bool,
     /// The next record isn't understood, so that nothing can be replayed.
     is_blocked: bool,
+    /// After a read that failed: when to try again, and how long the pause was.
+    pause: Option<(Instant, Duration)>,
+    /// Events of the log have arrived in Kafka since the lane went over it, or since it last failed to return.
+    has_arrivals: bool,
+    /// Since when new events wait, so that the lane can be direct again.
+    returning: Option<Instant>,
 }
 
-/// What became of an append.
 #[derive(Debug)]
-pub(super) struct Stored {
-    parcel: Arc<Parcel>,
-    what: What,
-    result: Result<Position, AppendError>,
+enum Reading {
+    /// What was sent before is still in the window.
+    NotYet,
+    /// The reader rests.
+    Here(LaneReader),
+    /// The reader is at work.
+    Away,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum What {
-    /// Events that were never sent.
-    Waiting,
-    /// A copy of events that are in the window.
-    Sent,
-    /// The event at this position, which Kafka refused.
-    Dead(u32),
+impl OverLog {
+    fn is_resting(&self) -> bool {
+        matches!(self.reading, Reading::Here(_))
+    }
 }
 
-/// The log, and where it tells the worker what became of its appends.
+impl Mode {
+    /// Whether appends are under way, or have to be made.
+    pub(super) fn is_appending(&self) -> bool {
+        matches!(self, Mode::OverLog(way) if way.appending > 0 || way.next.is_some())
+    }
+
+    pub(super) fn is_direct(&self) -> bool {
+        matches!(self, Mode::Direct)
+    }
+
+    pub(super) fn way(&self) -> Way {
+        match self {
+            Mode::Direct => Way::Direct,
+            Mode::OverLog(way) if matches!(way.reading, Reading::NotYet) => Way::Spilling,
+            Mode::OverLog(_) => Way::Replaying,
+        }
+    }
+}
+
+/// The log, and where it tells the worker what became of its appends and reads.
 pub(super) struct Spiller {
-    log: Arc<Log>,
-    stored: Arc<SegQueue<Stored>>,
+    pub(super) log: Arc<Log>,
+    pub(super) appended: Arc<SegQueue<Appended>>,
+    replay: Replay,
 }
 
 impl Spiller {
-    pub(super) fn new(log: &Arc<Log>) -> Spiller {
-        Spiller {
+    pub(super) fn start(log: &Arc<Log>, cluster: &Arc<Cluster>) -> std::io::Result<Spiller> {
+        Ok(Spiller {
             log: Arc::clone(log),
-            stored: Arc::default(),
-        }
+            appended: Arc::default(),
+            replay: Replay::start(cluster)?,
+        })
     }
 
     /// The next append whose fate is known.
-    pub(super) fn next_stored(&self) -> Option<Stored> {
-        self.stored.pop()
+    pub(super) fn next_appended(&self) -> Option<Appended> {
+        self.appended.pop()
     }
 
-    /// Takes a lane off its direct way: copies of what is in the window go to the log.
-    pub(super) fn enter(&self, work: &mut Work, cluster: &Arc<Cluster>) {
+    /// The next thing that was read.
+    pub(super) fn next_read(&self) -> Option<Answer> {
+        self.replay.next()
+    }
+
+    /// Whether the log takes new events at the moment.
+    pub(super) fn takes(&self) -> bool {
+        self.log.state() == State::Healthy
+    }
+
+    /// Takes a lane off its direct way. Copies of what is in the window go to the log, if all that it holds of the lane is in
+    /// the window too; else what arrives would seem to be behind these.
+    pub(super) fn enter(&self, work: &mut Work, cluster: &Arc<Cluster>, is_all_in_window: bool) {
         let Some(lane) = work.lane.spill else { return };
-        let mut way = Way {
+        let mut way = OverLog {
             lane,
             appending: 0,
-            reader: None,
+            next: None,
+            reading: Reading::NotYet,
+            read: VecDeque::new(),
+            is_fresh: true,
             is_blocked: false,
+            pause: None,
+            has_arrivals: false,
+            returning: None,
         };
-        for (parcel, positions) in work.window.unresolved() {
-            if self
-                .append(cluster, lane, &parcel, &positions, What::Sent)
-                .is_ok()
-            {
-                way.appending += 1;
-            }
+        let copies = if is_all_in_window {
+            work.window.not_stored()
+        } else {
+            Vec::new()
+        };
+        for (parcel, positions) in copies {
+            let copied = self.append(cluster, lane, &parcel, positions, What::Sent);
+            way.appending += u32::from(copied.is_ok());
         }
-        work.mode = Mode::Spilling(way);
+        work.mode = Mode::OverLog(Box::new(way));
     }
 
     /// What came since the last turn goes to the log; returns the parcels whose requests are finished by a refusal.
@@ -125,257 +180,185 @@ impl Spiller {
         work: &mut Work,
         cluster: &Arc<Cluster>,
     ) -> Vec<Arc<Parcel>> {
-        let Mode::Spilling(way) = &mut work.mode else {
+        let Mode::OverLog(way) = &mut work.mode else {
             return Vec::new();
         };
-        let mut finished = Vec::new();
-        while let Some(parcel) = work.backlog.pop_front() {
-            work.lane.ring.release(parcel.bytes(), parcel.count());
-            if !parcel.claim() {
-                continue;
-            }
-            let all: Vec<u32> = (0..parcel.count()).collect();
-            match self.append(cluster, way.lane, &parcel, &all, What::Waiting) {
+        let mut refused = Vec::new();
+        loop {
+            let parcel = match way.next.take() {
+                Some(parcel) => parcel,
+                None => {
+                    let Some(parcel) = work.backlog.pop_front() else {
+                        return refused;
+                    };
+                    work.lane.ring.release(parcel.bytes(), parcel.count());
+                    if !parcel.claim() {
+                        continue;
+                    }
+                    parcel
+                }
+            };
+            match self.append(cluster, way.lane, &parcel, 0..parcel.count(), What::Waiting) {
                 Ok(()) => way.appending += 1,
-                Err(_) if parcel.not_stored(Cause::NoRoom) => finished.push(parcel),
+                // The disk has enough to do for now; the next turn is soon.
+                Err(AppendError::Busy { .. }) => {
+                    way.next = Some(parcel);
+                    return refused;
+                }
+                Err(_) if parcel.not_stored(Cause::NoRoom) => refused.push(parcel),
                 Err(_) => {}
             }
         }
-        finished
     }
 
-    /// Reads more of the log if the lane may send it, and returns it with the position of each parcel's last record.
-    pub(super) fn read(&self, work: &mut Work, cluster: &Cluster) -> Replay {
-        if let Some(position) = work.window.take_arrived()
-            && let Some(lane) = work.lane.spill
-        {
+    /// Acknowledges to the log what arrived.
+    pub(super) fn note_arrivals(&self, work: &mut Work) {
+        if let (Some(position), Some(lane)) = (work.window.take_arrived(), work.lane.spill) {
             self.log.acked(lane, position);
-        }
-        let Mode::Spilling(way) = &mut work.mode else {
-            return Vec::new();
-        };
-        if way.reader.is_none() && work.window.is_empty() {
-            way.reader = self.log.reader(way.lane);
-        }
-        let Some(reader) = &mut way.reader else {
-            return Vec::new();
-        };
-        if work.window.outstanding() >= REPLAY_EVENTS || work.window.is_rewinding() {
-            return Vec::new();
-        }
-        if way.is_blocked {
-            return Vec::new();
-        }
-        match reader.read(READ_BYTES) {
-            Ok(records) => {
-                let topic = cluster.topics().get(work.lane.topic as usize);
-                let ledger = topic
-                    .map(|topic| Arc::clone(topic.ledger()))
-                    .unwrap_or_default();
-                let records = records
-                    .into_iter()
-                    .map(|stored| (stored.position, stored.payload));
-                let (parcels, understood) = parcels(records, work.lane.number, &ledger);
-                if let Err(error) = understood {
-                    tracing::error!(cluster = cluster.name(), partition = work.lane.partition, %error, "the spill log of a lane can't be replayed; it's kept, and new events go behind it");
-                    way.is_blocked = true;
-                }
-                parcels
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the spill log could not be read; it's tried again");
-                Vec::new()
+            if let Mode::OverLog(way) = &mut work.mode {
+                way.has_arrivals = true;
             }
         }
     }
 
-    /// Back to direct if nothing of the lane is left on the way.
-    pub(super) fn leave_if_done(&self, work: &mut Work) {
-        if let Mode::Spilling(way) = &work.mode
-            && way.appending == 0
+    /// Whether new events are to wait because the lane is about to be direct again; makes it so when it can be.
+    pub(super) fn is_returning(
+        &self,
+        work: &mut Work,
+        spill_after: Duration,
+        now: Instant,
+    ) -> bool {
+        let since_sent = work.window.oldest().map_or(Duration::ZERO, |parcel| {
+            now.duration_since(parcel.request().received_at())
+        });
+        let Mode::OverLog(way) = &mut work.mode else {
+            return false;
+        };
+        let has_read_all = way.read.is_empty() && !way.is_fresh && way.is_resting();
+        if has_read_all && way.appending == 0 && way.next.is_none() && way.has_arrivals {
+            work.mode = Mode::Direct;
+            return false;
+        }
+        match way.returning {
+            None if has_read_all && way.has_arrivals && since_sent < spill_after / 2 => {
+                way.returning = Some(now);
+            }
+            None => {}
+            Some(since) if now.duration_since(since) < RETURN_WITHIN => {}
+            Some(_) => (way.returning, way.has_arrivals) = (None, false),
+        }
+        way.returning.is_some()
+    }
+
+    /// Has more read if there may be more, the lane needs it and it `may_ask`. Returns the bytes that are on their way.
+    pub(super) fn read_on(
+        &self,
+        work: &mut Work,
+        cluster: &Cluster,
+        may_ask: bool,
+        now: Instant,
+    ) -> u64 {
+        let Mode::OverLog(way) = &mut work.mode else {
+            return 0;
+        };
+        if matches!(way.reading, Reading::NotYet) && work.window.is_empty() {
+            way.reading = self
+                .log
+                .reader(way.lane)
+                .map_or(Reading::NotYet, Reading::Here);
+        }
+        let may_read = may_ask
+            && way.is_resting()
+            && way.is_fresh
+            && !way.is_blocked
+            && way.read.is_empty()
+            && !work.window.is_rewinding()
+            && way.pause.is_none_or(|(until, _)| now >= until);
+        if !may_read {
+            return 0;
+        }
+        let Some(topic) = cluster.topics().get(work.lane.topic as usize) else {
+            return 0;
+        };
+        let Ok(held) = topic.account().hold(2 * READ_BYTES as u64) else {
+            return 0;
+        };
+        let Reading::Here(reader) = std::mem::replace(&mut way.reading, Reading::Away) else {
+            return 0;
+        };
+        let ask = Ask {
+            lane: work.lane.number,
+            reader,
+            bytes: READ_BYTES,
+            partitions: (work.lane.partition == UNROUTED).then(|| topic.planned().len()),
+            partition: work.lane.partition,
+            ledger: Arc::clone(topic.ledger()),
+            held,
+        };
+        // What is stored from now on is news again.
+        way.is_fresh = false;
+        match self.replay.ask(ask) {
+            Ok(()) => READ_BYTES as u64,
+            Err(reader) => {
+                (way.reading, way.is_fresh) = (Reading::Here(reader), true);
+                0
+            }
+        }
+    }
+
+    /// Back to direct if nothing of the lane is left on the way. True if so.
+    pub(super) fn leave_if_done(&self, work: &mut Work) -> bool {
+        let Mode::OverLog(way) = &work.mode else {
+            return false;
+        };
+        let is_done = way.appending == 0
+            && way.next.is_none()
+            && way.read.is_empty()
+            && !matches!(way.reading, Reading::Away)
             && work.window.is_empty()
             && work.backlog.is_empty()
-            && self.log.lane_backlog(way.lane).is_empty()
-        {
+            && self.log.lane_backlog(way.lane).is_empty();
+        if is_done {
             work.mode = Mode::Direct;
         }
-    }
-
-    /// Whether the log holds something of a lane that this process hasn't looked at yet.
-    pub(super) fn has_backlog(&self, lane: Option<LaneId>) -> bool {
-        lane.is_some_and(|lane| !self.log.lane_backlog(lane).is_empty())
-    }
-
-    /// Keeps an event that Kafka refused for good after it was called durable. False if the log doesn't take it now.
-    pub(super) fn bury(
-        &self,
-        cluster: &Arc<Cluster>,
-        work: &Work,
-        parcel: &Arc<Parcel>,
-        position: u32,
-    ) -> bool {
-        let topic = cluster.topics().get(work.lane.topic as usize);
-        let name = topic.map(|topic| {
-            format!(
-                "dead/{}/{}/{}",
-                cluster.name(),
-                topic.name(),
-                work.lane.partition
-            )
-        });
-        let lane = name.and_then(|name| self.log.lane(name.as_bytes()));
-        lane.is_some_and(|lane| {
-            self.append(cluster, lane, parcel, &[position], What::Dead(position))
-                .is_ok()
-        })
-    }
-
-    fn append(
-        &self,
-        cluster: &Arc<Cluster>,
-        lane: LaneId,
-        parcel: &Arc<Parcel>,
-        positions: &[u32],
-        what: What,
-    ) -> Result<(), AppendError> {
-        let request = parcel.request();
-        let record = |position: &u32| Record {
-            meta: Bytes::new(),
-            payload: wire::encode(
-                &parcel.events()[*position as usize],
-                request.body(),
-                request.received_ms(),
-            )
-            .into(),
-        };
-        let (stored, cluster, copy) = (
-            Arc::clone(&self.stored),
-            Arc::clone(cluster),
-            Arc::clone(parcel),
-        );
-        let done = move |result: Result<crate::spill::Appended, AppendError>| {
-            let result = result.map(|appended| appended.last());
-            stored.push(Stored {
-                parcel: copy,
-                what,
-                result,
-            });
-            cluster.signal.wake();
-        };
-        let appended = self
-            .log
-            .append(lane, positions.iter().map(record).collect(), done);
-        appended.map_err(|refused| refused.why)
+        is_done
     }
 }
 
-impl Stored {
-    /// The number of the lane within its cluster.
-    pub(super) fn lane(&self) -> u32 {
-        self.parcel.lane()
+impl Work {
+    /// The reader is back, with what it read.
+    pub(super) fn take_read(&mut self, answer: Answer, now: Instant) -> Option<Fault> {
+        let Mode::OverLog(way) = &mut self.mode else {
+            return None;
+        };
+        way.reading = Reading::Here(answer.reader);
+        way.is_fresh |= !answer.read.is_empty() || answer.fault.is_some();
+        way.read.extend(answer.read);
+        match &answer.fault {
+            None => way.pause = None,
+            Some(Fault::Wire(_)) => way.is_blocked = true,
+            Some(Fault::Read(_)) => {
+                let pause = way.pause.map_or(READ_PAUSE, |(_, pause)| {
+                    (pause * 2).min(Duration::from_secs(60))
+                });
+                way.pause = Some((now + pause, pause));
+            }
+        }
+        answer.fault
     }
 
-    /// Notes it. Returns the parcel if its request is finished by that.
-    pub(super) fn settle(self, work: &mut Work, log: &Spiller) -> Option<Arc<Parcel>> {
-        let Stored {
-            parcel,
-            what,
-            result,
-        } = self;
-        if let Mode::Spilling(way) = &mut work.mode
-            && !matches!(what, What::Dead(_))
-        {
+    /// An append to the lane's part of the log is under way.
+    pub(super) fn append_begun(&mut self) {
+        if let Mode::OverLog(way) = &mut self.mode {
+            way.appending += 1;
+        }
+    }
+
+    /// An append has its answer; there may be something new to read.
+    pub(super) fn append_ended(&mut self) {
+        if let Mode::OverLog(way) = &mut self.mode {
             way.appending = way.appending.saturating_sub(1);
-        }
-        let finished = match (what, result) {
-            (What::Waiting, Ok(_)) => parcel.spilled(),
-            (What::Waiting, Err(AppendError::Failed(_))) => parcel.not_stored(Cause::Unknown),
-            (What::Waiting, Err(_)) => parcel.not_stored(Cause::NoRoom),
-            (What::Sent, Ok(position)) => {
-                if !work.window.stored(&parcel, position)
-                    && let Some(lane) = work.lane.spill
-                {
-                    // It arrived meanwhile, and so did all before it.
-                    log.log.acked(lane, position);
-                }
-                parcel.spilled()
-            }
-            // Its clients go on waiting for Kafka.
-            (What::Sent, Err(_)) => false,
-            (What::Dead(position), Ok(_)) => {
-                parcel.dead();
-                work.window.failed(&parcel, position);
-                false
-            }
-            (What::Dead(position), Err(_)) => {
-                work.window.came_back(&parcel, position);
-                false
-            }
-        };
-        finished.then_some(parcel)
-    }
-}
-
-/// Records as parcels, one per time of arrival, with the position of each one's last record. Ends before a record that
-/// this forebay doesn't understand: stepping over it would lose it.
-fn parcels(
-    records: impl Iterator<Item = (Position, Bytes)>,
-    lane: u32,
-    ledger: &Arc<Ledger>,
-) -> (Replay, Result<(), WireError>) {
-    let mut parcels: Vec<Gathered> = Vec::new();
-    let mut understood = Ok(());
-    for (position, record) in records {
-        let received_ms = match wire::decode(&record, 0, record.len() as u32, 0) {
-            Ok((_, received_ms)) => received_ms,
-            Err(error) => {
-                understood = Err(error);
-                break;
-            }
-        };
-        if parcels
-            .last()
-            .is_none_or(|last| last.received_ms != received_ms)
-        {
-            parcels.push(Gathered {
-                body: Vec::new(),
-                events: SmallVec::new(),
-                received_ms,
-                position,
-            });
-        }
-        if let Some(last) = parcels.last_mut() {
-            let start = last.body.len() as u32;
-            last.body.extend_from_slice(&record);
-            let (end, index) = (last.body.len() as u32, last.events.len() as u32);
-            if let Ok((event, _)) = wire::decode(&last.body, start, end, index) {
-                last.events.push(event);
-                last.position = position;
-            }
+            way.is_fresh = true;
         }
     }
-    let parcel = |gathered: Gathered| {
-        let Gathered {
-            body,
-            events,
-            received_ms,
-            position,
-        } = gathered;
-        (
-            Request::replay(body.into(), events, lane, received_ms, Arc::clone(ledger)),
-            position,
-        )
-    };
-    (parcels.into_iter().map(parcel).collect(), understood)
-}
-
-/// Parcels to be replayed, each with the position of its last record.
-pub(super) type Replay = Vec<(Arc<Parcel>, Position)>;
-
-/// Records of one time of arrival, on their way to be a parcel.
-struct Gathered {
-    body: Vec<u8>,
-    events: SmallVec<[Event; 1]>,
-    received_ms: i64,
-    position: Position,
 }

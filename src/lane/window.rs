@@ -2,9 +2,14 @@
 //!
 //! librdkafka reports the records of one partition in order. A [`Sent`] parcel therefore needs only a cursor (all before
 //! it is acknowledged) and, for the rare ones that failed, their positions. What is neither is still under way.
+//!
+//! Kafka refuses a batch as a whole, be it for one event in it or because together they are too large for the topic. So what
+//! is refused with others is sent again in smaller and smaller *flights*, one at a time, until an event is refused alone.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use crate::receipt::Parcel;
 use crate::spill::Position;
@@ -24,6 +29,19 @@ pub struct Sent {
     stored: Option<Position>,
 }
 
+impl Sent {
+    /// The positions that are not resolved, in order.
+    fn open(&self) -> impl Iterator<Item = u32> {
+        let again = self.again.iter().copied();
+        let again = again.filter(|position| *position < self.cursor);
+        let mut again: SmallVec<[u32; 8]> = again.collect();
+        again.sort_unstable();
+        again.dedup();
+        let all = again.into_iter().chain(self.cursor..self.parcel.count());
+        all.filter(|position| !self.failed.contains(position))
+    }
+}
+
 /// The sent parcels of one lane.
 #[derive(Debug, Default)]
 pub struct Window {
@@ -31,6 +49,12 @@ pub struct Window {
     /// Events in the client's hands.
     outstanding: u32,
     rewind: bool,
+    /// What comes back is under suspicion: smaller flights will tell which event it is.
+    has_suspects: bool,
+    /// Events that may be sent again at once, if that's limited.
+    flight: Option<u32>,
+    /// The size of the flights that last went well.
+    good_flight: Option<u32>,
     /// Up to where the spill log's records of the lane arrived, since it was last asked for.
     arrived: Option<Position>,
 }
@@ -110,6 +134,17 @@ impl Window {
         u64::from(parcel.events()[position as usize].len())
     }
 
+    /// As [`Window::came_back`], because Kafka didn't take the batch, which may be the fault of another event.
+    pub fn came_back_suspect(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
+        self.has_suspects = true;
+        self.came_back(parcel, position)
+    }
+
+    /// Whether an event that comes back now was sent alone.
+    pub fn was_alone(&self) -> bool {
+        self.flight == Some(1)
+    }
+
     /// The client is gone with all that it held: nothing is outstanding, and what is unresolved has to be sent again.
     pub fn client_gone(&mut self) {
         self.outstanding = 0;
@@ -118,59 +153,68 @@ impl Window {
 
     /// Whether new parcels have to wait because old ones have to be sent again.
     pub fn is_rewinding(&self) -> bool {
-        self.rewind
+        self.rewind || self.flight.is_some()
     }
 
-    /// Everything that has to be sent again, in order, as soon as nothing is outstanding any more; the caller hands it
-    /// all to the client.
+    /// What has to be sent again, in order, as soon as nothing is outstanding any more; the caller hands it all to the
+    /// client. That is everything unresolved, or, while an event among it is suspected, a part that gets smaller and
+    /// smaller; the rest follows when that has come through.
     pub fn take_rewind(&mut self) -> Option<Vec<(Arc<Parcel>, u32)>> {
         if !self.rewind || self.outstanding > 0 {
             return None;
         }
+        if std::mem::take(&mut self.has_suspects) {
+            let all: usize = self.sent.iter().map(|sent| sent.open().count()).sum();
+            let before = self.flight.or(self.good_flight).unwrap_or(u32::MAX);
+            self.flight = Some((before.min(all as u32) / 2).max(1));
+        }
+        let limit = self.flight.map_or(usize::MAX, |flight| flight as usize);
         let mut unresolved = Vec::new();
         for sent in &mut self.sent {
-            let tail = sent.cursor..sent.parcel.count();
-            let mut positions: Vec<u32> = sent.again.drain(..).chain(tail).collect();
-            positions.sort_unstable();
-            positions.dedup();
-            positions.retain(|position| !sent.failed.contains(position));
-            // From here on acknowledgements come in the order of `positions`: the cursor starts at the first of them,
-            // and what lies between and is resolved is skipped like a failed one.
-            if let Some(first) = positions.first() {
-                let resolved =
-                    (*first..sent.parcel.count()).filter(|position| !positions.contains(position));
-                sent.failed = resolved.collect();
-                sent.cursor = *first;
-            }
+            let positions: Vec<u32> = sent.open().collect();
+            let room = limit - unresolved.len();
+            let (now, later) = positions.split_at(room.min(positions.len()));
+            let Some(first) = now.first() else {
+                if later.is_empty() {
+                    continue;
+                }
+                break;
+            };
+            // From here on acknowledgements come in the order of `now`: the cursor starts at the first of them, and what
+            // lies between and is resolved, or waits for a later flight, is skipped.
+            let all = *first..sent.parcel.count();
+            sent.failed.retain(|position| position < first);
+            sent.failed
+                .extend(all.filter(|position| !positions.contains(position)));
+            sent.again = later.to_vec();
+            sent.cursor = *first;
             unresolved.extend(
-                positions
-                    .into_iter()
-                    .map(|position| (Arc::clone(&sent.parcel), position)),
+                now.iter()
+                    .map(|position| (Arc::clone(&sent.parcel), *position)),
             );
         }
+        let left = self
+            .sent
+            .iter()
+            .map(|sent| sent.open().count())
+            .sum::<usize>();
         self.outstanding = unresolved.len() as u32;
-        self.rewind = false;
+        self.rewind = left > unresolved.len();
         Some(unresolved)
     }
 
     /// Takes out all parcels, for the end.
     pub fn drain(&mut self) -> impl Iterator<Item = Arc<Parcel>> {
-        self.outstanding = 0;
-        self.rewind = false;
+        (self.outstanding, self.rewind, self.flight) = (0, false, None);
         self.sent.drain(..).map(|sent| sent.parcel)
     }
 
-    /// Events that Kafka hasn't acknowledged, parcel by parcel, with the positions of the events in theirs.
-    pub fn unresolved(&self) -> Vec<(Arc<Parcel>, Vec<u32>)> {
-        let open = |sent: &Sent| {
-            let tail = sent.cursor..sent.parcel.count();
-            let mut positions: Vec<u32> = sent.again.iter().copied().chain(tail).collect();
-            positions.sort_unstable();
-            positions.dedup();
-            positions.retain(|position| !sent.failed.contains(position));
-            (Arc::clone(&sent.parcel), positions)
-        };
-        self.sent.iter().map(open).collect()
+    /// Events that Kafka hasn't acknowledged and that aren't in the spill log, parcel by parcel, with the positions of the
+    /// events in theirs.
+    pub fn not_stored(&self) -> Vec<(Arc<Parcel>, Vec<u32>)> {
+        let open = |sent: &Sent| (Arc::clone(&sent.parcel), sent.open().collect());
+        let sent = self.sent.iter().filter(|sent| sent.stored.is_none());
+        sent.map(open).collect()
     }
 
     /// Notes where the last event of a sent parcel stands in the spill log. False if the parcel has arrived meanwhile.
@@ -184,7 +228,17 @@ impl Window {
         self.arrived.take()
     }
 
+    /// After the last of several flights: the next time it begins with what went well, or a little more.
+    fn land(&mut self) {
+        if self.outstanding == 0 && !self.rewind {
+            let flight = self.flight.take();
+            self.good_flight =
+                flight.map_or(self.good_flight, |flight| Some(flight.saturating_mul(4)));
+        }
+    }
+
     fn trim(&mut self) {
+        self.land();
         while self
             .sent
             .front()

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
 
-use super::Lane;
 use super::settings::Settings;
 use super::spilling::Mode;
 use super::window::Window;
+use super::{Lane, Way};
 use crate::receipt::Parcel;
 
 /// One lane as its worker sees it.
@@ -41,11 +41,11 @@ impl Work {
         }
     }
 
-    /// Whether a direct lane has to go over the spill log: its oldest event waits too long, or its ring is half full.
-    pub(super) fn is_due_for_spilling(&self, settings: &Settings, now: Instant) -> bool {
-        let half_full = self.lane.bytes() >= settings.max_bytes.as_u64() / 2
-            || self.lane.events() >= settings.max_events / 2;
-        matches!(self.mode, Mode::Direct) && (half_full || self.age(now) >= settings.spill_after)
+    /// Whether a lane has to go over the spill log: its oldest event waits too long, or its ring is half full.
+    pub(super) fn is_late(&self, settings: &Settings, now: Instant) -> bool {
+        self.lane.bytes() >= settings.max_bytes.as_u64() / 2
+            || self.lane.events() >= settings.max_events / 2
+            || self.age(now) >= settings.spill_after
     }
 
     /// The age of the oldest event that is not resolved.
@@ -70,11 +70,12 @@ impl Work {
 
     /// Takes an empty lane off the list; true if it's off. A push that comes meanwhile announces it again.
     pub(super) fn rest(&mut self) -> bool {
-        let is_direct = matches!(self.mode, Mode::Direct);
-        if !is_direct || !self.backlog.is_empty() || !self.window.is_empty() {
+        if !self.mode.is_direct() || !self.backlog.is_empty() || !self.window.is_empty() {
             return false;
         }
         self.lane.stalled_ms.store(0, Release);
+        self.lane.age_ms.store(0, Relaxed);
+        self.lane.way.store(Way::Direct as u8, Relaxed);
         self.lane.scheduled.store(false, SeqCst);
         if !self.lane.ring.is_empty() && !self.lane.scheduled.swap(true, SeqCst) {
             return false;

@@ -25,14 +25,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Settings;
+use rdkafka::error::KafkaResult;
+
 use super::cluster::Cluster;
 use super::pace;
 use super::send::Sending;
 use super::spilling::Spiller;
 use super::work::Work;
+use super::{Lane, Settings, UNROUTED};
 use crate::produce::verdict::verdict;
-use crate::produce::{Native, client, probe};
+use crate::produce::{Native, Producer, client, probe};
 use crate::receipt::Mailbox;
 use crate::telemetry::LogLimit;
 
@@ -48,10 +50,11 @@ const SWEEP: Duration = Duration::from_millis(100);
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The worker's state. It lives on its own thread.
-pub(super) struct Worker {
+pub(super) struct Worker<P> {
     pub(super) cluster: Arc<Cluster>,
     pub(super) settings: Settings,
-    pub(super) native: Option<Native>,
+    make: fn(&Cluster) -> KafkaResult<P>,
+    pub(super) client: Option<P>,
     pub(super) retry_client_at: Instant,
     pub(super) shared_client: probe::SharedClient,
     /// The spill log, if there is one.
@@ -62,6 +65,8 @@ pub(super) struct Worker {
     pub(super) active: Vec<u32>,
     pub(super) in_flight_events: u32,
     pub(super) in_flight_bytes: u64,
+    /// Bytes that are being read from the spill log.
+    pub(super) reading: u64,
     pub(super) acked_bytes: u64,
     pub(super) swept_at: Instant,
     pub(super) replace_client: bool,
@@ -74,10 +79,12 @@ pub fn spawn(
     cluster: Arc<Cluster>,
     shared_client: probe::SharedClient,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let spiller = cluster.spill().map(|log| Spiller::start(log, &cluster));
+    let spiller = spiller.transpose()?;
     std::thread::Builder::new()
         .name(format!("lanes-{}", cluster.name()))
         .spawn(move || {
-            let mut worker = Worker::new(cluster, shared_client);
+            let mut worker = Worker::new(cluster, shared_client, spiller, new_client);
             if catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
                 // Half a worker would leave clients without answers. Nothing acknowledged is lost by ending here.
                 tracing::error!(
@@ -89,19 +96,30 @@ pub fn spawn(
         })
 }
 
-impl Worker {
-    fn new(cluster: Arc<Cluster>, shared_client: probe::SharedClient) -> Worker {
+fn new_client(cluster: &Cluster) -> KafkaResult<Native> {
+    Native::new(&client::producer(cluster.name(), cluster.settings()))
+}
+
+impl<P: Producer + Send + 'static> Worker<P> {
+    pub(super) fn new(
+        cluster: Arc<Cluster>,
+        shared_client: probe::SharedClient,
+        spiller: Option<Spiller>,
+        make: fn(&Cluster) -> KafkaResult<P>,
+    ) -> Worker<P> {
         let now = Instant::now();
         Worker {
             settings: cluster.lane_settings().clone(),
-            native: None,
+            make,
+            client: None,
             retry_client_at: now,
             shared_client,
-            spiller: cluster.spill().map(Spiller::new),
+            spiller,
             works: Vec::new(),
             active: Vec::new(),
             in_flight_events: 0,
             in_flight_bytes: 0,
+            reading: 0,
             acked_bytes: 0,
             swept_at: now,
             replace_client: false,
@@ -117,19 +135,7 @@ impl Worker {
         let mut quiet_turns = 0;
         loop {
             let now = Instant::now();
-            self.keep_client(now);
-            let reports = self.read_reports() + self.take_stored();
-            self.collect_ready();
-            let sent = self.release_due(now);
-            quiet_turns = if reports > 0 || sent {
-                0
-            } else {
-                quiet_turns + 1
-            };
-            if now.duration_since(self.swept_at) >= SWEEP {
-                self.sweep(now);
-            }
-            self.knock();
+            quiet_turns = if self.turn(now) { 0 } else { quiet_turns + 1 };
             if let Some(deadline) = self.cluster.stop.deadline()
                 && (now >= deadline || (self.is_idle() && self.cluster.signal.is_quiet()))
             {
@@ -146,22 +152,32 @@ impl Worker {
         }
     }
 
+    /// One turn. True if anything moved.
+    pub(super) fn turn(&mut self, now: Instant) -> bool {
+        self.keep_client(now);
+        let reports = self.read_reports() + self.take_appended() + self.take_reads(now);
+        self.collect_ready();
+        let sent = self.release_due(now);
+        if now.duration_since(self.swept_at) >= SWEEP {
+            self.sweep(now);
+        }
+        self.knock();
+        reports > 0 || sent
+    }
+
     /// Makes the client if there is none, and replaces it if it is of no more use.
     fn keep_client(&mut self, now: Instant) {
-        if self.replace_client {
+        if self.replace_client || self.cluster.stop.takes_replacement() {
             self.replace_client = false;
             self.drop_client();
         }
-        if self.native.is_some() || now < self.retry_client_at {
+        if self.client.is_some() || now < self.retry_client_at {
             return;
         }
-        match Native::new(&client::producer(
-            self.cluster.name(),
-            self.cluster.settings(),
-        )) {
-            Ok(native) => {
-                self.shared_client.set(Some(Arc::clone(native.client())));
-                self.native = Some(native);
+        match (self.make)(&self.cluster) {
+            Ok(client) => {
+                self.shared_client.set(client.shared());
+                self.client = Some(client);
             }
             Err(error) => {
                 self.cluster.health().trouble(error.to_string());
@@ -172,7 +188,7 @@ impl Worker {
     }
 
     fn drop_client(&mut self) {
-        let Some(mut native) = self.native.take() else {
+        let Some(mut client) = self.client.take() else {
             return;
         };
         tracing::warn!(
@@ -183,35 +199,40 @@ impl Worker {
         self.cluster.gauges.replaced_clients.fetch_add(1, Relaxed);
         self.cluster.health().set_warm(false);
         self.shared_client.set(None);
-        native.close(CLOSE_WITHIN, |report| self.take_report(report));
+        client.close(CLOSE_WITHIN, |report| self.take_report(report));
         self.replace_client = false;
         for work in self.works.iter_mut().flatten() {
             work.window.client_gone();
         }
         (self.in_flight_events, self.in_flight_bytes) = (0, 0);
         // Destroying a client joins its threads; that must not hold the lanes.
-        std::thread::spawn(move || drop(native));
+        std::thread::spawn(move || drop(client));
     }
 
     pub(super) fn collect_ready(&mut self) {
         while let Some(lane) = self.cluster.signal.next() {
-            let number = lane.number() as usize;
-            if number >= self.works.len() {
-                self.works.resize_with(number + 1, || None);
-            }
-            let is_new = self.works[number].is_none();
-            let work = self.works[number].get_or_insert_with(|| Box::new(Work::new(lane)));
-            if is_new
-                && let Some(spiller) = &self.spiller
-                && spiller.has_backlog(work.lane.spill)
-            {
-                // An earlier run's events go before all others.
-                spiller.enter(work, &self.cluster);
-            }
-            if !work.active {
-                work.active = true;
-                self.active.push(number as u32);
-            }
+            self.activate(&lane);
+        }
+    }
+
+    /// Puts a lane on the list of active ones.
+    fn activate(&mut self, lane: &Arc<Lane>) {
+        let number = lane.number() as usize;
+        if number >= self.works.len() {
+            self.works.resize_with(number + 1, || None);
+        }
+        let is_new = self.works[number].is_none();
+        let work = self.works[number].get_or_insert_with(|| Box::new(Work::new(Arc::clone(lane))));
+        if is_new
+            && let Some(spiller) = &self.spiller
+            && self.cluster.has_backlog(lane)
+        {
+            // An earlier run's events go before all others.
+            spiller.enter(work, &self.cluster, false);
+        }
+        if !work.active {
+            work.active = true;
+            self.active.push(number as u32);
         }
     }
 
@@ -219,7 +240,7 @@ impl Worker {
     fn release_due(&mut self, now: Instant) -> bool {
         let limits = self.cluster.settings();
         let mut sending = Sending {
-            native: self.native.as_mut(),
+            client: self.client.as_mut(),
             cluster: &self.cluster,
             spiller: self.spiller.as_ref(),
             now,
@@ -228,20 +249,29 @@ impl Worker {
             max_bytes: limits.max_in_flight.as_u64(),
             in_flight_events: self.in_flight_events,
             in_flight_bytes: self.in_flight_bytes,
+            reading: self.reading,
+            partition: UNROUTED,
             finished: Vec::new(),
             refused: Vec::new(),
         };
         if self.active.len() > 1 {
             self.active.rotate_left(1);
         }
-        let mut index = 0;
+        let (mut index, mut waits) = (0, Vec::new());
         while let Some(&number) = self.active.get(index) {
             let Some(work) = self.works[number as usize].as_mut() else {
                 break;
             };
             work.pull();
-            sending.send_due(work);
+            if work.lane.partition() == UNROUTED {
+                sending.send_unrouted(work);
+            } else if self.cluster.unrouted_before(&work.lane).is_none() {
+                sending.send_due(work);
+            } else if work.is_late(&self.settings, now) {
+                waits.push(number);
+            }
             if work.rest() {
+                self.cluster.rested(&work.lane);
                 self.active.swap_remove(index);
             } else {
                 index += 1;
@@ -250,6 +280,7 @@ impl Worker {
         let sent = sending.in_flight_events > self.in_flight_events;
         (self.in_flight_events, self.in_flight_bytes) =
             (sending.in_flight_events, sending.in_flight_bytes);
+        self.reading = sending.reading;
         let Sending {
             finished, refused, ..
         } = sending;
@@ -259,6 +290,9 @@ impl Worker {
         for (parcel, position, code) in refused {
             self.not_delivered(&parcel, position, verdict(code), code);
         }
+        for number in waits {
+            self.go_behind_unrouted(number);
+        }
         sent
     }
 
@@ -267,6 +301,7 @@ impl Worker {
         let elapsed = now.duration_since(self.swept_at).as_secs_f64();
         self.swept_at = now;
         let (mut stalled, mut oldest_sent) = (0, None::<Duration>);
+        let spills = self.spiller.as_ref().is_some_and(Spiller::takes);
         for &number in &self.active {
             let Some(work) = self.works[number as usize].as_mut() else {
                 continue;
@@ -278,8 +313,10 @@ impl Worker {
                     .oldest()
                     .map(|parcel| now.duration_since(parcel.request().received_at())),
             );
-            // With a spill log nothing stands still: what Kafka doesn't take goes there.
-            let is_stalled = self.spiller.is_none() && age >= self.settings.stalled_after;
+            // With a spill log that takes events nothing stands still: what Kafka doesn't take goes there.
+            let is_stalled = !spills && age >= self.settings.stalled_after;
+            work.lane.way.store(work.mode.way() as u8, Relaxed);
+            work.lane.age_ms.store(age.as_millis() as u32, Relaxed);
             stalled += u64::from(is_stalled);
             work.lane.stalled_ms.store(
                 if is_stalled {

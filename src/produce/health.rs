@@ -101,6 +101,16 @@ impl Health {
         (at > 0).then(|| Duration::from_millis(self.now_ms().saturating_sub(at)))
     }
 
+    /// How long nothing was acknowledged although something waits for it; zero if nothing waits.
+    pub fn stands_still_for(&self) -> Duration {
+        let waiting = self.waiting_since_ms.load(Acquire);
+        if waiting == 0 {
+            return Duration::ZERO;
+        }
+        let age = Duration::from_millis(self.now_ms().saturating_sub(waiting));
+        self.acked_age().unwrap_or(age).min(age)
+    }
+
     /// How the cluster is now.
     pub fn condition(&self) -> Condition {
         let now = self.now_ms();
@@ -129,17 +139,13 @@ impl Health {
                 reason()
             ));
         }
-        let waiting = self.waiting_since_ms.load(Acquire);
-        if waiting > 0 {
-            let age = Duration::from_millis(now.saturating_sub(waiting));
-            let quiet = self.acked_age().unwrap_or(age).min(age);
-            if quiet > self.stale_after {
-                return Condition::Down(format!(
-                    "nothing acknowledged for {} s: {}",
-                    quiet.as_secs(),
-                    reason()
-                ));
-            }
+        let quiet = self.stands_still_for();
+        if quiet > self.stale_after {
+            return Condition::Down(format!(
+                "nothing acknowledged for {} s: {}",
+                quiet.as_secs(),
+                reason()
+            ));
         }
         if !self.is_warm() {
             return Condition::Starting("the producer has no id yet".into());

@@ -5,7 +5,7 @@
 //!   on a record by itself: a delivery timeout leaves records that were reported as failed and stored all the same
 //!   (measured: 14 and 51 of them in two broker faults, and gaps in the order of a partition), while without one nothing
 //!   was lost, doubled or reordered. Who waits too long is released by the lanes, which own the deadline.
-//! - [`native`] is the client, without copies; the only module with `unsafe`.
+//! - [`native`] is the client, without copies; the only module with `unsafe`. [`Producer`] is what lanes see of it.
 //! - [`verdict`] is the only place that says what a Kafka error means for an event.
 //! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have.
 //!
@@ -15,9 +15,12 @@ pub mod client;
 pub mod health;
 pub mod native;
 pub mod probe;
+mod producer;
 pub mod settings;
 pub mod verdict;
+mod watchdog;
 
 pub use health::Health;
 pub use native::{Native, Report};
+pub use producer::Producer;
 pub use settings::Settings;

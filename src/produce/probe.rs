@@ -12,11 +12,31 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::health::Health;
 use super::settings::Settings;
+use super::watchdog::Watchdog;
 
 /// How long one request may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How soon a topic is asked for again of which nothing is known yet.
 const RETRY: Duration = Duration::from_millis(300);
+
+/// What a probe finds out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// How many partitions a topic has; topics are numbered as they were given.
+    Partitions {
+        /// The topic.
+        topic: usize,
+        /// Its partitions.
+        count: usize,
+    },
+    /// Kafka doesn't let us use a topic.
+    Unusable {
+        /// The topic.
+        topic: usize,
+    },
+    /// The client makes no progress while another one finds the cluster in order: it is of no more use.
+    Stuck,
+}
 
 /// The cluster's present client, handed from the worker that owns it to the probe.
 #[derive(Clone, Default)]
@@ -54,18 +74,19 @@ pub struct Probe {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts the probe of a cluster. `on_partitions` hears the number of partitions of each topic, by the topic's index.
+/// Starts the probe of a cluster. `on` hears what it finds out.
 pub fn spawn(
     name: &str,
     settings: &Settings,
     client: SharedClient,
     health: Arc<Health>,
     topics: Vec<String>,
-    on_partitions: impl Fn(usize, usize) + Send + 'static,
+    on: impl Fn(Finding) + Send + 'static,
 ) -> std::io::Result<Probe> {
     let stop = Arc::new(AtomicBool::new(false));
     let run = Run {
         cluster: name.to_owned(),
+        watchdog: Watchdog::new(name, settings),
         pause: settings.probe,
         refresh: settings.metadata_refresh,
         client: client.clone(),
@@ -76,7 +97,7 @@ pub fn spawn(
     };
     let thread = std::thread::Builder::new()
         .name(format!("probe-{name}"))
-        .spawn(move || run.run(on_partitions))?;
+        .spawn(move || run.run(on))?;
     Ok(Probe {
         stop,
         client,
@@ -101,11 +122,12 @@ struct Run {
     health: Arc<Health>,
     topics: Vec<String>,
     due: Vec<Instant>,
+    watchdog: Watchdog,
     stop: Arc<AtomicBool>,
 }
 
 impl Run {
-    fn run(mut self, on_partitions: impl Fn(usize, usize)) {
+    fn run(mut self, on: impl Fn(Finding)) {
         let mut next = 0;
         while !self.stop.load(Acquire) {
             let Some(client) = self.client.wait(Duration::from_secs(1)) else {
@@ -116,15 +138,24 @@ impl Run {
             for index in 0..self.topics.len() {
                 if self.due[index] <= now && !self.stop.load(Acquire) {
                     asked = true;
-                    self.ask(&client, index, &on_partitions);
+                    self.ask(&client, index, &on);
                 }
             }
             if !asked && !self.topics.is_empty() {
                 // A sign of life, from one topic after another.
                 next = (next + 1) % self.topics.len();
-                self.ask(&client, next, &on_partitions);
+                self.ask(&client, next, &on);
             }
             drop(client);
+            if self.watchdog.is_due(self.health.stands_still_for(), now)
+                && self.watchdog.another_client_finds(&self.topics)
+            {
+                tracing::warn!(
+                    cluster = self.cluster,
+                    "the kafka client makes no progress while the cluster is in order"
+                );
+                on(Finding::Stuck);
+            }
             let soonest = self.due.iter().min().map_or(self.pause, |due| {
                 due.saturating_duration_since(Instant::now())
             });
@@ -133,12 +164,7 @@ impl Run {
         }
     }
 
-    fn ask(
-        &mut self,
-        client: &Client<DefaultClientContext>,
-        index: usize,
-        on_partitions: &impl Fn(usize, usize),
-    ) {
+    fn ask(&mut self, client: &Client<DefaultClientContext>, index: usize, on: &impl Fn(Finding)) {
         let topic = &self.topics[index];
         self.due[index] = Instant::now() + RETRY;
         let metadata = match client.fetch_metadata(Some(topic), ANSWER_WITHIN) {
@@ -167,11 +193,16 @@ impl Run {
             );
             self.health.trouble(reason);
             self.due[index] = Instant::now() + Duration::from_secs(2);
+            on(Finding::Unusable { topic: index });
             return;
         }
         if !found.partitions().is_empty() {
             self.due[index] = Instant::now() + self.refresh;
-            on_partitions(index, found.partitions().len());
+            let count = found.partitions().len();
+            on(Finding::Partitions {
+                topic: index,
+                count,
+            });
         }
     }
 }

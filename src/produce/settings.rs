@@ -28,6 +28,11 @@ pub struct Settings {
     /// How often an idle cluster is asked for a sign of life. Default 2 s. Health older than five of these is bad.
     #[serde(default = "default_probe", with = "humantime_serde")]
     pub probe: Duration,
+    /// How long nothing may be acknowledged while events wait, before the client is doubted: if another client then finds the
+    /// cluster in order, this one is replaced, and what it held is sent again. Default 60 s: longer than any election
+    /// or timeout of a healthy cluster, because events that were under way may be stored twice.
+    #[serde(default = "default_progress_within", with = "humantime_serde")]
+    pub progress_within: Duration,
     /// Any further librdkafka property, as text. Those on which the promise rests (`acks`, `enable.idempotence`,
     /// `message.timeout.ms` …) are refused at start.
     #[serde(default)]
@@ -46,6 +51,10 @@ fn default_metadata_refresh() -> Duration {
     Duration::from_secs(30)
 }
 
+fn default_progress_within() -> Duration {
+    Duration::from_secs(60)
+}
+
 fn default_probe() -> Duration {
     Duration::from_secs(2)
 }
@@ -60,6 +69,7 @@ impl Settings {
             max_in_flight: default_in_flight_bytes(),
             metadata_refresh: default_metadata_refresh(),
             probe: default_probe(),
+            progress_within: default_progress_within(),
             kafka: BTreeMap::new(),
         }
     }

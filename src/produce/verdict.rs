@@ -12,6 +12,9 @@ use crate::receipt::Cause;
 pub enum Verdict {
     /// Kafka never takes it; its receipt is resolved so.
     Permanent(Cause),
+    /// Kafka doesn't take the batch that it was in: because of this event or another one, or because all of them together
+    /// are too large. If it was alone, the same as [`Verdict::Permanent`]; else it's sent again, with fewer others.
+    Suspect(Cause),
     /// It was not stored, or it isn't known; it stays in the window and is sent again, in order.
     SendAgain,
     /// The same, and the client must be replaced first.
@@ -22,13 +25,13 @@ pub enum Verdict {
 pub fn verdict(code: Code) -> Verdict {
     match code {
         Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
-            Verdict::Permanent(Cause::TooLargeForKafka)
+            Verdict::Suspect(Cause::TooLargeForKafka)
         }
-        // The record, the topic's configuration or our rights are at fault, and stay so.
-        Code::InvalidMessage
-        | Code::InvalidRecord
-        | Code::InvalidTimestamp
-        | Code::UnsupportedForMessageFormat
+        Code::InvalidMessage | Code::InvalidRecord | Code::InvalidTimestamp => {
+            Verdict::Suspect(Cause::RefusedByKafka)
+        }
+        // The topic's configuration or our rights are at fault, and stay so.
+        Code::UnsupportedForMessageFormat
         | Code::UnsupportedCompressionType
         | Code::TopicAuthorizationFailed
         | Code::ClusterAuthorizationFailed
@@ -77,7 +80,7 @@ mod tests {
     fn an_event_that_is_too_large_is_told_apart_from_one_that_is_not_allowed() {
         assert_eq!(
             verdict(Code::MessageSizeTooLarge),
-            Verdict::Permanent(Cause::TooLargeForKafka)
+            Verdict::Suspect(Cause::TooLargeForKafka)
         );
         assert_eq!(
             verdict(Code::TopicAuthorizationFailed),

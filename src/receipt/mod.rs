@@ -63,15 +63,18 @@ pub struct Request {
     body: Bytes,
     events: SmallVec<[Event; 1]>,
     received_ms: i64,
+    /// Times of arrival of the events, where they didn't come together.
+    stamps: Box<[i64]>,
     received_at: Instant,
     open_parcels: AtomicU32,
     abandoned: AtomicBool,
     spilled: AtomicU32,
     not_acked: Mutex<Vec<(u32, Cause)>>,
     task: AtomicWaker,
-    mailbox: Arc<Mailbox>,
+    /// Where its end is announced, if anybody waits for it.
+    mailbox: Option<Arc<Mailbox>>,
     ledger: Arc<Ledger>,
-    _held: Option<Held>,
+    _held: Held,
 }
 
 /// What the builder of a request says of one parcel: its lane, and which of the request's events are in it.
@@ -79,6 +82,8 @@ pub struct Request {
 pub struct Slot {
     /// The lane's number within its cluster.
     pub lane: u32,
+    /// The Kafka partition.
+    pub partition: i32,
     /// Position of the parcel's first event in the request's list.
     pub first: u32,
     /// How many events, from there on.
@@ -90,76 +95,74 @@ pub type Parcels = SmallVec<[Arc<Parcel>; 1]>;
 
 impl Request {
     /// A request whose `events`, sorted by lane as `slots` say, are about to be admitted.
-    /// `received_ms` is the time of its arrival in milliseconds since the Unix epoch; `held` is the memory it is charged.
+    /// `received_ms` is the time of its arrival in milliseconds since the Unix epoch; `held` is the memory it is charged;
+    /// `mailbox` is where its end is announced, if anybody waits for it.
     pub fn into_parcels(
         body: Bytes,
         events: SmallVec<[Event; 1]>,
         slots: &[Slot],
         received_ms: i64,
-        mailbox: Arc<Mailbox>,
+        mailbox: Option<Arc<Mailbox>>,
         ledger: Arc<Ledger>,
         held: Held,
     ) -> Parcels {
         ledger.accepted.fetch_add(events.len() as u64, Relaxed);
-        let open = slots.len() as u32;
-        let request = Request::new(body, events, open, received_ms, mailbox, ledger, Some(held));
-        let request = Arc::new(request);
+        let request = Arc::new(Request {
+            open_parcels: AtomicU32::new(slots.len() as u32),
+            received_ms,
+            mailbox,
+            ..Request::unwatched(body, events, ledger, held)
+        });
         slots
             .iter()
             .map(|slot| Arc::new(Parcel::new(Arc::clone(&request), *slot)))
             .collect()
     }
 
-    fn new(
+    fn unwatched(
         body: Bytes,
         events: SmallVec<[Event; 1]>,
-        open_parcels: u32,
-        received_ms: i64,
-        mailbox: Arc<Mailbox>,
         ledger: Arc<Ledger>,
-        held: Option<Held>,
+        held: Held,
     ) -> Request {
         Request {
             body,
             events,
-            received_ms,
+            received_ms: 0,
+            stamps: Box::default(),
             received_at: Instant::now(),
-            open_parcels: AtomicU32::new(open_parcels),
+            open_parcels: AtomicU32::new(1),
             abandoned: AtomicBool::new(false),
             spilled: AtomicU32::new(0),
             not_acked: Mutex::default(),
             task: AtomicWaker::new(),
-            mailbox,
+            mailbox: None,
             ledger,
             _held: held,
         }
     }
 
-    /// Events that were read back from the spill log, as one parcel of a lane that nobody waits for.
+    /// Events that were read back from the spill log, as parcels that nobody waits for. `stamps` are the times of their
+    /// arrival, in milliseconds since the Unix epoch, in the same order.
     pub fn replay(
         body: Bytes,
         events: SmallVec<[Event; 1]>,
-        lane: u32,
-        received_ms: i64,
+        stamps: Box<[i64]>,
+        slots: &[Slot],
         ledger: Arc<Ledger>,
-    ) -> Arc<Parcel> {
-        let slot = Slot {
-            lane,
-            first: 0,
-            count: events.len() as u32,
+        held: Held,
+    ) -> Parcels {
+        debug_assert_eq!(events.len(), stamps.len());
+        let request = Arc::new(Request {
+            stamps,
+            ..Request::unwatched(body, events, ledger, held)
+        });
+        let parcel = |slot: &Slot| {
+            let parcel = Parcel::new(Arc::clone(&request), *slot);
+            parcel.mark_spilled();
+            Arc::new(parcel)
         };
-        let request = Arc::new(Request::new(
-            body,
-            events,
-            1,
-            received_ms,
-            Arc::default(),
-            ledger,
-            None,
-        ));
-        let parcel = Parcel::new(request, slot);
-        parcel.mark_spilled();
-        Arc::new(parcel)
+        slots.iter().map(parcel).collect()
     }
 
     /// The events' bytes.
@@ -167,19 +170,14 @@ impl Request {
         &self.body
     }
 
-    /// When the request arrived, in milliseconds since the Unix epoch.
-    pub fn received_ms(&self) -> i64 {
-        self.received_ms
-    }
-
     /// When the request arrived, on the clock that never jumps.
     pub fn received_at(&self) -> Instant {
         self.received_at
     }
 
-    /// Where to announce that the request is finished.
-    pub fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.mailbox
+    /// Where to announce that the request is finished, if anybody waits for it.
+    pub fn mailbox(&self) -> Option<&Arc<Mailbox>> {
+        self.mailbox.as_ref()
     }
 
     /// Whether nothing is open any more.

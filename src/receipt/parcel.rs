@@ -12,6 +12,7 @@ pub struct Parcel {
     request: Arc<Request>,
     /// The lane's number within its cluster.
     lane: u32,
+    partition: i32,
     first: u32,
     count: u32,
     bytes: u64,
@@ -34,6 +35,7 @@ impl Parcel {
         let bytes = events.iter().map(|event| u64::from(event.len())).sum();
         Parcel {
             lane: slot.lane,
+            partition: slot.partition,
             first: slot.first,
             count: slot.count,
             bytes,
@@ -55,9 +57,21 @@ impl Parcel {
         self.lane
     }
 
+    /// The Kafka partition that they go to.
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+
     /// The events, in order.
     pub fn events(&self) -> &[Event] {
         &self.request.events[self.first as usize..(self.first + self.count) as usize]
+    }
+
+    /// When the event at `position` arrived, in milliseconds since the Unix epoch.
+    pub fn received_ms(&self, position: u32) -> i64 {
+        let stamps = &self.request.stamps;
+        let stamp = stamps.get((self.first + position) as usize);
+        stamp.copied().unwrap_or(self.request.received_ms)
     }
 
     /// Number of events.

@@ -33,6 +33,7 @@ fn request(per_lane: &[u32]) -> (Parcels, Arc<Ledger>, Arc<Budget>) {
         .map(|(lane, count)| {
             let slot = Slot {
                 lane,
+                partition: 0,
                 first,
                 count: *count,
             };
@@ -43,8 +44,15 @@ fn request(per_lane: &[u32]) -> (Parcels, Arc<Ledger>, Arc<Budget>) {
     let held = account.hold(u64::from(total)).unwrap();
     let body = vec![b'x'; total as usize].into();
     let mailbox = Arc::<Mailbox>::default();
-    let parcels =
-        Request::into_parcels(body, events, &slots, 0, mailbox, Arc::clone(&ledger), held);
+    let parcels = Request::into_parcels(
+        body,
+        events,
+        &slots,
+        0,
+        Some(mailbox),
+        Arc::clone(&ledger),
+        held,
+    );
     (parcels, ledger, budget)
 }
 

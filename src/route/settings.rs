@@ -28,7 +28,7 @@ pub struct Settings {
     /// Events per second that the stream may bring, with one second's worth at once; more is a 429. Default 0: no quota.
     #[serde(default)]
     pub quota: u32,
-    /// What a 2xx means. Default `durable`: Kafka acknowledged with acks=all.
+    /// What a 2xx means. Default `durable`.
     #[serde(default)]
     pub ack: Ack,
 }
@@ -55,11 +55,17 @@ pub enum OnMissingKey {
     Null,
 }
 
-/// When a client hears 2xx. Only `durable` exists so far.
+/// When a client hears 2xx.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ack {
-    /// After Kafka's acknowledgement by all in-sync replicas.
+    /// When the event is safe: Kafka acknowledged it with acks=all, or it is fsynced in the spill log because Kafka is slow
+    /// or away.
     #[default]
     Durable,
+    /// After fsync in the spill log, always; from there it goes to Kafka. Needs `spill.dir`. Answers are as fast as the
+    /// disk, however far away Kafka is. While the log takes nothing, Kafka's acknowledgement is waited for instead.
+    Disk,
+    /// When it's in memory: `queued`. A kill, a crash or a full disk in an outage loses it. For events that may be lost.
+    Memory,
 }

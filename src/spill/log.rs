@@ -173,6 +173,31 @@ impl Log {
         })
     }
 
+    /// What waits in each lane that has ever had a record, by name.
+    pub fn backlogs(&self) -> Vec<(Arc<[u8]>, Backlog)> {
+        let index = self.shared.index();
+        let now_ms = self.shared.clock.now_ms();
+        let lanes = index.lanes().filter_map(|lane| {
+            let waiting = index.backlog(lane)?;
+            let oldest = Duration::from_millis(now_ms.saturating_sub(waiting.since_ms));
+            let (events, bytes) = (waiting.events, waiting.bytes);
+            Some((
+                index.name(lane)?,
+                Backlog {
+                    events,
+                    bytes,
+                    oldest,
+                },
+            ))
+        });
+        lanes.collect()
+    }
+
+    /// Whether new records are taken.
+    pub fn state(&self) -> super::State {
+        self.shared.health.state(self.shared.clock.now_ms())
+    }
+
     /// The log at this moment.
     pub fn stats(&self) -> Stats {
         let shared = &*self.shared;
@@ -180,6 +205,7 @@ impl Log {
         stats.state = shared.health.state(shared.clock.now_ms());
         stats.used_bytes = shared.space.used();
         stats.quota_bytes = shared.settings.quota.as_u64();
+        stats.room_bytes = shared.space.room(&*shared.disk);
         stats.spares = shared.space.spares() as u64;
         stats.queued_bytes = shared.inbox.queued();
         let index = shared.index();

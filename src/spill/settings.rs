@@ -20,11 +20,11 @@ pub struct Settings {
     /// Bytes that the log leaves free on its file system, whatever the quota says. Default 1 GiB, so that logs and other
     /// programs on the machine survive a full spill.
     pub min_free: ByteSize,
-    /// Size of one segment file. Default 64 MiB, minimum 64 KiB: space is given back in whole segments, and two idle
-    /// ones are kept. Larger ones mean fewer files, and more space that one slow lane holds.
+    /// Size of one segment file. Default 64 MiB: space is given back in whole segments, and two idle
+    /// ones are kept. The events that one request has for one partition must fit into a quarter of a segment. Larger ones mean fewer files, and more space that one slow lane holds.
     pub segment: ByteSize,
-    /// Bytes of events that may wait for the disk in memory. Default 64 MiB. Beyond it the log answers "busy" at once;
-    /// at 500 MB/s this is an eighth of a second of writing.
+    /// Bytes of events that may wait for the disk in memory, beside the memory budget. Default 32 MiB. Beyond it the log
+    /// answers "busy" at once, and lanes wait with theirs; at 500 MB/s this is a sixteenth of a second of writing.
     pub queue: ByteSize,
     /// How long one write may take before the disk counts as hung and new events are refused at once. Default 2 s: a
     /// healthy disk answers in milliseconds, and clients are answered within 5 s.
@@ -39,7 +39,7 @@ impl Default for Settings {
             quota: ByteSize::gib(50),
             min_free: ByteSize::gib(1),
             segment: ByteSize::mib(64),
-            queue: ByteSize::mib(64),
+            queue: ByteSize::mib(32),
             stalled_after: Duration::from_secs(2),
         }
     }

@@ -53,6 +53,12 @@ impl Space {
         self.state().used
     }
 
+    /// Bytes left, by the quota and by the file system.
+    pub(super) fn room(&self, disk: &dyn Disk) -> u64 {
+        let of_disk = disk.free_space().unwrap_or(0).saturating_sub(self.min_free);
+        self.quota.saturating_sub(self.used()).min(of_disk)
+    }
+
     /// Size of a segment.
     pub(super) fn segment_size(&self) -> u64 {
         self.size

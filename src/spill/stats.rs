@@ -60,6 +60,8 @@ pub struct Stats {
     pub used_bytes: u64,
     /// Bytes of disk that may be used.
     pub quota_bytes: u64,
+    /// Bytes of disk that are left for new segments, by the quota and the file system.
+    pub room_bytes: u64,
     /// Segments that hold records.
     pub segments: u64,
     /// Preallocated files that wait to become segments.

@@ -80,6 +80,15 @@ const PROCESS: &[Metric<ProcessSample>] = &[
         "Bytes of events that wait in the spill log",
         Read::Gauge(|s| s.spill_backlog as f64),
     ),
+    (
+        "time_to_loss",
+        Some(Unit::Seconds),
+        "Time until memory and disk are full if events come and go as in the last half minute; +Inf while what waits doesn't grow",
+        Read::Gauge(|s| {
+            s.time_to_loss
+                .map_or(f64::INFINITY, |left| left.as_secs_f64())
+        }),
+    ),
 ];
 
 const CLUSTER: &[Metric<ClusterSample>] = &[
@@ -124,6 +133,12 @@ const CLUSTER: &[Metric<ClusterSample>] = &[
         None,
         "Kafka clients that failed and were replaced",
         Read::Counter(|s| s.replaced_clients),
+    ),
+    (
+        "cluster_new_epochs",
+        None,
+        "Times that Kafka lost track of the producer's batches, after which some may be stored twice",
+        Read::Counter(|s| s.new_epochs),
     ),
     (
         "cluster_memory",
@@ -217,6 +232,42 @@ const STREAM: &[Metric<StreamSample>] = &[
         Some(Unit::Bytes),
         "Bytes that wait in the stream's lanes",
         Read::Gauge(|s| s.waiting_bytes as f64),
+    ),
+    (
+        "lanes_direct",
+        None,
+        "Partitions whose events go to Kafka from memory",
+        Read::Gauge(|s| s.lanes[0] as f64),
+    ),
+    (
+        "lanes_spilling",
+        None,
+        "Partitions whose events go into the spill log and not yet on to Kafka",
+        Read::Gauge(|s| s.lanes[1] as f64),
+    ),
+    (
+        "lanes_replaying",
+        None,
+        "Partitions whose events go to Kafka through the spill log",
+        Read::Gauge(|s| s.lanes[2] as f64),
+    ),
+    (
+        "oldest_event_age",
+        Some(Unit::Seconds),
+        "Age of the oldest event that waits for Kafka, in memory or in the spill log",
+        Read::Gauge(|s| s.oldest.as_secs_f64()),
+    ),
+    (
+        "stream_spill_events",
+        None,
+        "Events of the stream that wait in the spill log",
+        Read::Gauge(|s| s.spill_events as f64),
+    ),
+    (
+        "events_residual",
+        None,
+        "Events admitted that are neither resolved nor known to wait anywhere: zero, or forebay has a bug",
+        Read::Gauge(|s| s.residual as f64),
     ),
     (
         "body",

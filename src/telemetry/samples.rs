@@ -25,6 +25,8 @@ pub struct ProcessSample {
     pub spill_backlog_events: u64,
     /// Bytes that wait in it.
     pub spill_backlog: u64,
+    /// Time until memory and disk are full, if they fill.
+    pub time_to_loss: Option<Duration>,
 }
 
 /// A cluster at one moment.
@@ -48,6 +50,8 @@ pub struct ClusterSample {
     pub stalled_lanes: u64,
     /// Clients that had to be replaced.
     pub replaced_clients: u64,
+    /// Times that the producer's sequence began anew.
+    pub new_epochs: u64,
     /// Bytes held of the budget.
     pub memory: u64,
 }
@@ -95,4 +99,12 @@ pub struct StreamSample {
     pub waiting_events: u64,
     /// Their bytes.
     pub waiting_bytes: u64,
+    /// Lanes that send directly, that spill, and that replay.
+    pub lanes: [u64; 3],
+    /// Age of the oldest event that waits, in memory or in the spill log.
+    pub oldest: Duration,
+    /// Events that wait in the spill log.
+    pub spill_events: u64,
+    /// Events admitted that are nowhere: zero.
+    pub residual: u64,
 }

@@ -13,6 +13,7 @@ const METRICS: &[(&str, &str)] = &[
     ("cluster_in_flight_events", "gauge"),
     ("cluster_last_ack_age_seconds", "gauge"),
     ("cluster_memory_bytes", "gauge"),
+    ("cluster_new_epochs", "counter"),
     ("cluster_replaced_clients", "counter"),
     ("cluster_stalled_lanes", "gauge"),
     ("cluster_up", "gauge"),
@@ -27,11 +28,16 @@ const METRICS: &[(&str, &str)] = &[
     ("events_refused", "counter"),
     ("events_rejected", "counter"),
     ("events_replayed", "counter"),
+    ("events_residual", "gauge"),
     ("events_spilled", "counter"),
     ("events_unknown", "counter"),
     ("events_waiting", "gauge"),
+    ("lanes_direct", "gauge"),
+    ("lanes_replaying", "gauge"),
+    ("lanes_spilling", "gauge"),
     ("memory_budget_bytes", "gauge"),
     ("memory_used_bytes", "gauge"),
+    ("oldest_event_age_seconds", "gauge"),
     ("ready", "gauge"),
     ("request_duration_seconds", "histogram"),
     ("requests", "counter"),
@@ -40,6 +46,8 @@ const METRICS: &[(&str, &str)] = &[
     ("spill_quota_bytes", "gauge"),
     ("spill_takes", "gauge"),
     ("spill_used_bytes", "gauge"),
+    ("stream_spill_events", "gauge"),
+    ("time_to_loss_seconds", "gauge"),
     ("waiting_bytes", "gauge"),
 ];
 
@@ -185,6 +193,7 @@ fn status_and_the_page_show_every_cluster_and_stream() {
     let mut top = keys(&status);
     top.sort_unstable();
     let expected = [
+        "adopted",
         "clusters",
         "connections",
         "memory",
@@ -193,6 +202,7 @@ fn status_and_the_page_show_every_cluster_and_stream() {
         "reasons",
         "spill",
         "streams",
+        "time_to_loss_seconds",
         "uptime_seconds",
         "version",
     ];

@@ -104,6 +104,11 @@ impl Gateway {
 
     /// As [`Gateway::start`], with environment variables.
     pub fn start_with_env(config: &str, env: &[(&str, &str)]) -> Gateway {
+        Gateway::start_with(config, &[], env)
+    }
+
+    /// As [`Gateway::start`], with more arguments, and with environment variables.
+    pub fn start_with(config: &str, arguments: &[&str], env: &[(&str, &str)]) -> Gateway {
         let place = Place::take();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("forebay.toml");
@@ -111,6 +116,7 @@ impl Gateway {
         let mut child = Command::new(env!("CARGO_BIN_EXE_forebay"))
             .args(["serve", "--config"])
             .arg(&file)
+            .args(arguments)
             .env("FOREBAY__HTTP__LISTEN", "127.0.0.1:0")
             .env("FOREBAY__ADMIN__LISTEN", "127.0.0.1:0")
             .env("FOREBAY__SHUTDOWN__GRACE", "0s")

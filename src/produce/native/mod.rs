@@ -164,15 +164,14 @@ impl Native {
         self.batch.clear();
     }
 
-    /// Hands one event to librdkafka with a timestamp of its own, in milliseconds since the Unix epoch, and the header
-    /// `event-id` if the event needs it.
+    /// Hands one event to librdkafka with its time of arrival as the record's timestamp, and the header `event-id` if the
+    /// event needs it.
     pub fn send_stamped(
         &mut self,
         topic: u32,
         partition: i32,
         parcel: &Arc<Parcel>,
         position: u32,
-        timestamp_ms: i64,
     ) -> Result<(), RDKafkaErrorCode> {
         let handle = self.topic(topic);
         if handle.is_null() {
@@ -198,7 +197,7 @@ impl Native {
                 u.mem = memory(key)
             }),
             argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP, |u| {
-                u.i64_ = timestamp_ms
+                u.i64_ = parcel.received_ms(position)
             }),
             argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE, |u| {
                 u.ptr = opaque.cast_mut().cast()

@@ -1,29 +1,34 @@
 //! The composition: the only file that names every stage. Build first, spawn later: building can fail, spawning hardly.
 
+mod backend;
+pub mod drain;
+mod partitions;
+
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::admin::{self, View};
+use self::backend::{Backend, END_WITHIN, wait_for};
+use self::drain::{Drain, Left};
+use crate::admin::{self, Adopted, Trend, View};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::http::{Port, Server, Stream, Streams, listener};
-use crate::lane::{Cluster, worker};
-use crate::lifecycle::{Life, Phase, Watch};
-use crate::produce::probe::{self, Probe, SharedClient};
-use crate::spill::Log;
+use crate::lifecycle::{Life, Phase, Watch, reached};
 
 /// Everything, wired and bound, with nothing running yet.
 pub struct App {
     config: Config,
     life: Life,
     budget: Arc<Budget>,
-    spill: Option<Arc<Log>>,
-    clusters: Vec<Arc<Cluster>>,
+    backend: Backend,
+    adopting: Vec<Drain>,
     port: Arc<Port>,
     data: std::net::TcpListener,
     admin: std::net::TcpListener,
@@ -34,8 +39,8 @@ pub struct Running {
     config: Config,
     life: Life,
     view: Arc<View>,
-    workers: Vec<(Arc<Cluster>, JoinHandle<()>)>,
-    probes: Vec<Probe>,
+    backend: Backend,
+    adopting: Vec<JoinHandle<()>>,
     server: Arc<Server>,
     data: SocketAddr,
     admin: SocketAddr,
@@ -71,27 +76,16 @@ impl App {
     pub fn build(config: Config) -> Result<App> {
         let budget = Budget::new(config.memory.budget.as_u64());
         let limits = config.decode.limits().context("decode")?;
-        let spill = open_spill(&config.spill)?;
-        let mut clusters = Vec::new();
+        let backend = Backend::build(&config, &config.spill, &budget)?;
         let mut streams = Streams::new();
-        for (name, settings) in &config.clusters {
-            let mine: Vec<_> = config
-                .streams
-                .iter()
-                .filter(|(_, stream)| stream.cluster == *name)
-                .collect();
-            let topics = mine.iter().map(|(stream, settings)| {
-                let topic = settings.topic.as_ref().unwrap_or(stream);
-                ((*stream).clone(), topic.clone())
-            });
-            let (settings, lane) = (settings.clone(), config.lane.clone());
-            let cluster = Cluster::new(name, settings, lane, topics, spill.clone());
-            for ((stream, settings), topic) in mine.iter().zip(cluster.topics()) {
-                let wired = Stream::new(stream, settings, &cluster, topic, &budget)
-                    .map_err(|error| anyhow!(error))?;
-                streams.insert((*stream).clone(), Arc::new(wired));
+        for cluster in &backend.clusters {
+            for topic in cluster.topics() {
+                let name = topic.stream();
+                let settings = &config.streams[name];
+                let wired = Stream::new(name, settings, cluster, topic);
+                let wired = wired.map_err(|error| anyhow!(error))?;
+                streams.insert(name.to_owned(), Arc::new(wired));
             }
-            clusters.push(cluster);
         }
         let port = Port {
             settings: config.http.clone(),
@@ -105,11 +99,18 @@ impl App {
             admin: listener::bind(config.admin.listen)?,
             life: Life::default(),
             budget,
-            spill,
-            clusters,
+            backend,
+            adopting: Vec::new(),
             port: Arc::new(port),
             config,
         })
+    }
+
+    /// Takes over the spill directory of a gateway that is gone: what it holds goes to Kafka beside our own events.
+    pub fn adopt(&mut self, dir: &Path) -> Result<()> {
+        let drain = Drain::start(&self.config, dir, &self.budget)?;
+        self.adopting.push(drain);
+        Ok(())
     }
 
     /// Starts all threads. Must be called within the control runtime, which also serves the admin port.
@@ -118,14 +119,14 @@ impl App {
             config,
             life,
             budget,
-            spill,
-            clusters,
+            mut backend,
+            adopting,
             port,
             data,
             admin,
         } = self;
         let (data_address, admin_address) = (data.local_addr()?, admin.local_addr()?);
-        let (workers, probes) = spawn_clusters(&clusters)?;
+        backend.spawn()?;
         let server = Arc::new(Server::spawn(&port, &life.watch())?);
         let mut streams: Vec<_> = port.streams.values().cloned().collect();
         streams.sort_unstable_by(|one, other| one.name.cmp(&other.name));
@@ -135,10 +136,18 @@ impl App {
             phase: life.watch(),
             budget: Arc::clone(&budget),
             server: Arc::clone(&server),
-            spill,
-            clusters,
+            spill: backend.spill.clone(),
+            clusters: backend.clusters.clone(),
             streams,
+            adopted: Adopted::default(),
+            trend: Trend::default(),
         });
+        tokio::spawn(Trend::watch(Arc::clone(&view)));
+        let adopting = adopting.into_iter().map(|drain| {
+            let (view, watch) = (Arc::clone(&view), life.watch());
+            tokio::spawn(adopt(drain, view, watch))
+        });
+        let adopting = adopting.collect();
         let dealer = Arc::clone(&server);
         tokio::spawn(listener::accept(
             data,
@@ -153,8 +162,8 @@ impl App {
             config,
             life,
             view,
-            workers,
-            probes,
+            backend,
+            adopting,
             server,
             data: data_address,
             admin: admin_address,
@@ -190,8 +199,8 @@ impl Running {
             config,
             life,
             view,
-            workers,
-            probes,
+            backend,
+            adopting,
             server,
             ..
         } = self;
@@ -213,57 +222,38 @@ impl Running {
         life.enter(Phase::Draining);
         // In a hurry HTTP threads end here, with their clients unanswered; nothing may be pushed while lanes drain.
         wait_for(|| server.is_finished(), Duration::from_secs(1)).await;
-        let drain_for = |at_most| {
-            for (cluster, _) in &workers {
-                cluster.drain(at_most);
-            }
-        };
-        let all_ended = || workers.iter().all(|(_, worker)| worker.is_finished());
-        drain_for(if hurried {
-            Duration::ZERO
-        } else {
-            config.shutdown.drain
-        });
-        let drained = wait_for(all_ended, config.shutdown.drain);
-        if unless(&mut hurry, hurried, drained).await {
-            drain_for(Duration::ZERO);
+        let at_most = config.shutdown.drain;
+        backend.drain(if hurried { Duration::ZERO } else { at_most });
+        if unless(&mut hurry, hurried, backend.ended(at_most)).await {
+            backend.drain(Duration::ZERO);
+            backend.ended(Duration::ZERO).await;
         }
-        // Past their deadline the workers give up by themselves, and that takes them a moment.
-        wait_for(all_ended, Duration::from_secs(4)).await;
-        drop(probes);
+        drop(backend);
+        for task in adopting {
+            drop(tokio::time::timeout(END_WITHIN, task).await);
+        }
         life.enter(Phase::Stopped);
         account(&view.streams)
     }
 }
 
-type Workers = Vec<(Arc<Cluster>, JoinHandle<()>)>;
-
-fn spawn_clusters(clusters: &[Arc<Cluster>]) -> Result<(Workers, Vec<Probe>)> {
-    let (mut workers, mut probes) = (Vec::new(), Vec::new());
-    for cluster in clusters {
-        let client = SharedClient::default();
-        let topics = cluster
-            .topics()
-            .iter()
-            .map(|topic| topic.name().to_owned())
-            .collect();
-        let known = Arc::clone(cluster);
-        let on_partitions = move |topic: usize, count| known.set_partitions(topic as u32, count);
-        let health = Arc::clone(cluster.health());
-        probes.push(probe::spawn(
-            cluster.name(),
-            cluster.settings(),
-            client.clone(),
-            health,
-            topics,
-            on_partitions,
-        )?);
-        workers.push((
-            Arc::clone(cluster),
-            worker::spawn(Arc::clone(cluster), client)?,
-        ));
+/// Brings an adopted directory to Kafka until nothing is left, or until the process drains.
+async fn adopt(drain: Drain, view: Arc<View>, mut watch: Watch) {
+    let dir = drain.dir().to_owned();
+    tracing::info!(dir = %dir.display(), "adopted a spill directory");
+    let note = |left: Left| view.adopted.note(&dir, left.events, left.bytes);
+    tokio::select! {
+        () = drain.finished(note) => {}
+        () = reached(&mut watch, Phase::Draining) => {}
     }
-    Ok((workers, probes))
+    let Left {
+        events, staying, ..
+    } = drain.stop().await;
+    if events == 0 {
+        tracing::info!(dir = %dir.display(), staying, "all that an adopted spill directory held for kafka is there");
+    } else {
+        tracing::warn!(dir = %dir.display(), events, staying, "an adopted spill directory still holds events; adopt it again");
+    }
 }
 
 /// Runs `step` unless there's a hurry; true if there was.
@@ -278,25 +268,6 @@ async fn unless(
     tokio::select! {
         () = step => false,
         () = hurry => true,
-    }
-}
-
-/// Opens the spill log, if there is to be one.
-fn open_spill(settings: &crate::spill::Settings) -> Result<Option<Arc<Log>>> {
-    if settings.dir.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let (log, recovered) = Log::open(settings.clone())
-        .with_context(|| format!("can't open the spill log in {}", settings.dir.display()))?;
-    let events: u64 = recovered.lanes.iter().map(|lane| lane.events).sum();
-    tracing::info!(dir = %settings.dir.display(), disk = recovered.disk, lanes = recovered.lanes.len(), events, "spill log opened");
-    Ok(Some(Arc::new(log)))
-}
-
-async fn wait_for(done: impl Fn() -> bool, at_most: Duration) {
-    let deadline = Instant::now() + at_most;
-    while !done() && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -1,0 +1,157 @@
+//! What the admin port shows of streams and their lanes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde_json::{Map, Value, json};
+
+use super::status::View;
+use crate::http::Stream;
+use crate::lane::{Lane, Way};
+use crate::spill::Backlog;
+use crate::telemetry::Answer;
+use crate::telemetry::samples::StreamSample;
+
+/// A stream's lanes together.
+#[derive(Default)]
+struct Lanes {
+    /// By [`Way`].
+    ways: [u64; 3],
+    waiting_events: u64,
+    waiting_bytes: u64,
+    spilled: Backlog,
+}
+
+/// All lanes of a stream, the one for unrouted events last.
+fn lanes_of(stream: &Stream) -> Vec<Arc<Lane>> {
+    let known = stream.topic.lanes();
+    known
+        .iter()
+        .chain(stream.topic.unrouted())
+        .cloned()
+        .collect()
+}
+
+impl View {
+    fn backlog(&self, lane: &Lane) -> Backlog {
+        let stored = self.spill.as_ref().zip(lane.spill());
+        stored.map_or_else(Backlog::default, |(log, id)| log.lane_backlog(id))
+    }
+
+    fn lanes_together(&self, stream: &Stream) -> Lanes {
+        let mut sum = Lanes::default();
+        for lane in lanes_of(stream) {
+            let backlog = self.backlog(&lane);
+            if lane.partition() >= 0 || lane.way() != Way::Direct {
+                sum.ways[lane.way() as usize] += 1;
+            }
+            sum.waiting_events += u64::from(lane.events());
+            sum.waiting_bytes += lane.bytes();
+            sum.spilled.events += backlog.events;
+            sum.spilled.bytes += backlog.bytes;
+            sum.spilled.oldest = sum.spilled.oldest.max(backlog.oldest).max(lane.age());
+        }
+        sum
+    }
+
+    /// Events of all streams that share a cluster with this one and are known to wait: in rings, with the client, or on
+    /// their way into the log.
+    pub(super) fn in_hand(&self, stream: &Stream) -> u64 {
+        let waiting: u64 = lanes_of(stream)
+            .iter()
+            .map(|lane| u64::from(lane.events()))
+            .sum();
+        waiting + stream.cluster.gauges().in_flight_events.load(Relaxed)
+    }
+
+    /// `/lanes`.
+    pub(super) fn lanes(&self) -> Value {
+        let lane = |lane: &Arc<Lane>| {
+            let backlog = self.backlog(lane);
+            json!({
+                "partition": lane.partition(),
+                "way": format!("{:?}", lane.way()).to_lowercase(),
+                "age_ms": lane.age().as_millis() as u64,
+                "waiting_events": lane.events(),
+                "waiting_bytes": lane.bytes(),
+                "spill_events": backlog.events,
+                "spill_bytes": backlog.bytes,
+                "spill_oldest_seconds": backlog.oldest.as_secs(),
+            })
+        };
+        let stream = |stream: &Arc<Stream>| {
+            let lanes: Vec<_> = lanes_of(stream).iter().map(lane).collect();
+            (stream.name.clone(), json!(lanes))
+        };
+        Value::Object(self.streams.iter().map(stream).collect::<Map<_, _>>())
+    }
+
+    pub(super) fn stream_status(&self, stream: &Stream) -> Value {
+        let ledger = &stream.ledger;
+        let lanes = self.lanes_together(stream);
+        let answers = Answer::ALL.map(|answer| {
+            (
+                answer.as_str().to_owned(),
+                json!(stream.metrics.answers(answer)),
+            )
+        });
+        json!({
+            "cluster": stream.cluster.name(),
+            "topic": stream.topic.name(),
+            "partitions": stream.topic.lanes().len(),
+            "events": {
+                "accepted": ledger.accepted.load(Relaxed),
+                "acked": ledger.acked.load(Relaxed),
+                "spilled": ledger.spilled.load(Relaxed),
+                "replayed": ledger.replayed.load(Relaxed),
+                "dead": ledger.dead.load(Relaxed),
+                "refused": ledger.refused.load(Relaxed),
+                "failed": ledger.failed.load(Relaxed),
+                "unknown": ledger.unknown.load(Relaxed),
+                "in_flight": ledger.in_flight(),
+                "late": ledger.late.load(Relaxed),
+                "lost": ledger.lost.load(Relaxed),
+                "rejected": stream.metrics.rejected.load(Relaxed),
+            },
+            "answers": serde_json::Map::from_iter(answers),
+            "lanes": { "direct": lanes.ways[0], "spilling": lanes.ways[1], "replaying": lanes.ways[2] },
+            "waiting_events": lanes.waiting_events,
+            "waiting_bytes": lanes.waiting_bytes,
+            "spill_events": lanes.spilled.events,
+            "spill_bytes": lanes.spilled.bytes,
+            "oldest_seconds": lanes.spilled.oldest.as_secs_f64(),
+            "memory_bytes": stream.account.stream.used(),
+        })
+    }
+
+    pub(super) fn stream_sample(&self, stream: &Stream) -> StreamSample {
+        let ledger = &stream.ledger;
+        let lanes = self.lanes_together(stream);
+        StreamSample {
+            name: stream.name.clone(),
+            cluster: stream.cluster.name().into(),
+            accepted: ledger.accepted.load(Relaxed),
+            acked: ledger.acked.load(Relaxed),
+            spilled: ledger.spilled.load(Relaxed),
+            replayed: ledger.replayed.load(Relaxed),
+            dead: ledger.dead.load(Relaxed),
+            refused: ledger.refused.load(Relaxed),
+            failed: ledger.failed.load(Relaxed),
+            unknown: ledger.unknown.load(Relaxed),
+            late: ledger.late.load(Relaxed),
+            lost: ledger.lost.load(Relaxed),
+            in_flight: ledger.in_flight(),
+            rejected: stream.metrics.rejected.load(Relaxed),
+            body_bytes: stream.metrics.body_bytes.load(Relaxed),
+            answers: Answer::ALL.map(|answer| (answer.as_str(), stream.metrics.answers(answer))),
+            latency: stream.metrics.latency(),
+            latency_us: stream.metrics.latency_us(),
+            waiting_events: lanes.waiting_events,
+            waiting_bytes: lanes.waiting_bytes,
+            lanes: lanes.ways,
+            oldest: lanes.spilled.oldest,
+            spill_events: lanes.spilled.events,
+            residual: 0,
+        }
+    }
+}

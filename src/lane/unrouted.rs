@@ -1,0 +1,105 @@
+//! Events that came before the partitions of their topic were known, and how they get to Kafka.
+//!
+//! On the very first start with Kafka out of reach nobody knows how many partitions a topic has. Events then go into one
+//! lane of the spill log per topic, `…/unrouted`. When the partitions are known, the lane is replayed like any other,
+//! but for one thing: what is read is sorted by partition, a parcel for each.
+//!
+//! **Order.** New events keep going to the unrouted lane until it is nearly empty; then the real lanes come into use. A real
+//! lane is *held* (nothing of it is sent) as long as anything of its topic is unrouted; if that takes long, its events go
+//! behind the unrouted ones in the log. An HTTP thread may still push to the unrouted lane after that, for it has looked at
+//! the topic before. But who has an answer for such an event has it from this worker, so anything that was sent after that
+//! answer is found in a real lane only after the event was seen here: the worker looks at real lanes first and at the unrouted
+//! one second.
+
+use std::sync::Arc;
+
+use super::send::Sending;
+use super::store::What;
+use super::work::Work;
+use super::worker::Worker;
+use crate::produce::Producer;
+use crate::receipt::{Cause, Parcel};
+
+/// Bytes of unrouted events below which the real lanes come into use: sent within a moment.
+const NEARLY_EMPTY: u64 = 4 << 20;
+
+impl<P: Producer> Sending<'_, P> {
+    /// Stores the events of an unrouted lane, and sends what is stored as soon as the partitions are known.
+    pub(super) fn send_unrouted(&mut self, work: &mut Work) {
+        let topic = self.cluster.topics().get(work.lane.topic as usize);
+        let (Some(spiller), Some(topic), Some(lane)) = (self.spiller, topic, work.lane.spill)
+        else {
+            return;
+        };
+        spiller.note_arrivals(work);
+        if work.mode.is_direct() && !work.backlog.is_empty() {
+            spiller.enter(work, self.cluster, false);
+        }
+        self.finished
+            .extend(spiller.append_backlog(work, self.cluster));
+        if topic.planned().is_empty() {
+            return;
+        }
+        if topic.lanes().is_empty() && spiller.log.lane_backlog(lane).bytes < NEARLY_EMPTY {
+            topic.publish();
+        }
+        if self.client.is_some() {
+            self.send_again(work);
+            self.replay(work, spiller);
+        }
+    }
+}
+
+impl<P: Producer + Send + 'static> Worker<P> {
+    /// The events that wait in a held lane go behind the unrouted ones of their topic, in the log.
+    pub(super) fn go_behind_unrouted(&mut self, number: u32) {
+        let Some(spiller) = self.spiller.take() else {
+            return;
+        };
+        let held = self.works[number as usize].take();
+        if let Some(mut held) = held {
+            let unrouted = self.cluster.unrouted_before(&held.lane);
+            let refused = unrouted.map(|unrouted| {
+                let unrouted = unrouted.number();
+                let front = self.works.get_mut(unrouted as usize);
+                let front = front.and_then(Option::as_deref_mut);
+                front.map(|front| {
+                    let append = |parcel: &Arc<Parcel>, lane| {
+                        let (all, what) = (0..parcel.count(), What::Behind { unrouted });
+                        spiller.append(&self.cluster, lane, parcel, all, what)
+                    };
+                    behind(&mut held, front, append)
+                })
+            });
+            for parcel in refused.flatten().unwrap_or_default() {
+                self.finished(&parcel);
+            }
+            self.works[number as usize] = Some(held);
+        }
+        self.spiller = Some(spiller);
+    }
+}
+
+/// Appends the backlog of `held` to the lane of `front`; returns the parcels whose requests are finished by a refusal.
+fn behind(
+    held: &mut Work,
+    front: &mut Work,
+    append: impl Fn(&Arc<Parcel>, crate::spill::LaneId) -> Result<(), crate::spill::AppendError>,
+) -> Vec<Arc<Parcel>> {
+    let mut refused = Vec::new();
+    let Some(lane) = front.lane.spill.filter(|_| !front.mode.is_direct()) else {
+        return refused;
+    };
+    while let Some(parcel) = held.backlog.pop_front() {
+        held.lane.ring.release(parcel.bytes(), parcel.count());
+        if !parcel.claim() {
+            continue;
+        }
+        match append(&parcel, lane) {
+            Ok(()) => front.append_begun(),
+            Err(_) if parcel.not_stored(Cause::NoRoom) => refused.push(parcel),
+            Err(_) => {}
+        }
+    }
+    refused
+}

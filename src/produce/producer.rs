@@ -1,0 +1,86 @@
+//! What lanes need of a client. [`Native`] is the one there is; the lanes' model test has another, which fails at will.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::{Native, Report};
+use crate::receipt::Parcel;
+
+/// A client that events are handed to, and that reports what became of each, in the order of its partition.
+pub trait Producer {
+    /// The client, for metadata requests from other threads, if it can be asked.
+    fn shared(&self) -> Option<Arc<Client<DefaultClientContext>>>;
+
+    /// Makes `name` known as topic number `topic`.
+    fn open_topic(&mut self, topic: u32, name: &str);
+
+    /// Adds the event at `position` of a parcel to the batch.
+    fn add(&mut self, parcel: &Arc<Parcel>, position: u32);
+
+    /// Hands the batch over, for one partition, in order. `refused` hears of each event that wasn't taken.
+    fn flush(
+        &mut self,
+        topic: u32,
+        partition: i32,
+        refused: impl FnMut(&Arc<Parcel>, u32, RDKafkaErrorCode),
+    );
+
+    /// Hands one event over with its time of arrival, and the header `event-id` if it needs it.
+    fn send_stamped(
+        &mut self,
+        topic: u32,
+        partition: i32,
+        parcel: &Arc<Parcel>,
+        position: u32,
+    ) -> Result<(), RDKafkaErrorCode>;
+
+    /// Reads what the client has to report, at most `at_most` reports of whole requests, without waiting.
+    fn poll(&mut self, at_most: usize, on: impl FnMut(Report<'_>)) -> usize;
+
+    /// Gives up everything that the client holds and reads all reports. False if some were still missing after `at_most`.
+    fn close(&mut self, at_most: Duration, on: impl FnMut(Report<'_>)) -> bool;
+}
+
+impl Producer for Native {
+    fn shared(&self) -> Option<Arc<Client<DefaultClientContext>>> {
+        Some(Arc::clone(self.client()))
+    }
+
+    fn open_topic(&mut self, topic: u32, name: &str) {
+        Native::open_topic(self, topic, name);
+    }
+
+    fn add(&mut self, parcel: &Arc<Parcel>, position: u32) {
+        Native::add(self, parcel, position);
+    }
+
+    fn flush(
+        &mut self,
+        topic: u32,
+        partition: i32,
+        refused: impl FnMut(&Arc<Parcel>, u32, RDKafkaErrorCode),
+    ) {
+        Native::flush(self, topic, partition, refused);
+    }
+
+    fn send_stamped(
+        &mut self,
+        topic: u32,
+        partition: i32,
+        parcel: &Arc<Parcel>,
+        position: u32,
+    ) -> Result<(), RDKafkaErrorCode> {
+        Native::send_stamped(self, topic, partition, parcel, position)
+    }
+
+    fn poll(&mut self, at_most: usize, on: impl FnMut(Report<'_>)) -> usize {
+        Native::poll(self, at_most, on)
+    }
+
+    fn close(&mut self, at_most: Duration, on: impl FnMut(Report<'_>)) -> bool {
+        Native::close(self, at_most, on)
+    }
+}

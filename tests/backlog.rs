@@ -1,0 +1,230 @@
+//! What waits on disk finds its way: events of a first start without Kafka, of a restart without Kafka, of a gateway that is
+//! gone; and what the classes of acknowledgement mean.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::kafka::{self, Audit, Kafka, Ledger, consume_all};
+use crate::support::command;
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, config};
+use crate::support::sender::{Plan, Senders, key_and_id};
+
+const SECOND: Duration = Duration::from_secs(1);
+const PARTITIONS: i32 = 6;
+
+fn on_log(kafka: &Kafka, topic: &str, dir: &Path, more: &str) -> String {
+    let spill = format!(
+        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"4MiB\"\n",
+        dir.display()
+    );
+    let stream = format!("[streams.events]\ntopic = \"{topic}\"\n{more}");
+    config(kafka.bootstrap(), &spill).replace("[streams.events]", &stream)
+}
+
+/// Clients whose keys have many events each, so that a wrong order shows.
+fn senders(name: &str, gateway: &Gateway) -> Senders {
+    let plan = Plan {
+        connections: 8,
+        keys: 4,
+        batch: 3,
+        tries: 1,
+        patience: 10 * SECOND,
+        ..Plan::default()
+    };
+    Senders::start(name, gateway.data, "events", &plan)
+}
+
+#[track_caller]
+fn drained(gateway: &Gateway) {
+    eventually("the backlog is in kafka", 60 * SECOND, || {
+        gateway.status()["spill"]["backlog_events"] == 0
+            && gateway.events("events", "in_flight") == 0
+    });
+}
+
+#[track_caller]
+fn routed(gateway: &Gateway, partitions: i32) {
+    eventually("the partitions are in use", 60 * SECOND, || {
+        gateway.status()["streams"]["events"]["partitions"] == partitions
+    });
+}
+
+fn audit(kafka: &Kafka, topic: &str, mut sent: Ledger) -> Audit {
+    for record in consume_all(kafka.bootstrap(), topic) {
+        let (key, id) = key_and_id(&record);
+        sent.found(&key, id, record.partition);
+    }
+    let audit = sent.audit();
+    println!("{}", audit.report());
+    audit
+}
+
+/// Nobody has ever heard of the partitions: events wait unrouted, also over a kill, and find their partitions, in order,
+/// while new ones come.
+#[test]
+fn the_first_start_ever_accepts_with_kafka_out_of_reach() {
+    let Some(kafka) = kafka::three_or_skip(&[]) else {
+        return;
+    };
+    let topic = kafka.fresh_topic("first", PARTITIONS, 3, &[]);
+    kafka.kill_all();
+    let dir = tempfile::tempdir().unwrap();
+    let config = on_log(&kafka, &topic, dir.path(), "");
+    let mut gateway = Gateway::ready(&config);
+    let early = senders("early", &gateway);
+    early.wait_for_acks(2_000, 30 * SECOND);
+    gateway.signal("KILL");
+    gateway.wait(5 * SECOND);
+    let (mut sent, _) = early.stop();
+    let gateway = Gateway::ready(&config);
+    let through = senders("through", &gateway);
+    through.wait_for_acks(500, 30 * SECOND);
+    assert_eq!(gateway.status()["streams"]["events"]["partitions"], 0);
+    kafka.start_all();
+    kafka.wait_ready(120 * SECOND);
+    routed(&gateway, PARTITIONS);
+    through.wait_for_acks(2_000, 30 * SECOND);
+    sent.extend(through.stop().0);
+    drained(&gateway);
+    gateway.stop();
+    audit(&kafka, &topic, sent).assert_kept();
+}
+
+/// A gateway that has met Kafka before knows the partitions without it. When it is gone, its directory is another's.
+#[test]
+fn the_directory_of_a_dead_gateway_is_drained_or_adopted() {
+    let Some(kafka) = kafka::three_or_skip(&[]) else {
+        return;
+    };
+    let topic = kafka.fresh_topic("orphan", PARTITIONS, 3, &[]);
+    let [dir, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let config = on_log(&kafka, &topic, dir.path(), "");
+    let gateway = Gateway::start(&config);
+    eventually("the partitions are written down", 20 * SECOND, || {
+        dir.path().join("partitions.json").exists()
+    });
+    drop(gateway);
+    kafka.kill_all();
+    let mut sent = Ledger::default();
+    let mut spill = |name: &str| {
+        let mut gateway = Gateway::ready(&config);
+        assert_eq!(
+            gateway.status()["streams"]["events"]["partitions"],
+            PARTITIONS
+        );
+        let group = senders(name, &gateway);
+        group.wait_for_acks(1_500, 30 * SECOND);
+        gateway.signal("KILL");
+        gateway.wait(5 * SECOND);
+        sent.extend(group.stop().0);
+    };
+    spill("drained");
+    let file = other.path().join("forebay.toml");
+    std::fs::write(&file, &config).unwrap();
+    let path = dir.path().to_str().unwrap();
+    let drain = |more: &[&str]| {
+        let arguments = ["spill", "drain", path, "--config", file.to_str().unwrap()];
+        let arguments: Vec<_> = arguments.iter().chain(more).copied().collect();
+        command::start(&arguments, &[]).wait(90 * SECOND)
+    };
+    let in_vain = drain(&["--within", "2s"]);
+    assert_eq!(in_vain.code, Some(69), "{in_vain:?}");
+    assert!(in_vain.err.contains("run it again"), "{in_vain:?}");
+    kafka.start_all();
+    kafka.wait_ready(120 * SECOND);
+    let ended = drain(&[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("all is in kafka"), "{ended:?}");
+
+    kafka.kill_all();
+    spill("adopted");
+    kafka.start_all();
+    kafka.wait_ready(120 * SECOND);
+    let gateway = Gateway::start_with(
+        &on_log(&kafka, &topic, &other.path().join("spill"), ""),
+        &["--adopt", path],
+        &[],
+    );
+    gateway.wait_ready(30 * SECOND);
+    eventually("the adopted directory is empty", 60 * SECOND, || {
+        gateway.status()["adopted"][0]["backlog_events"] == 0
+    });
+    gateway.stop();
+    audit(&kafka, &topic, sent).assert_kept();
+}
+
+#[test]
+fn each_class_of_acknowledgement_says_what_it_is() {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let topic = kafka.fresh_topic("classes", 2, 1, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = on_log(kafka, &topic, dir.path(), "ack = \"disk\"\n");
+    config += &format!(
+        "[streams.quick]\ncluster = \"main\"\ntopic = \"{topic}\"\nkey = \"/user\"\nid = \"/id\"\nack = \"memory\"\n"
+    );
+    let gateway = Gateway::ready(&config);
+    routed(&gateway, 2);
+    let mut client = gateway.client();
+    for id in 0..20 {
+        let event = format!("{{\"user\":\"u\",\"id\":{id}}}");
+        let answer = client.post_json("events", &event).json();
+        assert_eq!(
+            (&answer["spilled"], &answer["acked"]),
+            (&1.into(), &0.into())
+        );
+        let answer = client.post_json("quick", &format!("[{event},7]")).json();
+        assert_eq!(
+            (&answer["queued"], &answer["rejected"]),
+            (&1.into(), &1.into())
+        );
+    }
+    eventually("all of it is in kafka", 20 * SECOND, || {
+        consume_all(kafka.bootstrap(), &topic).len() == 40
+    });
+    eventually("and counted", 5 * SECOND, || {
+        let quick = ["acked", "replayed"].map(|count| gateway.events("quick", count));
+        gateway.events("events", "replayed") == 20 && quick.iter().sum::<i64>() == 20
+    });
+    gateway.stop();
+}
+
+/// An event that the disk took and Kafka never will is kept where people find it, and holds nobody up.
+#[test]
+fn what_kafka_refuses_for_good_becomes_a_dead_letter() {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let topic = kafka.fresh_topic("dead", 1, 1, &[("max.message.bytes", "2000")]);
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Gateway::ready(&on_log(kafka, &topic, dir.path(), "ack = \"disk\"\n"));
+    routed(&gateway, 1);
+    let mut client = gateway.client();
+    for id in 0..10 {
+        let filler = "x".repeat(if id % 3 == 1 { 5_000 } else { 10 });
+        let event = format!("{{\"user\":\"u\",\"id\":{id},\"filler\":\"{filler}\"}}");
+        assert_eq!(client.post_json("events", &event).json()["spilled"], 1);
+    }
+    eventually(
+        "three are dead, and the others are in kafka",
+        20 * SECOND,
+        || gateway.events("events", "dead") == 3 && gateway.events("events", "replayed") == 7,
+    );
+    let ids: Vec<_> = consume_all(kafka.bootstrap(), &topic)
+        .iter()
+        .map(|record| {
+            let event: serde_json::Value = serde_json::from_slice(record.payload()).unwrap();
+            event["id"].as_u64().unwrap()
+        })
+        .collect();
+    assert_eq!(ids, [0, 2, 3, 5, 6, 8, 9]);
+    gateway.stop();
+    let dead = command::run(
+        &["spill", "cat", dir.path().to_str().unwrap(), "dead/"],
+        &[],
+    );
+    assert_eq!(dead.out.lines().count(), 3, "{dead:?}");
+    assert!(dead.out.contains("\"id\":4"), "{dead:?}");
+}
