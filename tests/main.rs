@@ -9,7 +9,9 @@
 )]
 
 mod answers;
+mod chaos;
 mod delivery;
+mod disks;
 mod faults;
 mod hostile;
 mod isolation;

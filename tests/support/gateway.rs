@@ -104,11 +104,23 @@ impl Gateway {
 
     /// As [`Gateway::start`], with environment variables.
     pub fn start_with_env(config: &str, env: &[(&str, &str)]) -> Gateway {
+        Gateway::try_start(&[], config, env)
+            .unwrap_or_else(|log| panic!("the gateway ended at its start:\n{log}"))
+    }
+
+    /// As [`Gateway::start_with_env`], by a command that becomes the gateway, such as a tracer or one that sets limits. Its
+    /// log, if it ends instead.
+    pub fn try_start(by: &[&str], config: &str, env: &[(&str, &str)]) -> Result<Gateway, String> {
         let place = Place::take();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("forebay.toml");
         std::fs::write(&file, config).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_forebay"))
+        let forebay = env!("CARGO_BIN_EXE_forebay");
+        let mut command = Command::new(by.first().copied().unwrap_or(forebay));
+        if let [_, more @ ..] = by {
+            command.args(more).arg(forebay);
+        }
+        let mut child = command
             .args(["serve", "--config"])
             .arg(&file)
             .env("FOREBAY__HTTP__LISTEN", "127.0.0.1:0")
@@ -138,7 +150,7 @@ impl Gateway {
                 break line.to_owned();
             }
             if let Some(status) = child.try_wait().unwrap() {
-                panic!("the gateway ended with {status}:\n{text}");
+                return Err(format!("{status}\n{}", log.lock().unwrap()));
             }
             assert!(
                 Instant::now() < deadline,
@@ -150,14 +162,14 @@ impl Gateway {
             let (_, rest) = listens.split_once(&format!("{name}=")).unwrap();
             rest.split_whitespace().next().unwrap().parse().unwrap()
         };
-        Gateway {
+        Ok(Gateway {
             log,
             data: address("data"),
             admin: address("admin"),
             child,
             _folder: folder,
             _place: place,
-        }
+        })
     }
 
     /// Starts it and waits until it is ready.
@@ -213,6 +225,11 @@ impl Gateway {
             .status()
             .unwrap();
         assert!(status.success());
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits for its end.
