@@ -5,7 +5,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
@@ -233,9 +233,13 @@ impl File for RealFile {
         if written != bytes.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        match self.mode {
-            Mode::Buffered => self.file.sync_data(),
-            Mode::Direct | Mode::ReadOnly => Ok(()),
+        if self.mode == Mode::Buffered {
+            self.file.sync_data()?;
+        }
+        // A file that somebody removed takes writes all the same, and nobody would ever find them again.
+        match self.file.metadata()?.nlink() {
+            0 => Err(io::ErrorKind::NotFound.into()),
+            _ => Ok(()),
         }
     }
 
