@@ -12,7 +12,6 @@ pub mod topic;
 pub mod tracer;
 pub mod volume;
 
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// Waits until `check` holds. The only sleep of the tests.
@@ -25,12 +24,10 @@ pub fn eventually(what: &str, within: Duration, mut check: impl FnMut() -> bool)
     }
 }
 
-/// Says past the test runner that a test can't be run here, which is no failure; `FOREBAY_TEST_REQUIRE_ALL=1` makes it one.
+/// Says loudly that a test can't be run here, which is no failure; `FOREBAY_TEST_REQUIRE_ALL=1` makes it one.
 pub fn skip<T>(what: &str, why: &str) -> Option<T> {
     let required = std::env::var("FOREBAY_TEST_REQUIRE_ALL").is_ok_and(|value| value == "1");
     assert!(!required, "{what} is required and cannot be had: {why}");
-    let line = format!("\nSKIPPED: {what} cannot be had, nothing was tested: {why}\n");
-    // A closed stderr is nobody's loss.
-    drop(std::io::stderr().write_all(line.as_bytes()));
+    crate::kafka::say_skipped(what, why);
     None
 }
