@@ -13,7 +13,7 @@ fn a_full_file_system_is_503_and_heals_when_there_is_room() {
         return;
     };
     let dir = volume.path().join("spill");
-    let Some(outage) = Outage::prepare_or_skip("enospc", &dir, |config| config) else {
+    let Some(mut outage) = Outage::prepare_or_skip("enospc", &dir, |config| config) else {
         return;
     };
     let senders = Senders::start(
@@ -33,7 +33,24 @@ fn a_full_file_system_is_503_and_heals_when_there_is_room() {
     senders.wait_for_acks(300, 20 * SECOND);
     let (sent, latencies) = senders.stop();
     assert_answered(&latencies, 6 * SECOND, 503);
-    assert_kept(&outage.crash_and_end(sent));
+    // A start without room is a start, and chooses the same way to write.
+    volume.fill();
+    outage.crash();
+    let before = disk_mode(&outage.gateway.log());
+    outage.start_again();
+    assert_eq!(disk_mode(&outage.gateway.log()), before);
+    assert_alive(&outage.gateway);
+    volume.make_room();
+    outage.gate.open();
+    outage.gateway.wait_ready(60 * SECOND);
+    assert_kept(&outage.end(sent));
+}
+
+/// How the log writes, from the parentheses in `spill log opened disk="/path (direct I/O)"`.
+fn disk_mode(log: &str) -> String {
+    let opened = log.lines().find(|line| line.contains("spill log opened"));
+    let (_, mode) = opened.unwrap().split_once('(').unwrap();
+    mode.split_once(')').unwrap().0.to_owned()
 }
 
 /// The device under the file system has no room for what the file system promised: a write fails that has its place, and a
