@@ -2,7 +2,7 @@
 //! it promised in its lives.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 
@@ -53,12 +53,23 @@ pub fn assert_kept(audit: &Audit) {
     assert!(kept, "{}", audit.report());
 }
 
-/// Waits until nothing is left to be brought to Kafka.
+/// Waits until nothing is left to be brought to Kafka; says how things are if that takes too long.
 #[track_caller]
 pub fn wait_until_delivered(gateway: &Gateway) {
-    eventually("everything is in kafka", 120 * SECOND, || {
+    let deadline = Instant::now() + 120 * SECOND;
+    let delivered = || {
         gateway.events("events", "in_flight") == 0
             && gateway.status()["spill"]["backlog_events"] == 0
+    };
+    eventually("everything is in kafka", 130 * SECOND, || {
+        let done = delivered();
+        let status = || format!("{:#}", gateway.status());
+        assert!(
+            done || Instant::now() < deadline,
+            "not in kafka: {}",
+            status()
+        );
+        done
     });
 }
 
