@@ -63,7 +63,7 @@
 //!   (`tests/overload.rs`, `tests/hostile.rs`).
 //! - What was refused never arrives; what was acknowledged is there, in order per key (`tests/faults.rs`, with an audit of
 //!   every id, on three real brokers that are killed, frozen and stopped; `tests/spilling.rs`, with the gateway killed as
-//!   well).
+//!   well; `tests/disks.rs`, with disks that fail, lie, hang and fill up; `tests/chaos.rs`, with all of it at random).
 //! - The spill log keeps what it acknowledged through crashes, torn writes, failing syncs and bit rot
 //!   (`src/spill/tests/`: a simulated disk, thousands of seeds, with negative controls).
 //! - `decode`, `route`, `lane::pace` and `produce::verdict` do no I/O and read no clock.

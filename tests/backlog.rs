@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::kafka::{self, Audit, Kafka, Ledger, consume_all};
+use crate::kafka::{self, Kafka, Ledger, consume_all};
 use crate::support::command;
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, config};
-use crate::support::sender::{Plan, Senders, key_and_id};
+use crate::support::outage::{assert_kept, audit};
+use crate::support::sender::{Plan, Senders};
 
 const SECOND: Duration = Duration::from_secs(1);
 const PARTITIONS: i32 = 6;
@@ -50,16 +51,6 @@ fn routed(gateway: &Gateway, partitions: i32) {
     });
 }
 
-fn audit(kafka: &Kafka, topic: &str, mut sent: Ledger) -> Audit {
-    for record in consume_all(kafka.bootstrap(), topic) {
-        let (key, id) = key_and_id(&record);
-        sent.found(&key, id, record.partition);
-    }
-    let audit = sent.audit();
-    println!("{}", audit.report());
-    audit
-}
-
 /// Nobody has ever heard of the partitions: events wait unrouted, also over a kill, and find their partitions, in order,
 /// while new ones come.
 #[test]
@@ -88,7 +79,7 @@ fn the_first_start_ever_accepts_with_kafka_out_of_reach() {
     sent.extend(through.stop().0);
     drained(&gateway);
     gateway.stop();
-    audit(&kafka, &topic, sent).assert_kept();
+    assert_kept(&audit(&kafka, &topic, sent));
 }
 
 /// A gateway that has met Kafka before knows the partitions without it. When it is gone, its directory is another's.
@@ -151,7 +142,7 @@ fn the_directory_of_a_dead_gateway_is_drained_or_adopted() {
         gateway.status()["adopted"][0]["backlog_events"] == 0
     });
     gateway.stop();
-    audit(&kafka, &topic, sent).assert_kept();
+    assert_kept(&audit(&kafka, &topic, sent));
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn under_load_everything_arrives_once_and_in_order() {
     let [mut single, batches] = sent;
     single.extend(batches);
     for record in &records {
-        let (key, id) = key_and_id(record);
+        let (key, id) = key_and_id(record.key.as_deref(), record.payload());
         single.found(&key, id, record.partition);
     }
     let audit: Audit = single.audit();

@@ -8,10 +8,11 @@
 
 use std::time::Duration;
 
-use crate::kafka::{self, Audit, Kafka, consume_all};
+use crate::kafka::{self, Audit, Kafka};
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, config};
-use crate::support::sender::{Plan, Senders, key_and_id};
+use crate::support::outage::{assert_kept, audit};
+use crate::support::sender::{Plan, Senders, groups};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,25 +33,7 @@ impl Run {
             &format!("[streams.events]\ntopic = \"{topic}\""),
         );
         let gateway = Gateway::ready(&config);
-        let patient = Plan::default();
-        let impatient = Plan {
-            patience: SECOND,
-            pause: Duration::from_millis(5),
-            ..Plan::default()
-        };
-        let batches = Plan {
-            connections: 4,
-            batch: 30,
-            keys: 60,
-            pause: Duration::from_millis(20),
-            ..Plan::default()
-        };
-        let groups = [
-            ("patient", patient),
-            ("impatient", impatient),
-            ("batch", batches),
-        ];
-        let groups = groups.map(|(name, plan)| Senders::start(name, gateway.data, "events", &plan));
+        let groups = groups(gateway.data);
         let run = Run {
             kafka,
             topic,
@@ -88,17 +71,13 @@ impl Run {
         });
         let new_epochs = gateway.status()["clusters"]["main"]["new_epochs"].clone();
         let log = gateway.stop();
-        for record in consume_all(kafka.bootstrap(), &topic) {
-            let (key, id) = key_and_id(&record);
-            sent.found(&key, id, record.partition);
-        }
-        let audit = sent.audit();
-        println!("{}\nnew epochs: {new_epochs}\n{log}", audit.report());
+        let audit = audit(&kafka, &topic, sent);
+        println!("new epochs: {new_epochs}\n{log}");
         if new_epochs == 0 {
             audit.assert_clean();
         } else {
             // Brokers that were killed have forgotten which batches they hold; the gateway's log and metric say so.
-            audit.assert_kept();
+            assert_kept(&audit);
         }
         audit
     }
@@ -214,14 +193,10 @@ fn some_partitions_have_no_leader_and_the_others_go_on() {
     kafka.start(2);
     kafka.wait_ready(120 * SECOND);
     eventually("all lanes move", 60 * SECOND, || stalled() == 0);
-    let (mut sent, _) = senders.stop();
+    let (sent, _) = senders.stop();
     eventually("nothing is in flight", 60 * SECOND, || {
         gateway.events("events", "in_flight") == 0
     });
     gateway.stop();
-    for record in consume_all(kafka.bootstrap(), &topic) {
-        let (key, id) = key_and_id(&record);
-        sent.found(&key, id, record.partition);
-    }
-    sent.audit().assert_clean();
+    audit(&kafka, &topic, sent).assert_clean();
 }

@@ -10,7 +10,9 @@
 
 mod answers;
 mod backlog;
+mod chaos;
 mod delivery;
+mod disks;
 mod faults;
 mod hostile;
 mod isolation;

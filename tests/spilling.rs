@@ -3,60 +3,20 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kafka::{self, Audit, Kafka, Ledger, consume_all};
+use crate::kafka::{self, Ledger};
 use crate::support::command;
 use crate::support::eventually;
-use crate::support::gateway::{Gateway, config};
-use crate::support::sender::{Plan, Senders, key_and_id};
+use crate::support::gateway::Gateway;
+use crate::support::outage::{
+    assert_kept, audit, spilling_config, start_again, wait_until_delivered,
+};
+use crate::support::sender::{Plan, Senders, groups};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn spilling_config(kafka: &Kafka, topic: &str, dir: &std::path::Path) -> String {
-    let spill = format!(
-        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"1MiB\"\n",
-        dir.display()
-    );
-    config(kafka.bootstrap(), &spill).replace(
-        "[streams.events]",
-        &format!("[streams.events]\ntopic = \"{topic}\""),
-    )
-}
 
 /// How much of the disk the log may use.
 fn with_quota(config: &str, quota: &str) -> String {
     config.replace("quota = \"1GiB\"", &format!("quota = \"{quota}\""))
-}
-
-fn groups(address: std::net::SocketAddr) -> [Senders; 3] {
-    let patient = Plan::default();
-    let impatient = Plan {
-        patience: SECOND,
-        pause: Duration::from_millis(5),
-        ..Plan::default()
-    };
-    let batches = Plan {
-        connections: 4,
-        batch: 30,
-        keys: 60,
-        pause: Duration::from_millis(20),
-        ..Plan::default()
-    };
-    [
-        ("patient", patient),
-        ("impatient", impatient),
-        ("batch", batches),
-    ]
-    .map(|(name, plan)| Senders::start(name, address, "events", &plan))
-}
-
-fn audit(kafka: &Kafka, topic: &str, mut sent: Ledger) -> Audit {
-    for record in consume_all(kafka.bootstrap(), topic) {
-        let (key, id) = key_and_id(&record);
-        sent.found(&key, id, record.partition);
-    }
-    let audit = sent.audit();
-    println!("{}", audit.report());
-    audit
 }
 
 fn drained(gateway: &Gateway) -> bool {
@@ -72,7 +32,7 @@ fn an_outage_is_200s_that_say_spilled_and_nothing_is_lost_or_out_of_order() {
     };
     let topic = kafka.fresh_topic("spill", 12, 3, &[]);
     let dir = tempfile::tempdir().unwrap();
-    let gateway = Gateway::ready(&spilling_config(&kafka, &topic, dir.path()));
+    let gateway = Gateway::ready(&spilling_config(kafka.bootstrap(), &topic, dir.path()));
     let groups = groups(gateway.data);
     groups
         .iter()
@@ -115,15 +75,9 @@ fn kill_9_during_an_outage_loses_nothing_that_was_acknowledged() {
     };
     let topic = kafka.fresh_topic("kill", 12, 3, &[]);
     let dir = tempfile::tempdir().unwrap();
-    let config = spilling_config(&kafka, &topic, dir.path());
+    let config = spilling_config(kafka.bootstrap(), &topic, dir.path());
     let mut gateway = Gateway::ready(&config);
     let data = gateway.data;
-    let listen = [("FOREBAY__HTTP__LISTEN", &*data.to_string())]
-        .map(|(name, value)| (name, value.to_owned()));
-    let listen: Vec<_> = listen
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
     let groups = groups(data);
     groups
         .iter()
@@ -137,7 +91,7 @@ fn kill_9_during_an_outage_loses_nothing_that_was_acknowledged() {
         gateway.signal("KILL");
         gateway.wait(5 * SECOND);
         drop(gateway);
-        gateway = Gateway::start_with_env(&config, &listen);
+        gateway = start_again(&config, data);
         std::thread::sleep(2 * SECOND);
     }
     kafka.wait_ready(120 * SECOND);
@@ -148,21 +102,10 @@ fn kill_9_during_an_outage_loses_nothing_that_was_acknowledged() {
     groups
         .into_iter()
         .for_each(|group| sent.extend(group.stop().0));
-    eventually("nothing is in flight", 120 * SECOND, || {
-        gateway.events("events", "in_flight") == 0
-    });
-    // What an earlier process spilled is known to the log only: stop, and see that nothing is left at the next start.
-    eventually("the log is empty", 120 * SECOND, || {
-        gateway.status()["spill"]["backlog_events"] == 0
-    });
+    wait_until_delivered(&gateway);
     gateway.stop();
     let audit = audit(&kafka, &topic, sent);
-    assert!(
-        audit.lost.is_empty() && audit.inversions.is_empty() && audit.split_keys.is_empty(),
-        "{}",
-        audit.report()
-    );
-    assert_eq!((audit.ghosts_refused, audit.strangers), (0, 0));
+    assert_kept(&audit);
 }
 
 #[test]
@@ -172,7 +115,7 @@ fn a_stop_with_kafka_dead_brings_all_to_the_log_and_the_next_start_brings_it_to_
     };
     let topic = kafka.fresh_topic("stop", 6, 3, &[]);
     let dir = tempfile::tempdir().unwrap();
-    let config = spilling_config(&kafka, &topic, dir.path());
+    let config = spilling_config(kafka.bootstrap(), &topic, dir.path());
     let gateway = Gateway::ready(&config);
     let senders = Senders::start(
         "stop",
@@ -231,7 +174,10 @@ fn a_full_log_is_503_and_heals_by_itself() {
     };
     let topic = kafka.fresh_topic("full", 6, 3, &[]);
     let dir = tempfile::tempdir().unwrap();
-    let config = with_quota(&spilling_config(&kafka, &topic, dir.path()), "24MiB");
+    let config = with_quota(
+        &spilling_config(kafka.bootstrap(), &topic, dir.path()),
+        "24MiB",
+    );
     let gateway = Gateway::ready(&format!(
         "[memory]\nbudget = \"96MiB\"\n[http]\nmax_connections = 500\n{config}"
     ));

@@ -118,7 +118,8 @@
 //!
 //! A failed write means that nothing is known about its range, and no second sync can be trusted. The segment is left for
 //! ever, the frame is written once more into a new one, and if that fails too its appends fail. No room, from the quota
-//! or the file system, makes the log `Full`; other errors make it `Degraded`. A panic of the writer ends the process:
+//! or the file system, makes the log `Full`; other errors make it `Degraded`. A write to a file that somebody removed counts
+//! as failed. A panic of the writer ends the process:
 //! appends without answers would be worse.
 //!
 //! What is absent: nothing here knows events, Kafka or HTTP. Lanes are names, records are bytes.

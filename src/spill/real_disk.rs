@@ -5,7 +5,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
@@ -72,7 +72,8 @@ impl RealDisk {
         self.mode
     }
 
-    /// Opening alone proves nothing: some file systems refuse direct I/O only when it is done.
+    /// Opening alone proves nothing: some file systems refuse direct I/O only when it is done. Other errors, such as no
+    /// room at the moment, say nothing about it.
     fn can_write_direct(&self) -> bool {
         let path = self.dir.join(PROBE);
         let page = Buffer::zeroed(PAGE);
@@ -83,8 +84,11 @@ impl RealDisk {
             .custom_flags(direct_flags())
             .open(&path)
             .and_then(|file| file.write_all_at(page.bytes(), 0));
-        let removed = fs::remove_file(&path);
-        written.is_ok() && removed.is_ok()
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::debug!(%error, "can't remove the probe of the spill directory");
+        }
+        use io::ErrorKind::{InvalidInput, Unsupported};
+        !matches!(&written, Err(error) if matches!(error.kind(), InvalidInput | Unsupported))
     }
 
     fn writable(&self, name: &str, create: bool) -> io::Result<RealFile> {
@@ -233,9 +237,13 @@ impl File for RealFile {
         if written != bytes.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        match self.mode {
-            Mode::Buffered => self.file.sync_data(),
-            Mode::Direct | Mode::ReadOnly => Ok(()),
+        if self.mode == Mode::Buffered {
+            self.file.sync_data()?;
+        }
+        // A file that somebody removed takes writes all the same, and nobody would ever find them again.
+        match self.file.metadata()?.nlink() {
+            0 => Err(io::ErrorKind::NotFound.into()),
+            _ => Ok(()),
         }
     }
 

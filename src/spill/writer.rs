@@ -133,6 +133,8 @@ impl Writer {
         let base_lsn = runs[0].first.lsn;
         let new_runs: Vec<_> = runs.iter().map(|run| new_run(run, batch)).collect();
         frame::encode(&mut self.buffer, base_lsn, now_ms, &new_runs);
+        // Of a write that failed nothing is known: it may be read after a restart, whatever becomes of the second one.
+        let mut failed = None;
         for is_last_try in [false, true] {
             let started = Instant::now();
             let error = match self.write_once(runs, base_lsn) {
@@ -145,7 +147,8 @@ impl Writer {
                     return Ok(());
                 }
                 Err(Failure::NoSegment(error)) if is_last_try || is_no_space(&error) => {
-                    return Err(self.failed(&error));
+                    let refusal = self.failed(&error);
+                    return Err(failed.map_or(refusal, AppendError::Failed));
                 }
                 Err(Failure::NoSegment(error)) => {
                     tracing::error!(%error, "a segment can't be begun");
@@ -154,6 +157,7 @@ impl Writer {
                 Err(Failure::Write(error)) => error,
             };
             self.abandon(&error);
+            failed = Some(error.kind());
             if is_last_try {
                 self.failed(&error);
                 return Err(AppendError::Failed(error.kind()));

@@ -292,18 +292,6 @@ impl Audit {
             && self.strangers == 0
     }
 
-    /// Panics with the report if anything is lost, out of order, split or not ours. Copies that no attempt explains are
-    /// allowed: for runs in which a process was killed.
-    #[track_caller]
-    pub(crate) fn assert_kept(&self) {
-        let kept = self.lost.is_empty()
-            && self.inversions.is_empty()
-            && self.split_keys.is_empty()
-            && self.ghosts_refused == 0
-            && self.strangers == 0;
-        assert!(kept, "{}", self.report());
-    }
-
     /// Panics with the report unless [`Audit::is_clean`].
     #[track_caller]
     pub(crate) fn assert_clean(&self) {

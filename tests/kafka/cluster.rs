@@ -156,15 +156,19 @@ impl Kafka {
                 .find_map(|node| Some((node.id, node.exit()?)));
             exited.is_some() || self.is_ready()
         });
-        let tails = || self.nodes.iter().map(Node::log_tail).collect::<String>();
         if let Some((id, status)) = exited {
-            panic!("node {id} exited by itself: {status}\n{}", tails());
+            panic!("node {id} exited by itself: {status}\n{}", self.log_tails());
         }
         assert!(
             ready,
             "the cluster was not ready within {timeout:?}\n{}",
-            tails()
+            self.log_tails()
         );
+    }
+
+    /// The ends of all nodes' logs.
+    pub(crate) fn log_tails(&self) -> String {
+        self.nodes.iter().map(Node::log_tail).collect()
     }
 
     /// Every running node is asked by itself: a node that came back just now is

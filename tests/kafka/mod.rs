@@ -75,11 +75,16 @@ fn skip<T>(what: &str, why: &str) -> Option<T> {
         !set("CI") && !set("FOREBAY_TEST_REQUIRE_KAFKA"),
         "{what} is required here and cannot be had: {why}"
     );
-    // Past the test runner, which keeps what print macros write in a test that
-    // passes to itself. A closed stderr is nobody's loss.
-    let line = format!("\nSKIPPED: {what} cannot be had, nothing was tested: {why}\n");
-    drop(std::io::stderr().write_all(line.as_bytes()));
+    say_skipped(what, why);
     None
+}
+
+/// Past the test runner, which keeps what print macros write in a test that
+/// passes to itself.
+pub(crate) fn say_skipped(what: &str, why: &str) {
+    let line = format!("\nSKIPPED: {what} cannot be had, nothing was tested: {why}\n");
+    // A closed stderr is nobody's loss.
+    drop(std::io::stderr().write_all(line.as_bytes()));
 }
 
 /// Waits for a condition; false if it did not come true in time. The only

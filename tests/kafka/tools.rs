@@ -104,7 +104,8 @@ pub(crate) fn java_partitions_or_skip(keys: &[Vec<u8>], count: i32) -> Option<Ve
         Ok(jars) => jars,
         Err(why) => return super::skip("the Java client", why),
     };
-    let mut command = jars.java();
+    // The JVM says on stdout that an archive doesn't fit, as after the folder was moved.
+    let mut command = jars.java_without_archive();
     command
         .arg(java::harness_folder().join("Partitions.java"))
         .arg(count.to_string());

@@ -109,11 +109,28 @@ impl Gateway {
 
     /// As [`Gateway::start`], with more arguments, and with environment variables.
     pub fn start_with(config: &str, arguments: &[&str], env: &[(&str, &str)]) -> Gateway {
+        Gateway::try_start(&[], config, arguments, env)
+            .unwrap_or_else(|log| panic!("the gateway ended at its start:\n{log}"))
+    }
+
+    /// As [`Gateway::start_with`], by a command that becomes the gateway, such as a tracer or one that sets limits. Its
+    /// log, if it ends instead.
+    pub fn try_start(
+        by: &[&str],
+        config: &str,
+        arguments: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<Gateway, String> {
         let place = Place::take();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("forebay.toml");
         std::fs::write(&file, config).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_forebay"))
+        let forebay = env!("CARGO_BIN_EXE_forebay");
+        let mut command = Command::new(by.first().copied().unwrap_or(forebay));
+        if let [_, more @ ..] = by {
+            command.args(more).arg(forebay);
+        }
+        let mut child = command
             .args(["serve", "--config"])
             .arg(&file)
             .args(arguments)
@@ -144,7 +161,7 @@ impl Gateway {
                 break line.to_owned();
             }
             if let Some(status) = child.try_wait().unwrap() {
-                panic!("the gateway ended with {status}:\n{text}");
+                return Err(format!("{status}\n{}", log.lock().unwrap()));
             }
             assert!(
                 Instant::now() < deadline,
@@ -156,14 +173,14 @@ impl Gateway {
             let (_, rest) = listens.split_once(&format!("{name}=")).unwrap();
             rest.split_whitespace().next().unwrap().parse().unwrap()
         };
-        Gateway {
+        Ok(Gateway {
             log,
             data: address("data"),
             admin: address("admin"),
             child,
             _folder: folder,
             _place: place,
-        }
+        })
     }
 
     /// Starts it and waits until it is ready.
@@ -219,6 +236,11 @@ impl Gateway {
             .status()
             .unwrap();
         assert!(status.success());
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits for its end.

@@ -1,12 +1,16 @@
 //! What all tests share: the gateway as a child process, and HTTP by hand.
 
 pub mod command;
+pub mod gate;
 pub mod gateway;
 pub mod h2;
 pub mod http;
 pub mod mock;
+pub mod outage;
 pub mod sender;
 pub mod topic;
+pub mod tracer;
+pub mod volume;
 
 use std::time::{Duration, Instant};
 
@@ -18,4 +22,12 @@ pub fn eventually(what: &str, within: Duration, mut check: impl FnMut() -> bool)
         assert!(Instant::now() < deadline, "not within {within:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Says loudly that a test can't be run here, which is no failure; `FOREBAY_TEST_REQUIRE_ALL=1` makes it one.
+pub fn skip<T>(what: &str, why: &str) -> Option<T> {
+    let required = std::env::var("FOREBAY_TEST_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!required, "{what} is required and cannot be had: {why}");
+    crate::kafka::say_skipped(what, why);
+    None
 }

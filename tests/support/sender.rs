@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::http::{Answer, Client};
-use crate::kafka::{Ledger, Outcome, Record};
+use crate::kafka::{Ledger, Outcome};
 
 /// How senders behave.
 #[derive(Clone, Debug)]
@@ -108,6 +108,29 @@ impl Senders {
         let latencies = std::mem::take(&mut *self.latencies.lock().unwrap());
         (ledger, latencies)
     }
+}
+
+/// Patient clients, impatient ones, and some that send batches: what most tests of faults are about.
+pub fn groups(address: SocketAddr) -> [Senders; 3] {
+    let patient = Plan::default();
+    let impatient = Plan {
+        patience: Duration::from_secs(1),
+        pause: Duration::from_millis(5),
+        ..Plan::default()
+    };
+    let batches = Plan {
+        connections: 4,
+        batch: 30,
+        keys: 60,
+        pause: Duration::from_millis(20),
+        ..Plan::default()
+    };
+    [
+        ("patient", patient),
+        ("impatient", impatient),
+        ("batch", batches),
+    ]
+    .map(|(name, plan)| Senders::start(name, address, "events", &plan))
 }
 
 struct Sender {
@@ -241,10 +264,10 @@ fn body(events: &[(String, u64)]) -> String {
 }
 
 /// The key and id of a record that a [`Senders`] sent.
-pub fn key_and_id(record: &Record) -> (Vec<u8>, u64) {
-    let value: serde_json::Value = serde_json::from_slice(record.payload()).unwrap();
+pub fn key_and_id(key: Option<&[u8]>, payload: &[u8]) -> (Vec<u8>, u64) {
+    let value: serde_json::Value = serde_json::from_slice(payload).unwrap();
     let id = value["id"].as_str().unwrap().parse().unwrap();
-    let key = record.key.clone().unwrap_or_default();
+    let key = key.unwrap_or_default().to_vec();
     assert_eq!(value["user"].as_str().unwrap().as_bytes(), key);
     (key, id)
 }

@@ -69,6 +69,23 @@ fn a_frame_that_was_written_twice_is_read_once() {
     world.open_and_check();
 }
 
+/// Whoever is told "no room" tells its client that the event certainly won't arrive.
+#[test]
+fn a_frame_that_may_have_reached_the_disk_is_never_called_refused() {
+    let mut world = opened();
+    assert!(store(&mut world, 0));
+    // The sync fails although everything reached the disk, and there is no room for another segment.
+    world.disk.set_capacity(0);
+    world.disk.fail_next_write(true);
+    assert!(!store(&mut world, 0));
+    assert_eq!(world.log().stats().state, State::Full);
+    let answer = world.last_error.unwrap();
+    assert!(matches!(answer, AppendError::Failed(_)), "{answer}");
+    world.power_cut();
+    world.open().unwrap();
+    assert_eq!(world.read(0, 10_000), 4, "and it did reach the disk");
+}
+
 #[test]
 fn a_disk_that_fails_makes_the_log_degraded_and_it_heals_by_itself() {
     let mut world = opened();

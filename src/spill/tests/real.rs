@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bytesize::ByteSize;
 
 use super::super::disk::Disk;
+use super::super::frame::{Buffer, PAGE};
 use super::super::{
     Appended, Inspector, LaneReader, Log, Mode, OpenError, RealDisk, Record, Settings,
 };
@@ -101,6 +102,17 @@ fn many_appenders_are_read_back_in_order_after_a_restart() {
             let mut reader = log.reader(lane.lane).unwrap();
             assert!(read_all(&mut reader).into_iter().eq(0..500));
         }
+    }
+}
+
+#[test]
+fn a_file_that_was_removed_takes_no_writes() {
+    for (dir, disk) in disks() {
+        let file = disk.create("a", 8192).unwrap();
+        let page = Buffer::zeroed(PAGE);
+        file.write_durable(0, page.bytes()).unwrap();
+        std::fs::remove_file(dir.path().join("a")).unwrap();
+        assert!(file.write_durable(4096, page.bytes()).is_err());
     }
 }
 

@@ -61,6 +61,8 @@ pub(super) struct World {
     pub(super) recovered: Recovered,
     /// Watermarks may be older than what was taken away, which looks like loss; it never is.
     pub(super) troubled: bool,
+    /// What the last append was told that wasn't stored.
+    pub(super) last_error: Option<AppendError>,
     answers: Answers,
     turn: u64,
     next: u64,
@@ -93,6 +95,7 @@ impl World {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             recovered: Recovered::default(),
             troubled: false,
+            last_error: None,
             answers: Answers::default(),
             turn: 0,
             next: 0,
@@ -171,6 +174,7 @@ impl World {
         let turned = self.running().writer.turn();
         self.turn += 1;
         for (lane, first, count, answer) in self.answers.lock().unwrap().drain(..) {
+            self.last_error = answer.err().or(self.last_error);
             for sent in &mut self.lanes[lane].sent[first..first + count] {
                 sent.fate = if answer.is_ok() {
                     Fate::Stored

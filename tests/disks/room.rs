@@ -1,0 +1,143 @@
+//! Real file systems without room, on devices without room, and slow ones.
+
+use std::time::{Duration, Instant};
+
+use super::{MIB, SECOND, assert_alive, assert_answered, assert_refused, clients_without_patience};
+use crate::support::outage::{Outage, assert_kept};
+use crate::support::sender::{Plan, Senders};
+use crate::support::volume::{Throttle, Volume};
+
+#[test]
+fn a_full_file_system_is_503_and_heals_when_there_is_room() {
+    let Some(volume) = Volume::or_skip(48) else {
+        return;
+    };
+    let dir = volume.path().join("spill");
+    let Some(mut outage) = Outage::prepare_or_skip("enospc", &dir, |config| config) else {
+        return;
+    };
+    let senders = Senders::start(
+        "enospc",
+        outage.gateway.data,
+        "events",
+        &clients_without_patience(),
+    );
+    outage.begin(&senders);
+    volume.fill();
+    outage.wait_for_state("full", 30 * SECOND);
+    std::thread::sleep(2 * SECOND);
+    assert_alive(&outage.gateway);
+    assert_refused(&outage.gateway);
+    volume.make_room();
+    outage.wait_for_state("healthy", 10 * SECOND);
+    senders.wait_for_acks(300, 20 * SECOND);
+    let (sent, latencies) = senders.stop();
+    assert_answered(&latencies, 6 * SECOND, 503);
+    // A start without room is a start, and chooses the same way to write.
+    volume.fill();
+    outage.crash();
+    let before = disk_mode(&outage.gateway.log());
+    outage.start_again();
+    assert_eq!(disk_mode(&outage.gateway.log()), before);
+    assert_alive(&outage.gateway);
+    volume.make_room();
+    outage.gate.open();
+    outage.gateway.wait_ready(60 * SECOND);
+    assert_kept(&outage.end(sent));
+}
+
+/// How the log writes, from the parentheses in `spill log opened disk="/path (direct I/O)"`.
+fn disk_mode(log: &str) -> String {
+    let opened = log.lines().find(|line| line.contains("spill log opened"));
+    let (_, mode) = opened.unwrap().split_once('(').unwrap();
+    mode.split_once(')').unwrap().0.to_owned()
+}
+
+/// The device under the file system has no room for what the file system promised: a write fails that has its place, and a
+/// second sync of it would say that all is well. What was acknowledged must be on the device, not in the page cache.
+#[test]
+fn a_device_without_room_loses_nothing_that_was_acknowledged() {
+    let Some(mut volume) = Volume::thin_or_skip(96, 24) else {
+        return;
+    };
+    let dir = volume.path().join("spill");
+    let Some(mut outage) = Outage::prepare_or_skip("thin", &dir, |config| config) else {
+        return;
+    };
+    let senders = Senders::start(
+        "thin",
+        outage.gateway.data,
+        "events",
+        &clients_without_patience(),
+    );
+    outage.begin(&senders);
+    volume.fill();
+    let failed = Instant::now();
+    while outage.spill("state") == "healthy" && failed.elapsed() < 30 * SECOND {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_ne!(outage.spill("state"), "healthy");
+    std::thread::sleep(2 * SECOND);
+    assert_alive(&outage.gateway);
+    let (sent, latencies) = senders.stop();
+    assert_answered(&latencies, 6 * SECOND, 503);
+    outage.crash();
+    // Only what is on the device comes back.
+    volume.make_room();
+    volume.reopen();
+    outage.gate.open();
+    outage.start_again();
+    outage.gateway.wait_ready(60 * SECOND);
+    assert_kept(&outage.end(sent));
+}
+
+/// 2 MB/s under clients who bring ten times as much: they wait or are refused, and memory stays within its bound.
+#[test]
+fn a_slow_disk_is_back_pressure_and_not_memory() {
+    const BUDGET: u64 = 64 * MIB;
+    let Some(volume) = Volume::or_skip(192) else {
+        return;
+    };
+    let dir = volume.path().join("spill");
+    let small = |config| {
+        format!("[memory]\nbudget = \"64MiB\"\n[http]\nmax_connections = 200\n{config}")
+            .replace("min_free", "queue = \"16MiB\"\nmin_free")
+    };
+    let Some(outage) = Outage::prepare_or_skip("slow", &dir, small) else {
+        return;
+    };
+    let gateway = &outage.gateway;
+    let plan = Plan {
+        connections: 48,
+        keys: 50,
+        batch: 500,
+        pause: Duration::ZERO,
+        patience: 10 * SECOND,
+        tries: 1,
+    };
+    let senders = Senders::start("slow", gateway.data, "events", &plan);
+    outage.begin(&senders);
+    let Some(throttle) = Throttle::or_skip(&volume, gateway.pid(), 2_000_000) else {
+        return;
+    };
+    std::thread::sleep(SECOND);
+    let (mut peak, begun, before) = (0, Instant::now(), senders.acked());
+    while begun.elapsed() < 7 * SECOND {
+        peak = peak.max(gateway.resident());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // An event has 260 bytes.
+    let rate = (senders.acked() - before) as f64 * 260.0 / begun.elapsed().as_secs_f64();
+    println!(
+        "{:.1} MB/s acknowledged, peak resident {} MiB",
+        rate / 1e6,
+        peak / MIB
+    );
+    assert_alive(gateway);
+    assert!(peak <= BUDGET + 64 * MIB, "{} MiB resident", peak / MIB);
+    assert!(rate < 4e6, "the disk was not slow: {rate} bytes/s");
+    let (sent, latencies) = senders.stop();
+    drop(throttle);
+    assert_answered(&latencies, 7 * SECOND, 200);
+    assert_kept(&outage.crash_and_end(sent));
+}

@@ -1,0 +1,207 @@
+//! File systems that stand still, break down or go away, and a process that may open no more files.
+
+use std::time::Instant;
+
+use super::{SECOND, assert_alive, assert_answered, assert_refused, clients_without_patience};
+use crate::support::command;
+use crate::support::eventually;
+use crate::support::outage::{Outage, assert_kept, spilling_config};
+use crate::support::sender::{Plan, Senders};
+use crate::support::volume::{Volume, run};
+
+/// Ten seconds without any write. The stream whose Kafka is away gets its 503s in time; the other stream, whose Kafka is
+/// there, doesn't need the disk and notices nothing.
+#[test]
+fn a_frozen_disk_is_503_in_time_and_other_clusters_go_on() {
+    let Some(volume) = Volume::or_skip(64) else {
+        return;
+    };
+    let dir = volume.path().join("spill");
+    let Some(kafka) = crate::kafka::one_or_skip() else {
+        return;
+    };
+    let healthy = kafka.fresh_topic("healthy", 6, 1, &[]);
+    let two = |config| {
+        format!(
+            "{config}[clusters.healthy]\nbootstrap = \"{}\"\n\
+             [streams.healthy]\ncluster = \"healthy\"\ntopic = \"{healthy}\"\nkey = \"/user\"\nid = \"/id\"\n",
+            kafka.bootstrap()
+        )
+    };
+    let Some(outage) = Outage::prepare_or_skip("frozen", &dir, two) else {
+        return;
+    };
+    let gateway = &outage.gateway;
+    let others = Plan {
+        tries: usize::MAX,
+        ..clients_without_patience()
+    };
+    let others = Senders::start("healthy", gateway.data, "healthy", &others);
+    let senders = Senders::start(
+        "frozen",
+        gateway.data,
+        "events",
+        &clients_without_patience(),
+    );
+    others.wait_for_acks(100, 30 * SECOND);
+    outage.begin(&senders);
+    let frozen = volume.freeze();
+    let begun = Instant::now();
+    outage.wait_for_state("stalled", 10 * SECOND);
+    assert_refused(gateway);
+    while begun.elapsed() < 10 * SECOND {
+        assert_alive(gateway);
+        others.wait_for_acks(20, 2 * SECOND);
+    }
+    drop(frozen);
+    outage.wait_for_state("healthy", 10 * SECOND);
+    senders.wait_for_acks(300, 20 * SECOND);
+    let (sent, latencies) = senders.stop();
+    assert_answered(&latencies, 6 * SECOND, 503);
+    let (healthy_sent, latencies) = others.stop();
+    assert_answered(&latencies, 2 * SECOND, 200);
+    assert_kept(&outage.crash_and_end(sent));
+    assert_kept(&crate::support::outage::audit(
+        kafka,
+        &healthy,
+        healthy_sent,
+    ));
+}
+
+/// As ext4 does on its own when it finds an error: every write is refused from then on.
+#[test]
+fn a_file_system_that_becomes_read_only_is_503_and_loses_nothing() {
+    let Some(mut volume) = Volume::or_skip(64) else {
+        return;
+    };
+    let dir = volume.path().join("spill");
+    let Some(mut outage) = Outage::prepare_or_skip("erofs", &dir, |config| config) else {
+        return;
+    };
+    let senders = Senders::start(
+        "erofs",
+        outage.gateway.data,
+        "events",
+        &clients_without_patience(),
+    );
+    outage.begin(&senders);
+    volume.break_down();
+    outage.wait_for_state("degraded", 20 * SECOND);
+    std::thread::sleep(2 * SECOND);
+    assert_alive(&outage.gateway);
+    assert_refused(&outage.gateway);
+    let (sent, latencies) = senders.stop();
+    assert_answered(&latencies, 6 * SECOND, 503);
+    outage.crash();
+    volume.reopen();
+    outage.gate.open();
+    outage.start_again();
+    outage.gateway.wait_ready(60 * SECOND);
+    assert_kept(&outage.end(sent));
+}
+
+/// No new file can be opened when a segment is full.
+#[test]
+fn a_process_without_file_descriptors_is_503_and_heals() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = |config: String| config.replace("segment = \"1MiB\"", "segment = \"64KiB\"");
+    let Some(outage) = Outage::prepare_or_skip("nofile", dir.path(), small) else {
+        return;
+    };
+    let gateway = &outage.gateway;
+    let senders = Senders::start(
+        "nofile",
+        gateway.data,
+        "events",
+        &clients_without_patience(),
+    );
+    outage.begin(&senders);
+    let limit = |how: &str| run(&format!("prlimit --pid {} {how}", gateway.pid()));
+    let before = match limit("--nofile --raw --noheadings --output SOFT") {
+        Ok(before) => before,
+        Err(why) => return crate::support::skip("prlimit", &why).unwrap_or_default(),
+    };
+    limit("--nofile=1:").unwrap();
+    // Nobody new can ask it: a connection is a file descriptor too.
+    eventually("the log takes nothing", 20 * SECOND, || {
+        gateway.log().contains("the spill log takes nothing new")
+    });
+    std::thread::sleep(2 * SECOND);
+    limit(&format!("--nofile={}:", before.trim())).unwrap();
+    assert_alive(gateway);
+    outage.wait_for_state("healthy", 30 * SECOND);
+    senders.wait_for_acks(300, 30 * SECOND);
+    let (sent, latencies) = senders.stop();
+    assert_answered(&latencies, 6 * SECOND, 503);
+    assert_kept(&outage.crash_and_end(sent));
+}
+
+/// Somebody removes the directory of a gateway that runs, while nothing waits in it. The file that is being written can be
+/// written on, and nobody would ever find it again.
+#[test]
+fn a_directory_that_goes_away_acknowledges_nothing_that_is_lost() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("spill");
+    let Some(mut outage) = Outage::prepare_or_skip("removed", &dir, |config| config) else {
+        return;
+    };
+    let senders = Senders::start(
+        "removed",
+        outage.gateway.data,
+        "events",
+        &clients_without_patience(),
+    );
+    outage.begin(&senders);
+    outage.gate.open();
+    eventually("the log is empty", 30 * SECOND, || {
+        outage.spill("backlog_events") == 0
+    });
+    std::fs::remove_dir_all(&dir).unwrap();
+    outage.gate.close();
+    outage.wait_for_state("degraded", 20 * SECOND);
+    assert_refused(&outage.gateway);
+    assert_alive(&outage.gateway);
+    assert!(!outage.gateway.has_ended());
+    let (sent, _) = senders.stop();
+    assert_kept(&outage.crash_and_end(sent));
+}
+
+/// A start without a directory that can be written says which, and why, and ends.
+#[test]
+fn a_start_without_a_directory_says_so() {
+    let Some(volume) = Volume::or_skip(16) else {
+        return;
+    };
+    volume.remount("ro");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let cases = [
+        (volume.path(), "Read-only file system"),
+        (volume.path().join("below"), "Read-only file system"),
+        (file.path().to_owned(), "exists"),
+        (file.path().join("below"), "Not a directory"),
+    ];
+    for (dir, why) in cases {
+        let config = tempfile::NamedTempFile::new().unwrap();
+        let text = spilling_config("127.0.0.1:1", "events", &dir);
+        std::fs::write(config.path(), text).unwrap();
+        let begun = Instant::now();
+        let listen = [
+            ("FOREBAY__HTTP__LISTEN", "127.0.0.1:0"),
+            ("FOREBAY__ADMIN__LISTEN", "127.0.0.1:0"),
+        ];
+        let ended = command::run(
+            &["serve", "--config", config.path().to_str().unwrap()],
+            &listen,
+        );
+        let said = &ended.err;
+        assert!(
+            matches!(ended.code, Some(1..=78)),
+            "{:?} {said}",
+            ended.code
+        );
+        assert!(said.contains(dir.to_str().unwrap()), "{said}");
+        assert!(said.contains(why), "{said}");
+        assert!(begun.elapsed() < 5 * SECOND);
+    }
+    volume.remount("rw");
+}
