@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use crate::receipt::{Cause, Outcome};
@@ -149,10 +149,11 @@ fn whole_seconds(wait: Duration) -> u64 {
 }
 
 /// The answer to a request whose events were admitted. `rejected` are those that never could be; `retry_after` is when
-/// to send again what isn't durable.
+/// to send again what isn't durable. `spare` are headers that nobody needs any more: their memory is used again.
 pub fn settled(
     outcome: Outcome,
     mut rejected: Vec<EventError>,
+    spare: HeaderMap,
     retry_after: impl FnOnce() -> Duration,
 ) -> (Answer, Reply) {
     let (acked, spilled) = (outcome.acked, outcome.spilled);
@@ -163,7 +164,8 @@ pub fn settled(
         rejected: rejected.len() as u32,
     };
     if outcome.not_acked.is_empty() && rejected.is_empty() {
-        return (Answer::Ok, success(StatusCode::OK, counts(&[]), &rejected));
+        let reply = success(StatusCode::OK, counts(&[]), &rejected, spare);
+        return (Answer::Ok, reply);
     }
     let (never, later): (Vec<_>, Vec<_>) = outcome
         .not_acked
@@ -173,10 +175,9 @@ pub fn settled(
     rejected.sort_unstable_by_key(|error| error.index);
     if later.is_empty() {
         if acked + spilled > 0 {
-            return (
-                Answer::Partly,
-                success(StatusCode::MULTI_STATUS, counts(&rejected), &rejected),
-            );
+            let counts = counts(&rejected);
+            let reply = success(StatusCode::MULTI_STATUS, counts, &rejected, spare);
+            return (Answer::Partly, reply);
         }
         return (Answer::Client, unacceptable(rejected).reply());
     }
@@ -245,7 +246,12 @@ fn event_error((index, cause): (u32, Cause)) -> EventError {
     }
 }
 
-fn success(status: StatusCode, counts: Counts, rejected: &[EventError]) -> Reply {
+fn success(
+    status: StatusCode,
+    counts: Counts,
+    rejected: &[EventError],
+    mut headers: HeaderMap,
+) -> Reply {
     let Counts {
         accepted,
         acked,
@@ -273,9 +279,9 @@ fn success(status: StatusCode, counts: Counts, rejected: &[EventError]) -> Reply
     };
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
-    reply
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.clear();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *reply.headers_mut() = headers;
     reply
 }
 
@@ -292,12 +298,18 @@ mod tests {
     }
 
     fn status_of(outcome: Outcome, rejected: Vec<EventError>) -> (Answer, u16, Option<String>) {
-        let (answer, reply) = settled(outcome, rejected, || Duration::from_millis(1_200));
+        let (answer, reply) = settled(outcome, rejected, spare(), || Duration::from_millis(1_200));
+        assert!(!reply.headers().contains_key(hyper::header::COOKIE));
         let retry = reply
             .headers()
             .get(RETRY_AFTER)
             .map(|value| value.to_str().unwrap().to_owned());
         (answer, reply.status().as_u16(), retry)
+    }
+
+    /// What a request's headers may be.
+    fn spare() -> HeaderMap {
+        HeaderMap::from_iter([(hyper::header::COOKIE, HeaderValue::from_static("secret"))])
     }
 
     fn rejected(code: &'static str) -> Vec<EventError> {

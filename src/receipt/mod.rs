@@ -27,7 +27,7 @@ mod parcel;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
@@ -57,13 +57,31 @@ pub enum Cause {
     Unknown,
 }
 
+/// When a request's last byte arrived, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// On the clock that never jumps.
+    pub at: Instant,
+}
+
+impl Arrival {
+    /// Of a request that has just arrived, at `at`.
+    pub fn now(at: Instant) -> Arrival {
+        let unix_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as i64);
+        Arrival { unix_ms, at }
+    }
+}
+
 /// One HTTP request's admitted events.
 #[derive(Debug)]
 pub struct Request {
     body: Bytes,
     events: SmallVec<[Event; 1]>,
-    received_ms: i64,
-    received_at: Instant,
+    arrival: Arrival,
     open_parcels: AtomicU32,
     abandoned: AtomicBool,
     spilled: AtomicU32,
@@ -90,19 +108,19 @@ pub type Parcels = SmallVec<[Arc<Parcel>; 1]>;
 
 impl Request {
     /// A request whose `events`, sorted by lane as `slots` say, are about to be admitted.
-    /// `received_ms` is the time of its arrival in milliseconds since the Unix epoch; `held` is the memory it is charged.
+    /// `held` is the memory that it is charged.
     pub fn into_parcels(
         body: Bytes,
         events: SmallVec<[Event; 1]>,
         slots: &[Slot],
-        received_ms: i64,
+        arrival: Arrival,
         mailbox: Arc<Mailbox>,
         ledger: Arc<Ledger>,
         held: Held,
     ) -> Parcels {
         ledger.accepted.fetch_add(events.len() as u64, Relaxed);
         let open = slots.len() as u32;
-        let request = Request::new(body, events, open, received_ms, mailbox, ledger, Some(held));
+        let request = Request::new(body, events, open, arrival, mailbox, ledger, Some(held));
         let request = Arc::new(request);
         slots
             .iter()
@@ -114,7 +132,7 @@ impl Request {
         body: Bytes,
         events: SmallVec<[Event; 1]>,
         open_parcels: u32,
-        received_ms: i64,
+        arrival: Arrival,
         mailbox: Arc<Mailbox>,
         ledger: Arc<Ledger>,
         held: Option<Held>,
@@ -122,8 +140,7 @@ impl Request {
         Request {
             body,
             events,
-            received_ms,
-            received_at: Instant::now(),
+            arrival,
             open_parcels: AtomicU32::new(open_parcels),
             abandoned: AtomicBool::new(false),
             spilled: AtomicU32::new(0),
@@ -148,11 +165,15 @@ impl Request {
             first: 0,
             count: events.len() as u32,
         };
+        let arrival = Arrival {
+            unix_ms: received_ms,
+            at: Instant::now(),
+        };
         let request = Arc::new(Request::new(
             body,
             events,
             1,
-            received_ms,
+            arrival,
             Arc::default(),
             ledger,
             None,
@@ -169,12 +190,12 @@ impl Request {
 
     /// When the request arrived, in milliseconds since the Unix epoch.
     pub fn received_ms(&self) -> i64 {
-        self.received_ms
+        self.arrival.unix_ms
     }
 
     /// When the request arrived, on the clock that never jumps.
     pub fn received_at(&self) -> Instant {
-        self.received_at
+        self.arrival.at
     }
 
     /// Where to announce that the request is finished.
@@ -193,7 +214,7 @@ impl Request {
     }
 
     /// Wakes who asked for it.
-    fn wake(&self) {
+    pub fn wake(&self) {
         self.task.wake();
     }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::{Cause, Ledger, Mailbox, Outcome, Parcels, Request, Slot, settle};
+use super::{Arrival, Cause, Ledger, Mailbox, Outcome, Parcels, Request, Slot, settle};
 use crate::budget::{Account, Budget, Share};
 use crate::event::{Event, Key};
 
@@ -43,8 +44,16 @@ fn request(per_lane: &[u32]) -> (Parcels, Arc<Ledger>, Arc<Budget>) {
     let held = account.hold(u64::from(total)).unwrap();
     let body = vec![b'x'; total as usize].into();
     let mailbox = Arc::<Mailbox>::default();
-    let parcels =
-        Request::into_parcels(body, events, &slots, 0, mailbox, Arc::clone(&ledger), held);
+    let arrival = Arrival::now(Instant::now());
+    let parcels = Request::into_parcels(
+        body,
+        events,
+        &slots,
+        arrival,
+        mailbox,
+        Arc::clone(&ledger),
+        held,
+    );
     (parcels, ledger, budget)
 }
 
