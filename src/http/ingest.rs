@@ -1,6 +1,7 @@
 //! One request, from its head to its answer: find the stream, read, decode, route, admit, wait, answer.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,6 +19,7 @@ use super::plan::{self, Scratch, Shape};
 use super::port::Local;
 use super::retry;
 use super::streams::Stream;
+use super::watch::Busy;
 use crate::budget::Held;
 use crate::decode::encoding::Encoding;
 use crate::lane::{Refusal, admit};
@@ -36,15 +38,32 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Answers one request of the data port, and says when.
-pub async fn handle(local: &Arc<Local>, mut request: Request<Incoming>) -> (Reply, Instant) {
+/// Answers one request of the data port.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function holds what it is given twice, and HTTP/2 moves this several times"
+)]
+pub fn handle(
+    local: Arc<Local>,
+    busy: Busy,
+    mut request: Request<Incoming>,
+) -> impl Future<Output = Result<Reply, Infallible>> {
+    async move {
+        let (reply, answered) = answer(&local, &mut request).await;
+        busy.end(answered);
+        Ok(reply)
+    }
+}
+
+/// The answer, and when it was ready.
+async fn answer(local: &Arc<Local>, request: &mut Request<Incoming>) -> (Reply, Instant) {
     let begun = Instant::now();
-    let target = match find(local, &request) {
+    let target = match find(local, request) {
         Ok(target) => target,
         Err(problem) => return (problem.reply(), begun),
     };
     let stream = &target.stream;
-    let ingested = ingest(local, stream, target.path_key, &mut request, begun).await;
+    let ingested = ingest(local, stream, target.path_key, request, begun).await;
     let (answer, reply) = match ingested {
         Ok((outcome, rejected)) => {
             let spare = std::mem::take(request.headers_mut());
@@ -167,7 +186,7 @@ async fn ingest(
 
 /// Lets go of what a request's head holds: its size is the client's choice, and nobody charged for it. A map with room for a
 /// few headers stays for the answer's.
-fn forget_head(request: &mut Request<Incoming>) {
+fn forget_head<B>(request: &mut Request<B>) {
     *request.uri_mut() = Uri::default();
     let headers = request.headers_mut();
     if headers.capacity() > FEW_HEADERS {
@@ -367,4 +386,24 @@ async fn wait(local: &Local, parcels: &Parcels) -> Outcome {
     })
     .await;
     receipt::settle(parcels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_waits_holds_nothing_of_its_head_but_room_for_a_few_headers() {
+        for (count, is_reused) in [(4, true), (1_000, false)] {
+            let mut request = Request::post("/v1/events/installs?and=more");
+            for number in 0..count {
+                request = request.header(format!("x-{number}"), "value");
+            }
+            let mut request = request.body(()).unwrap();
+            forget_head(&mut request);
+            assert_eq!((request.uri().path(), request.headers().len()), ("/", 0));
+            assert_eq!(request.uri().query(), None);
+            assert_eq!(request.headers().capacity() > 0, is_reused);
+        }
+    }
 }

@@ -178,14 +178,7 @@ impl Connection {
         let builder = builder(settings);
         let service = service_fn({
             let (local, activity) = (Arc::clone(&local), Arc::clone(&activity));
-            move |request| {
-                let (local, busy) = (Arc::clone(&local), activity.request());
-                async move {
-                    let (reply, answered) = ingest::handle(&local, request).await;
-                    busy.end(answered);
-                    Ok::<_, std::convert::Infallible>(reply)
-                }
-            }
+            move |request| ingest::handle(Arc::clone(&local), activity.request(), request)
         });
         let mut connection = pin!(builder.serve_connection(
             TokioIo::new(Watched::new(socket, Arc::clone(&activity))),
