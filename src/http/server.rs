@@ -237,6 +237,8 @@ fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
         // Answers are small: head and body are cheaper to send as one piece of memory than as two.
         .writev(false)
         .max_buf_size(settings.max_head.as_u64() as usize)
+        // Requests of a pipeline are taken one after the other (RFC 9112, 9.3.2: only those with safe methods may be taken
+        // together), so each waits for Kafka by itself and no two answers are ever ready at once: there's nothing to gather.
         // No `pipeline_flush`: it holds answers back while any byte of a further request is buffered (and loses them if
         // the connection then ends), and it lifts the bound on answers that a client doesn't read.
         .half_close(true);
