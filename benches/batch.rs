@@ -3,13 +3,13 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use forebay::budget::{Account, Budget, Share};
 use forebay::event::{Event, Key};
-use forebay::receipt::{self, Ledger, Mailbox, Parcels, Request, Slot};
+use forebay::receipt::{self, Arrival, Ledger, Mailbox, Parcels, Request, Slot};
 use smallvec::SmallVec;
 
 mod support;
@@ -48,11 +48,12 @@ fn request(criterion: &mut Criterion) {
         let mut numbers = Numbers::new(3);
         let body = support::body(&mut numbers, Shape::Json, count as usize, 0, false);
         let body = Bytes::from(body);
+        let arrival = Arrival::now(Instant::now());
         let build = || -> Parcels {
             let (events, slots) = events(count, lanes);
             let held = account.hold(body.len() as u64).expect("room");
             let (mailbox, ledger) = (Some(Arc::clone(&mailbox)), Arc::clone(&ledger));
-            Request::into_parcels(body.clone(), events, &slots, 0, mailbox, ledger, held)
+            Request::into_parcels(body.clone(), events, &slots, arrival, mailbox, ledger, held)
         };
         group.throughput(Throughput::Elements(1));
         let name = format!("{count} events in {lanes} lanes");

@@ -12,6 +12,7 @@
 //! | subject | what it shows |
 //! | --- | --- |
 //! | bare hyper | the HTTP hop: read the body, answer 202 |
+//! | held hyper | the same, but answers are held until the next beat of `--linger`; not measured unless asked for by `--subjects` |
 //! | parse | finding events, keys and ids in the same bodies |
 //! | raw producer | the Kafka hop: librdkafka's cheapest path, at the rate that the gateway reached |
 //! | toy | a prototype that does all three by the usual means, and answers after Kafka's acknowledgement |
@@ -59,7 +60,9 @@ fn main() {
         None if options.bench => cases::run(&options),
         // `cargo test --all-targets` runs benchmarks too, to see that they start.
         None => eprintln!("this measures for minutes; run it by `cargo bench --bench gateway`"),
-        Some(Role::Bare { http2_only }) => bare_hyper::run(*http2_only),
+        Some(Role::Bare { http2_only, held }) => {
+            bare_hyper::run(*http2_only, held.map(Into::into));
+        }
         Some(Role::Toy { target }) => toy::run(target),
         Some(Role::Raw { target, pace, rate }) => raw_producer::run(target, pace, *rate),
         Some(Role::Parse { case: name }) => {

@@ -10,7 +10,7 @@ use crossbeam_queue::ArrayQueue;
 use forebay::budget::{Account, Budget, Share};
 use forebay::event::{Event, Key};
 use forebay::lane::ring::Ring;
-use forebay::receipt::{Parcel, Request, Slot};
+use forebay::receipt::{Arrival, Parcel, Request, Slot};
 
 /// Slots of the array ring, and what the lane's ring may hold.
 const ROOM: u32 = 4_096;
@@ -75,7 +75,7 @@ fn parcel() -> Arc<Parcel> {
         Bytes::from_static(&[b' '; EVENT_BYTES as usize]),
         std::iter::once(event).collect(),
         &[slot],
-        0,
+        Arrival::now(Instant::now()),
         None,
         Arc::default(),
         account.hold(EVENT_BYTES).expect("room"),

@@ -12,6 +12,7 @@ use super::topics;
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) bare: Vec<Sample>,
+    pub(crate) held: Vec<Sample>,
     pub(crate) gateway: Vec<Sample>,
     /// Another build of the gateway.
     pub(crate) other: Vec<Sample>,
@@ -67,8 +68,11 @@ pub(crate) fn run(options: &Options) {
 fn measure(bench: &Bench<'_>, case: &Case, found: &mut Found) {
     let wanted = |name| bench.options.subjects.split(',').any(|it| it == name);
     if wanted("bare") {
-        found.bare.push(noted("bare", bench.bare(case)));
+        found.bare.push(noted("bare", bench.bare(case, false)));
         found.parse.push(bench.parse(case));
+    }
+    if wanted("held") {
+        found.held.push(noted("held", bench.bare(case, true)));
     }
     if wanted("gateway") {
         let ours = PathBuf::from(env!("CARGO_BIN_EXE_forebay"));

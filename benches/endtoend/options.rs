@@ -13,7 +13,7 @@ pub(crate) struct Options {
     /// Cases, separated by commas; `list` lists them.
     #[arg(long, default_value = "single64,batch50")]
     pub(crate) cases: String,
-    /// Which of bare,gateway,raw,toy to measure.
+    /// Which of bare,held,gateway,raw,toy to measure.
     #[arg(long, default_value = "bare,gateway,raw,toy")]
     pub(crate) subjects: String,
     /// How often everything is measured; the table has medians.
@@ -63,6 +63,9 @@ pub(crate) enum Role {
     Bare {
         #[arg(long)]
         http2_only: bool,
+        /// Answer only at the beats of a clock, which are this far apart.
+        #[arg(long)]
+        held: Option<humantime::Duration>,
     },
     Toy {
         #[command(flatten)]
@@ -193,6 +196,12 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "single1024",
         connections: 1024,
+        bar: None,
+        ..SINGLE
+    },
+    Case {
+        name: "single10000",
+        connections: 10_000,
         bar: None,
         ..SINGLE
     },

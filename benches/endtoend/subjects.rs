@@ -68,9 +68,11 @@ impl Bench<'_> {
         Topic::new(self.kafka, self.options.partitions)
     }
 
-    pub(crate) fn bare(&self, case: &Case) -> Sample {
+    /// Bare hyper; with its answers held for about as long as Kafka takes, or at once.
+    pub(crate) fn bare(&self, case: &Case, is_held: bool) -> Sample {
         let mut arguments = vec!["bare".to_owned()];
         arguments.extend(case.http2.then(|| "--http2-only".to_owned()));
+        arguments.extend(is_held.then(|| format!("--held={}", self.options.linger)));
         let mut server = Process::role(self.server, &arguments);
         let port = port_of(&server.expect("ready"));
         self.loaded(case, server.pid(), port, None)

@@ -27,6 +27,7 @@ pub(crate) fn print(options: &Options, cases: &[Case], found: &[Found]) {
     for (case, found) in cases.iter().zip(found) {
         let subjects = [
             ("bare hyper", &found.bare),
+            ("held hyper", &found.held),
             ("raw producer", &found.raw),
             ("toy", &found.toy),
             ("other build", &found.other),
@@ -106,6 +107,19 @@ fn ratios(case: &Case, found: &Found) {
         println!(
             "- forebay / (bare hyper + parse + raw producer) = {:.2}{bar}",
             median(to_parts)
+        );
+    }
+    let to_held: Vec<_> = gateway
+        .iter()
+        .zip(cpus(&found.held))
+        .zip(&found.parse)
+        .zip(cpus(&found.raw))
+        .map(|(((it, held), parse), raw)| it / (held + parse + raw))
+        .collect();
+    if !to_held.is_empty() {
+        println!(
+            "- forebay / (held hyper + parse + raw producer) = {:.2}",
+            median(to_held)
         );
     }
     let to_other = gateway.iter().zip(cpus(&found.other));

@@ -2,7 +2,7 @@
 //!
 //! | status | when |
 //! | --- | --- |
-//! | 200 | every event is durable |
+//! | 200 | every event is durable, or in memory where the stream asks for no more |
 //! | 207 | every valid event is durable, and some can never be accepted; `errors` says which and why, by index |
 //! | 4xx | the client's fault; nothing was accepted |
 //! | 429 | the stream's quota is used up; nothing was accepted; `Retry-After` says when it isn't |
@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use crate::receipt::{Cause, Outcome};
@@ -156,22 +156,24 @@ fn whole_seconds(wait: Duration) -> u64 {
 }
 
 /// The answer to a request whose events were admitted. `rejected` are those that never could be; `retry_after` is when
-/// to send again what isn't durable.
+/// to send again what isn't durable. `spare` are headers that nobody needs any more: their memory is used again.
 pub fn settled(
     outcome: Outcome,
     mut rejected: Vec<EventError>,
+    spare: HeaderMap,
     retry_after: impl FnOnce() -> Duration,
 ) -> (Answer, Reply) {
-    let (acked, spilled) = (outcome.acked, outcome.spilled);
+    let (acked, spilled, queued) = (outcome.acked, outcome.spilled, outcome.queued);
     let counts = |rejected: &[EventError]| Counts {
-        accepted: acked + spilled,
+        accepted: acked + spilled + queued,
         acked,
         spilled,
-        queued: 0,
+        queued,
         rejected: rejected.len() as u32,
     };
     if outcome.not_acked.is_empty() && rejected.is_empty() {
-        return (Answer::Ok, success(StatusCode::OK, counts(&[]), &rejected));
+        let reply = success(StatusCode::OK, counts(&[]), &rejected, spare);
+        return (Answer::Ok, reply);
     }
     let (never, later): (Vec<_>, Vec<_>) = outcome
         .not_acked
@@ -180,11 +182,10 @@ pub fn settled(
     rejected.extend(never.into_iter().map(event_error));
     rejected.sort_unstable_by_key(|error| error.index);
     if later.is_empty() {
-        if acked + spilled > 0 {
-            return (
-                Answer::Partly,
-                success(StatusCode::MULTI_STATUS, counts(&rejected), &rejected),
-            );
+        if acked + spilled + queued > 0 {
+            let counts = counts(&rejected);
+            let reply = success(StatusCode::MULTI_STATUS, counts, &rejected, spare);
+            return (Answer::Partly, reply);
         }
         return (Answer::Client, unacceptable(rejected).reply());
     }
@@ -200,24 +201,6 @@ pub fn settled(
     problem.errors = later.into_iter().map(event_error).chain(rejected).collect();
     problem.errors.sort_unstable_by_key(|error| error.index);
     (Answer::Unavailable, problem.reply_with(Some(counts)))
-}
-
-/// The answer to a request whose `queued` events are in memory, which is all that their stream asks for. `rejected` are
-/// those that can never be accepted.
-pub fn queued(queued: u32, rejected: Vec<EventError>) -> (Answer, Reply) {
-    let counts = Counts {
-        accepted: queued,
-        acked: 0,
-        spilled: 0,
-        queued,
-        rejected: rejected.len() as u32,
-    };
-    let (answer, status) = if rejected.is_empty() {
-        (Answer::Ok, StatusCode::OK)
-    } else {
-        (Answer::Partly, StatusCode::MULTI_STATUS)
-    };
-    (answer, success(status, counts, &rejected))
 }
 
 /// The problem of a request none of whose events can be accepted.
@@ -271,7 +254,12 @@ fn event_error((index, cause): (u32, Cause)) -> EventError {
     }
 }
 
-fn success(status: StatusCode, counts: Counts, rejected: &[EventError]) -> Reply {
+fn success(
+    status: StatusCode,
+    counts: Counts,
+    rejected: &[EventError],
+    mut headers: HeaderMap,
+) -> Reply {
     let Counts {
         accepted,
         acked,
@@ -304,9 +292,9 @@ fn success(status: StatusCode, counts: Counts, rejected: &[EventError]) -> Reply
     };
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
-    reply
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.clear();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *reply.headers_mut() = headers;
     reply
 }
 
@@ -318,17 +306,24 @@ mod tests {
         Outcome {
             acked,
             spilled: 0,
+            queued: 0,
             not_acked: not_acked.to_vec(),
         }
     }
 
     fn status_of(outcome: Outcome, rejected: Vec<EventError>) -> (Answer, u16, Option<String>) {
-        let (answer, reply) = settled(outcome, rejected, || Duration::from_millis(1_200));
+        let (answer, reply) = settled(outcome, rejected, spare(), || Duration::from_millis(1_200));
+        assert!(!reply.headers().contains_key(hyper::header::COOKIE));
         let retry = reply
             .headers()
             .get(RETRY_AFTER)
             .map(|value| value.to_str().unwrap().to_owned());
         (answer, reply.status().as_u16(), retry)
+    }
+
+    /// What a request's headers may be.
+    fn spare() -> HeaderMap {
+        HeaderMap::from_iter([(hyper::header::COOKIE, HeaderValue::from_static("secret"))])
     }
 
     fn rejected(code: &'static str) -> Vec<EventError> {

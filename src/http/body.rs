@@ -4,9 +4,9 @@
 //! would be free, but would keep all 16 KiB of it alive for an event of 400 bytes, uncounted.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Incoming};
@@ -41,13 +41,15 @@ pub enum BodyFault {
 /// The first buffer, at most; it grows by doubling, as bytes arrive, never by what a header promises.
 const FIRST_BUFFER_BYTES: u64 = 64 * 1024;
 
-/// Reads the body into memory that `held` is charged for.
+/// Reads the body into memory that `held` is charged for. `begun` is when its head came; returned is when its last byte
+/// did, for which the clock is only read if the body wasn't there yet.
 pub async fn read(
-    body: Incoming,
+    body: &mut Incoming,
+    begun: Instant,
     limit: u64,
     within: Duration,
     held: &mut Held,
-) -> Result<Bytes, BodyFault> {
+) -> Result<(Bytes, Instant), BodyFault> {
     let expected = body.size_hint().upper();
     if expected.is_some_and(|bytes| bytes > limit) {
         return Err(BodyFault::TooLarge { limit });
@@ -57,7 +59,7 @@ pub async fn read(
         limit,
         expected,
     };
-    let mut body = pin!(body);
+    let mut body = Pin::new(body);
     // The timer is only made if the body isn't there yet, which is rare.
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|cx| {
@@ -77,7 +79,8 @@ pub async fn read(
         }
     })
     .await?;
-    Ok(buffer.finish(held))
+    let arrived = timer.map_or(begun, |_| Instant::now());
+    Ok((buffer.finish(held), arrived))
 }
 
 fn expired(

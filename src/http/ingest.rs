@@ -1,18 +1,17 @@
 //! One request, from its head to its answer: find the stream, read, decode, route, admit, wait, answer.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use hyper::{HeaderMap, Method, Request, StatusCode};
-use tokio::time::{Sleep, sleep};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 
 use super::answer::{self, EventError, Problem, Reply};
 use super::body::{self, BodyFault};
@@ -20,10 +19,11 @@ use super::plan::{self, Scratch, Shape};
 use super::port::Local;
 use super::retry;
 use super::streams::Stream;
+use super::watch::Busy;
 use crate::budget::Held;
 use crate::decode::encoding::Encoding;
 use crate::lane::{Refusal, admit};
-use crate::receipt::{self, Outcome, Parcels};
+use crate::receipt::{self, Arrival, Outcome, Parcels};
 use crate::route::{Ack, Format, KeySource};
 use crate::telemetry::Answer;
 
@@ -31,20 +31,46 @@ use crate::telemetry::Answer;
 /// bytes, measured) and its part of the request that is being sent.
 const EVENT_OVERHEAD_BYTES: u64 = 320;
 
+/// As many headers as a request from an SDK through a load balancer may have.
+const FEW_HEADERS: usize = 32;
+
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// Answers one request of the data port.
-pub async fn handle(local: &Arc<Local>, request: Request<Incoming>) -> Reply {
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function holds what it is given twice, and HTTP/2 moves this several times"
+)]
+pub fn handle(
+    local: Arc<Local>,
+    busy: Busy,
+    mut request: Request<Incoming>,
+) -> impl Future<Output = Result<Reply, Infallible>> {
+    async move {
+        let (reply, answered) = answer(&local, &mut request).await;
+        busy.end(answered);
+        Ok(reply)
+    }
+}
+
+/// The answer, and when it was ready.
+async fn answer(local: &Arc<Local>, request: &mut Request<Incoming>) -> (Reply, Instant) {
     let begun = Instant::now();
-    let target = match find(local, &request) {
+    let target = match find(local, request) {
         Ok(target) => target,
-        Err(problem) => return problem.reply(),
+        Err(problem) => return (problem.reply(), begun),
     };
-    let stream = target.stream;
-    let (answer, reply) = match ingest(local, &stream, target.path_key, request).await {
-        Ok(answered) => answered,
+    let stream = &target.stream;
+    let ingested = ingest(local, stream, target.path_key, request, begun).await;
+    let (answer, reply) = match ingested {
+        Ok((outcome, rejected)) => {
+            let spare = std::mem::take(request.headers_mut());
+            answer::settled(outcome, rejected, spare, || {
+                retry::after_silence(&stream.cluster)
+            })
+        }
         Err(problem) => {
             if problem.answer() == Answer::Client {
                 stream
@@ -55,8 +81,11 @@ pub async fn handle(local: &Arc<Local>, request: Request<Incoming>) -> Reply {
             (problem.answer(), problem.reply())
         }
     };
-    stream.metrics.answered(answer, begun.elapsed());
-    reply
+    let answered = Instant::now();
+    stream
+        .metrics
+        .answered(answer, answered.duration_since(begun));
+    (reply, answered)
 }
 
 struct Target {
@@ -76,11 +105,11 @@ fn find(local: &Local, request: &Request<Incoming>) -> Result<Target, Problem> {
             )
         });
     };
-    let (name, key) = match rest.split_once('/') {
-        Some((name, key)) => (
-            name,
-            Some(percent_encoding::percent_decode_str(key).collect()),
-        ),
+    let (name, key) = match rest.bytes().position(|byte| byte == b'/') {
+        Some(at) => {
+            let key = percent_encoding::percent_decode(&rest.as_bytes()[at + 1..]);
+            (&rest[..at], Some(key.collect()))
+        }
         None => (rest, None),
     };
     let unknown = || Problem {
@@ -109,12 +138,14 @@ fn find(local: &Local, request: &Request<Incoming>) -> Result<Target, Problem> {
     })
 }
 
+/// Takes a request's events and waits for what becomes of them; with those that never could be taken.
 async fn ingest(
     local: &Arc<Local>,
     stream: &Arc<Stream>,
     path_key: Option<Vec<u8>>,
-    request: Request<Incoming>,
-) -> Result<(Answer, Reply), Problem> {
+    request: &mut Request<Incoming>,
+    begun: Instant,
+) -> Result<(Outcome, Vec<EventError>), Problem> {
     let settings = &local.port.settings;
     let shape = shape_of(stream, request.headers())?;
     let encoding = encoding_of(request.headers())?;
@@ -126,53 +157,49 @@ async fn ingest(
         _ => path_key,
     };
     let fault = |fault| problem_of(fault, local, stream);
+    // One event's bookkeeping is charged at once with the body, because most requests have one event.
     let mut held = stream
         .account
-        .hold(0)
+        .hold(EVENT_OVERHEAD_BYTES)
         .map_err(|exhausted| fault(BodyFault::Memory(exhausted)))?;
-    let sent = body::read(
-        request.into_body(),
-        settings.max_body.as_u64(),
-        settings.body_timeout,
-        &mut held,
-    )
-    .await;
-    let sent = sent.map_err(fault)?;
+    let limit = settings.max_body.as_u64();
+    let body = request.body_mut();
+    let read = body::read(body, begun, limit, settings.body_timeout, &mut held).await;
+    let (sent, arrived) = read.map_err(fault)?;
+    let arrival = Arrival::now(arrived);
     stream
         .metrics
         .body_bytes
         .fetch_add(sent.len() as u64, Relaxed);
-    let received_ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64);
-    let body = body::decompress(
-        encoding,
-        sent,
-        settings.max_decompressed.as_u64(),
-        &mut held,
-    )
-    .map_err(fault)?;
-    let (parcels, rejected) = take(
-        local,
-        stream,
-        shape,
-        body,
-        key.as_deref(),
-        received_ms,
-        held,
-    )?;
-    stream
-        .metrics
-        .rejected
-        .fetch_add(rejected.len() as u64, Relaxed);
-    if stream.ack == Ack::Memory {
-        let queued = parcels.iter().map(|parcel| parcel.count()).sum();
-        return Ok(answer::queued(queued, rejected));
+    let limit = settings.max_decompressed.as_u64();
+    let body = body::decompress(encoding, sent, limit, &mut held).map_err(fault)?;
+    let (parcels, rejected) = take(local, stream, shape, body, key.as_deref(), arrival, held)?;
+    if !rejected.is_empty() {
+        stream
+            .metrics
+            .rejected
+            .fetch_add(rejected.len() as u64, Relaxed);
     }
-    let outcome = wait(&parcels, settings.answer_within).await;
-    Ok(answer::settled(outcome, rejected, || {
-        retry::after_silence(&stream.cluster)
-    }))
+    forget_head(request);
+    if stream.ack == Ack::Memory {
+        let queued = Outcome {
+            queued: parcels.iter().map(|parcel| parcel.count()).sum(),
+            ..Outcome::default()
+        };
+        return Ok((queued, rejected));
+    }
+    Ok((wait(local, &parcels).await, rejected))
+}
+
+/// Lets go of what a request's head holds: its size is the client's choice, and nobody charged for it. A map with room for a
+/// few headers stays for the answer's.
+fn forget_head<B>(request: &mut Request<B>) {
+    *request.uri_mut() = Uri::default();
+    let headers = request.headers_mut();
+    if headers.capacity() > FEW_HEADERS {
+        *headers = HeaderMap::new();
+    }
+    headers.clear();
 }
 
 fn shape_of(stream: &Stream, headers: &HeaderMap) -> Result<Shape, Problem> {
@@ -182,6 +209,9 @@ fn shape_of(stream: &Stream, headers: &HeaderMap) -> Result<Shape, Problem> {
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return Ok(Shape::Json);
     };
+    if value == "application/json" {
+        return Ok(Shape::Json);
+    }
     let text = value.to_str().unwrap_or_default();
     let media = text
         .split(';')
@@ -268,7 +298,7 @@ fn take(
     shape: Shape,
     body: Bytes,
     key: Option<&[u8]>,
-    received_ms: i64,
+    arrival: Arrival,
     mut held: Held,
 ) -> Result<(Parcels, Vec<EventError>), Problem> {
     SCRATCH.with_borrow_mut(|scratch| {
@@ -299,23 +329,24 @@ fn take(
             scratch,
         )?;
         let events = planned.events.len() as u32;
-        if let Err(wait) = stream.quota.take(events, local.port.start.elapsed()) {
+        if let Err(wait) = stream.quota.take(events, arrival.at.duration_since(local.port.start)) {
             let detail = "the stream brings more events per second than its quota allows; nothing of the request was taken";
             return Err(Problem {
                 retry_after: Some(wait),
                 ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail)
             });
         }
-        let bytes = planned.events.len() as u64 * EVENT_OVERHEAD_BYTES;
-        held.grow(bytes)
-            .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), local, stream))?;
+        if events > 1 {
+            held.grow(u64::from(events - 1) * EVENT_OVERHEAD_BYTES)
+                .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), local, stream))?;
+        }
         let wanted = plan::wanted(&planned, lanes);
         let admitted = admit(&stream.cluster, &wanted, || {
             receipt::Request::into_parcels(
                 body,
                 planned.events,
                 &planned.slots,
-                received_ms,
+                arrival,
                 (stream.ack != Ack::Memory).then(|| Arc::clone(&local.mailbox)),
                 Arc::clone(&stream.ledger),
                 held,
@@ -347,23 +378,44 @@ fn unknown_because(stream: &Stream) -> String {
     }
 }
 
-/// Waits until every event is resolved, at most `within`.
-async fn wait(parcels: &Parcels, within: Duration) -> Outcome {
+/// Waits until every event is resolved, at most `http.answer_within` from the request's arrival on.
+async fn wait(local: &Local, parcels: &Parcels) -> Outcome {
     let Some(first) = parcels.first() else {
         return Outcome::default();
     };
     let request = first.request();
-    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    let waiting = local.deadlines.enter(request, request.received_at());
     poll_fn(|cx| {
-        request.on_finish(cx.waker());
         if request.is_finished() {
             return Poll::Ready(());
         }
-        timer
-            .get_or_insert_with(|| Box::pin(sleep(within)))
-            .as_mut()
-            .poll(cx)
+        request.on_finish(cx.waker());
+        // It may have been finished before it was known whom to wake.
+        if request.is_finished() || waiting.is_over() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
     })
     .await;
     receipt::settle(parcels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_waits_holds_nothing_of_its_head_but_room_for_a_few_headers() {
+        for (count, is_reused) in [(4, true), (1_000, false)] {
+            let mut request = Request::post("/v1/events/installs?and=more");
+            for number in 0..count {
+                request = request.header(format!("x-{number}"), "value");
+            }
+            let mut request = request.body(()).unwrap();
+            forget_head(&mut request);
+            assert_eq!((request.uri().path(), request.headers().len()), ("/", 0));
+            assert_eq!(request.uri().query(), None);
+            assert_eq!(request.headers().capacity() > 0, is_reused);
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! - [`server`] runs the HTTP threads: a single-threaded runtime each, HTTP/1.1 and h2c by hyper.
 //! - [`ingest`] is one request from head to answer; [`body`] reads it, [`plan`] decodes and routes it.
 //! - [`answer`] is the only place that chooses status codes; [`retry`] computes an honest `Retry-After`.
-//! - [`watch`] closes connections that are too slow.
+//! - [`watch`] closes connections that are too slow, [`deadlines`] ends waiting for lanes that are.
 //!
 //! **Threads.** One single-threaded runtime per core, not one that steals work: a request's whole life except Kafka's part
 //! stays on one core, and no queue is shared. Measured against one runtime with two workers that steal, both on two
@@ -17,6 +17,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod deadlines;
 pub mod ingest;
 pub mod listener;
 pub mod plan;

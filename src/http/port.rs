@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::deadlines::Deadlines;
 use super::settings::Settings;
 use super::streams::Streams;
 use crate::budget::Budget;
@@ -31,4 +32,6 @@ pub struct Local {
     pub port: Arc<Port>,
     /// Where lanes put this thread's finished requests.
     pub mailbox: Arc<Mailbox>,
+    /// When its waiting requests have to be answered.
+    pub deadlines: Deadlines,
 }

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::deadlines::Deadlines;
 use super::ingest;
 use super::listener::Accepted;
 use super::port::{Local, Port};
@@ -93,6 +94,7 @@ impl Thread {
         let local = Arc::new(Local {
             port: Arc::clone(port),
             mailbox: Arc::default(),
+            deadlines: Deadlines::new(port.settings.answer_within),
         });
         let (watch, open) = (watch.clone(), Arc::clone(&connections));
         let handle = std::thread::Builder::new()
@@ -114,6 +116,8 @@ async fn run(
 ) {
     let mailbox = Arc::clone(&local.mailbox);
     tokio::spawn(async move { mailbox.deliver().await });
+    let waiting = Arc::clone(&local);
+    tokio::spawn(async move { waiting.deadlines.sweep().await });
     let watching = watch.clone();
     let mut closing = pin!(reached(&mut watch, Phase::Closing));
     loop {
@@ -174,20 +178,16 @@ impl Connection {
         let builder = builder(settings);
         let service = service_fn({
             let (local, activity) = (Arc::clone(&local), Arc::clone(&activity));
-            move |request| {
-                let (local, busy) = (Arc::clone(&local), activity.request());
-                async move {
-                    let reply = ingest::handle(&local, request).await;
-                    drop(busy);
-                    Ok::<_, std::convert::Infallible>(reply)
-                }
-            }
+            move |request| ingest::handle(Arc::clone(&local), activity.request(), request)
         });
         let mut connection = pin!(builder.serve_connection(
             TokioIo::new(Watched::new(socket, Arc::clone(&activity))),
             service
         ));
+        // Its own view, so that most turns see by one load that the phase is still the same.
+        let mut news = watch.clone();
         let mut closing = pin!(reached(&mut watch, Phase::Closing));
+        let mut is_new = true;
         let first_look = settings.head_timeout.min(settings.idle_timeout);
         let mut look = pin!(sleep_until(Instant::now() + first_look));
         let mut told_to_close = false;
@@ -198,11 +198,20 @@ impl Connection {
                 }
                 return Poll::Ready(());
             }
-            if !told_to_close && closing.as_mut().poll(cx).is_ready() {
-                told_to_close = true;
-                connection.as_mut().graceful_shutdown();
-                cx.waker().wake_by_ref();
+            activity.stamp();
+            if !told_to_close && (is_new || news.has_changed().unwrap_or(true)) {
+                news.mark_unchanged();
+                if closing.as_mut().poll(cx).is_ready() {
+                    told_to_close = true;
+                    connection.as_mut().graceful_shutdown();
+                    cx.waker().wake_by_ref();
+                }
             }
+            // A timer that was polled once wakes this task by itself.
+            if !is_new && !look.is_elapsed() {
+                return Poll::Pending;
+            }
+            is_new = false;
             while look.as_mut().poll(cx).is_ready() {
                 match activity.check(settings.head_timeout, settings.idle_timeout) {
                     Ok(wait) => look.as_mut().reset(Instant::now() + wait),
@@ -225,7 +234,11 @@ fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // Slow heads are watched for without a timer per request: see `watch`.
         .header_read_timeout(None)
+        // Answers are small: head and body are cheaper to send as one piece of memory than as two.
+        .writev(false)
         .max_buf_size(settings.max_head.as_u64() as usize)
+        // Requests of a pipeline are taken one after the other (RFC 9112, 9.3.2: only those with safe methods may be taken
+        // together), so each waits for Kafka by itself and no two answers are ever ready at once: there's nothing to gather.
         // No `pipeline_flush`: it holds answers back while any byte of a further request is buffered (and loses them if
         // the connection then ends), and it lifts the bound on answers that a client doesn't read.
         .half_close(true);

@@ -1,9 +1,10 @@
 //! Watches connections for slowness: how long a request's head takes, and how long a connection rests.
 //!
-//! hyper's own timer for heads is made anew for each request. Here the socket notes when the first byte of a request came
+//! hyper's own timer for heads is made anew for each request. Here the socket notes that the first byte of a request came
 //! and the service when it was answered; one timer per connection looks at that about every ten seconds. A request
 //! thus costs a few atomic stores, and a connection that is too slow is closed at most one look too late: the timer
-//! is set to the earliest moment at which it can have something to do.
+//! is set to the earliest moment at which it can have something to do. The clock is read for a head only if it didn't
+//! come as a whole, which is rare: that is what [`Activity::stamp`] is for.
 
 use std::io;
 use std::pin::Pin;
@@ -20,13 +21,16 @@ pub struct Activity {
     start: Instant,
     /// Requests between head and answer.
     requests: AtomicU32,
-    /// When the head of a request began to arrive, in microseconds since `start` and never 0; 0 while none does.
+    /// When the head of a request began to arrive, in microseconds since `start` and never 0; 0 while none does, and
+    /// `JUST_NOW` until it's stamped.
     head_us: AtomicU64,
     /// When the connection began to rest.
     rest_us: AtomicU64,
     /// HTTP/2: bytes between requests are pings and the like, and no head begins with them.
     is_framed: AtomicBool,
 }
+
+const JUST_NOW: u64 = u64::MAX;
 
 /// Why a connection has to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +53,19 @@ impl Activity {
         })
     }
 
-    fn now_us(&self) -> u64 {
-        self.start.elapsed().as_micros() as u64 + 1
+    fn us_at(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.start);
+        since.as_secs() * 1_000_000 + u64::from(since.subsec_micros()) + 1
     }
 
     /// A head is complete. Ends with the guard.
     pub fn request(self: &Arc<Self>) -> Busy {
         self.requests.fetch_add(1, Relaxed);
         self.head_us.store(0, Relaxed);
-        Busy(Arc::clone(self))
+        Busy {
+            activity: Arc::clone(self),
+            answered: None,
+        }
     }
 
     fn bytes_came(&self) {
@@ -65,7 +73,15 @@ impl Activity {
             && self.head_us.load(Relaxed) == 0
             && !self.is_framed.load(Relaxed)
         {
-            self.head_us.store(self.now_us(), Relaxed);
+            self.head_us.store(JUST_NOW, Relaxed);
+        }
+    }
+
+    /// Notes the time of a head that began to arrive and isn't complete. To be called whenever the connection has done what
+    /// it could.
+    pub fn stamp(&self) {
+        if self.head_us.load(Relaxed) == JUST_NOW {
+            self.head_us.store(self.us_at(Instant::now()), Relaxed);
         }
     }
 
@@ -74,7 +90,7 @@ impl Activity {
         if self.requests.load(Relaxed) > 0 {
             return Ok(head_within.min(idle_within));
         }
-        let now = self.now_us();
+        let now = self.us_at(Instant::now());
         let head = self.head_us.load(Relaxed);
         let (since, within, slow) = if head > 0 {
             (head, head_within, Slow::Head)
@@ -92,12 +108,24 @@ impl Activity {
 
 /// A request between head and answer.
 #[derive(Debug)]
-pub struct Busy(Arc<Activity>);
+pub struct Busy {
+    activity: Arc<Activity>,
+    answered: Option<Instant>,
+}
+
+impl Busy {
+    /// Ends, with the answer ready `at` this time.
+    pub fn end(mut self, at: Instant) {
+        self.answered = Some(at);
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.rest_us.store(self.0.now_us(), Relaxed);
-        self.0.requests.fetch_sub(1, Relaxed);
+        let answered = self.answered.unwrap_or_else(Instant::now);
+        let activity = &self.activity;
+        activity.rest_us.store(activity.us_at(answered), Relaxed);
+        activity.requests.fetch_sub(1, Relaxed);
     }
 }
 
@@ -183,8 +211,10 @@ mod tests {
         let activity = Activity::new();
         assert!(activity.check(20 * MS, 60 * MS).is_ok());
         activity.bytes_came();
+        activity.stamp();
         std::thread::sleep(30 * MS);
         activity.bytes_came();
+        activity.stamp();
         assert_eq!(
             activity.check(20 * MS, 60 * MS),
             Err(Slow::Head),
@@ -194,6 +224,16 @@ mod tests {
         assert!(activity.check(20 * MS, 60 * MS).is_ok());
         std::thread::sleep(70 * MS);
         assert_eq!(activity.check(20 * MS, 60 * MS), Err(Slow::Idle));
+    }
+
+    #[test]
+    fn a_head_that_came_as_a_whole_begins_nothing() {
+        let activity = Activity::new();
+        activity.bytes_came();
+        activity.request().end(Instant::now());
+        activity.stamp();
+        std::thread::sleep(30 * MS);
+        assert!(activity.check(20 * MS, 60 * MS).is_ok());
     }
 
     #[test]

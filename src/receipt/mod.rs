@@ -27,7 +27,7 @@ mod parcel;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
@@ -57,15 +57,33 @@ pub enum Cause {
     Unknown,
 }
 
+/// When a request's last byte arrived, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// On the clock that never jumps.
+    pub at: Instant,
+}
+
+impl Arrival {
+    /// Of a request that has just arrived, at `at`.
+    pub fn now(at: Instant) -> Arrival {
+        let unix_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as i64);
+        Arrival { unix_ms, at }
+    }
+}
+
 /// One HTTP request's admitted events.
 #[derive(Debug)]
 pub struct Request {
     body: Bytes,
     events: SmallVec<[Event; 1]>,
-    received_ms: i64,
+    arrival: Arrival,
     /// Times of arrival of the events, where they didn't come together.
     stamps: Box<[i64]>,
-    received_at: Instant,
     open_parcels: AtomicU32,
     abandoned: AtomicBool,
     spilled: AtomicU32,
@@ -95,13 +113,12 @@ pub type Parcels = SmallVec<[Arc<Parcel>; 1]>;
 
 impl Request {
     /// A request whose `events`, sorted by lane as `slots` say, are about to be admitted.
-    /// `received_ms` is the time of its arrival in milliseconds since the Unix epoch; `held` is the memory it is charged;
-    /// `mailbox` is where its end is announced, if anybody waits for it.
+    /// `held` is the memory that it is charged; `mailbox` is where its end is announced, if anybody waits for it.
     pub fn into_parcels(
         body: Bytes,
         events: SmallVec<[Event; 1]>,
         slots: &[Slot],
-        received_ms: i64,
+        arrival: Arrival,
         mailbox: Option<Arc<Mailbox>>,
         ledger: Arc<Ledger>,
         held: Held,
@@ -109,9 +126,8 @@ impl Request {
         ledger.accepted.fetch_add(events.len() as u64, Relaxed);
         let request = Arc::new(Request {
             open_parcels: AtomicU32::new(slots.len() as u32),
-            received_ms,
             mailbox,
-            ..Request::unwatched(body, events, ledger, held)
+            ..Request::unwatched(body, events, arrival, ledger, held)
         });
         slots
             .iter()
@@ -122,15 +138,15 @@ impl Request {
     fn unwatched(
         body: Bytes,
         events: SmallVec<[Event; 1]>,
+        arrival: Arrival,
         ledger: Arc<Ledger>,
         held: Held,
     ) -> Request {
         Request {
             body,
             events,
-            received_ms: 0,
+            arrival,
             stamps: Box::default(),
-            received_at: Instant::now(),
             open_parcels: AtomicU32::new(1),
             abandoned: AtomicBool::new(false),
             spilled: AtomicU32::new(0),
@@ -153,9 +169,13 @@ impl Request {
         held: Held,
     ) -> Parcels {
         debug_assert_eq!(events.len(), stamps.len());
+        let arrival = Arrival {
+            unix_ms: stamps.first().copied().unwrap_or_default(),
+            at: Instant::now(),
+        };
         let request = Arc::new(Request {
             stamps,
-            ..Request::unwatched(body, events, ledger, held)
+            ..Request::unwatched(body, events, arrival, ledger, held)
         });
         let parcel = |slot: &Slot| {
             let parcel = Parcel::new(Arc::clone(&request), *slot);
@@ -172,7 +192,7 @@ impl Request {
 
     /// When the request arrived, on the clock that never jumps.
     pub fn received_at(&self) -> Instant {
-        self.received_at
+        self.arrival.at
     }
 
     /// Where to announce that the request is finished, if anybody waits for it.
@@ -191,7 +211,7 @@ impl Request {
     }
 
     /// Wakes who asked for it.
-    fn wake(&self) {
+    pub fn wake(&self) {
         self.task.wake();
     }
 
@@ -214,6 +234,8 @@ pub struct Outcome {
     pub acked: u32,
     /// Events that are durable in the spill log.
     pub spilled: u32,
+    /// Events that are in memory, where that is all that their stream asks for.
+    pub queued: u32,
     /// The other ones: position in the request and cause, in the client's order.
     pub not_acked: Vec<(u32, Cause)>,
 }
@@ -252,6 +274,7 @@ pub fn settle(parcels: &Parcels) -> Outcome {
     Outcome {
         acked: durable - spilled,
         spilled,
+        queued: 0,
         not_acked,
     }
 }

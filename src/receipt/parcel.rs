@@ -71,7 +71,7 @@ impl Parcel {
     pub fn received_ms(&self, position: u32) -> i64 {
         let stamps = &self.request.stamps;
         let stamp = stamps.get((self.first + position) as usize);
-        stamp.copied().unwrap_or(self.request.received_ms)
+        stamp.copied().unwrap_or(self.request.arrival.unix_ms)
     }
 
     /// Number of events.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::{Cause, Ledger, Mailbox, Outcome, Parcels, Request, Slot, settle};
+use super::{Arrival, Cause, Ledger, Mailbox, Outcome, Parcels, Request, Slot, settle};
 use crate::budget::{Account, Budget, Share};
 use crate::event::{Event, Key};
 
@@ -44,11 +45,12 @@ fn request(per_lane: &[u32]) -> (Parcels, Arc<Ledger>, Arc<Budget>) {
     let held = account.hold(u64::from(total)).unwrap();
     let body = vec![b'x'; total as usize].into();
     let mailbox = Arc::<Mailbox>::default();
+    let arrival = Arrival::now(Instant::now());
     let parcels = Request::into_parcels(
         body,
         events,
         &slots,
-        0,
+        arrival,
         Some(mailbox),
         Arc::clone(&ledger),
         held,
@@ -90,6 +92,7 @@ fn at_the_deadline_what_waits_is_refused_and_what_was_sent_is_unknown() {
         Outcome {
             acked: 1,
             spilled: 0,
+            queued: 0,
             not_acked: expected.into()
         }
     );

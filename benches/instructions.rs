@@ -1,0 +1,180 @@
+//! Instructions per event: a regression of a percent shows, on however busy a machine.
+//!
+//! ```text
+//! cargo bench --bench instructions                     # all cases; takes some minutes, and needs valgrind
+//! cargo bench --bench instructions -- single h2c       # some
+//! ```
+//!
+//! Each case runs twice under valgrind's callgrind, with different numbers of requests; the difference is what the
+//! requests cost, without what starting costs. Counted is what one HTTP thread does outside the kernel: hyper, tokio, the
+//! path of an event up to the lanes, and the answer. The lanes' worker and librdkafka's mock cluster are real, and run on
+//! threads of their own that don't count; so do the clients. How often the thread wakes depends on them, which moves the
+//! counts of the cases over HTTP by a percent or two; the decoder's are exact.
+//!
+//! Found, per request (in brackets what it was before deadlines became a list, the clock was read three times instead of
+//! eight, the header map was used again and answers were sent as one piece):
+//!
+//! ```text
+//! decode 3,898   decode50 184,744   bare 10,546   bareh2c 18,912
+//! single 18,940 (22,020)   pipelined 17,996 (20,722)   batch50 235,313 (238,225)   h2c 33,542 (37,582)
+//! ```
+//!
+//! If there is a folder `target/callgrind`, callgrind's files are kept there.
+//!
+//! What instructions don't show: system calls, cache misses, contention. Those need `--bench gateway`.
+//!
+//! | case | is |
+//! | --- | --- |
+//! | decode, decode50 | finding the events of a body: one event, an array of 50 |
+//! | bare, bareh2c | hyper alone: read the body, answer 202 |
+//! | single | one event per POST, 32 connections of HTTP/1.1 |
+//! | pipelined | the same, 4 requests in one write |
+//! | batch50 | an array of 50 per POST, 32 connections |
+//! | h2c | one event per POST, 4 connections with 8 streams each |
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that prints"
+)]
+
+#[path = "instructions/callgrind.rs"]
+mod callgrind;
+#[path = "instructions/clients.rs"]
+mod clients;
+#[path = "instructions/servers.rs"]
+mod servers;
+mod support;
+
+use forebay::decode::{self, Decoded, Pointer, Settings, Wanted};
+use support::{Numbers, Shape};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a case measures, and how many events each of its requests has.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    name: &'static str,
+    kind: Kind,
+    events: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Decode,
+    /// HTTP/1.1, with so many requests in one write.
+    Http1 {
+        depth: usize,
+        is_bare: bool,
+    },
+    Http2 {
+        is_bare: bool,
+    },
+}
+
+const fn http1(name: &'static str, depth: usize, is_bare: bool, events: usize) -> Case {
+    let kind = Kind::Http1 { depth, is_bare };
+    Case { name, kind, events }
+}
+
+const fn of(name: &'static str, kind: Kind, events: usize) -> Case {
+    Case { name, kind, events }
+}
+
+const CASES: [Case; 8] = [
+    of("decode", Kind::Decode, 1),
+    of("decode50", Kind::Decode, 50),
+    http1("bare", 1, true, 1),
+    of("bareh2c", Kind::Http2 { is_bare: true }, 1),
+    http1("single", 1, false, 1),
+    http1("pipelined", 4, false, 1),
+    http1("batch50", 1, false, 50),
+    of("h2c", Kind::Http2 { is_bare: false }, 1),
+];
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [role, name, times] if role == "run" => {
+            let case = CASES.iter().find(|case| case.name == name);
+            run(
+                case.expect("the parent knows the case"),
+                times.parse().expect("a number"),
+            );
+        }
+        // `cargo test --all-targets` runs benchmarks too, to see that they start.
+        arguments if !arguments.iter().any(|it| it == "--bench") => {
+            eprintln!("this takes minutes; run it by `cargo bench --bench instructions`");
+        }
+        wanted => compare(|name| {
+            let is_named = |it: &String| CASES.iter().any(|case| case.name == it);
+            !wanted.iter().any(is_named) || wanted.iter().any(|it| it == name)
+        }),
+    }
+}
+
+/// Measures the cases and prints the table.
+fn compare(is_wanted: impl Fn(&str) -> bool) {
+    println!("| case | instructions per request | per event |\n| --- | --- | --- |");
+    for case in CASES.iter().filter(|case| is_wanted(case.name)) {
+        let (few, many) = (2, 10);
+        let thread = match case.kind {
+            Kind::Decode => "instructions::decode",
+            _ => servers::MARK,
+        };
+        let counted = |times| callgrind::count(case.name, times, thread);
+        let requests = requests(case, many) - requests(case, few);
+        let each = (counted(many) - counted(few)) as f64 / requests as f64;
+        println!(
+            "| {} | {each:.0} | {:.0} |",
+            case.name,
+            each / case.events as f64
+        );
+    }
+}
+
+/// How many requests a run of `times` is.
+fn requests(case: &Case, times: usize) -> usize {
+    times
+        * match case.kind {
+            Kind::Decode => 100,
+            Kind::Http1 { depth, .. } => clients::CONNECTIONS * depth * 4,
+            Kind::Http2 { .. } => clients::CONNECTIONS * 4,
+        }
+}
+
+fn run(case: &Case, times: usize) {
+    match case.kind {
+        Kind::Decode => decode(case.events, requests(case, times)),
+        Kind::Http1 { depth, is_bare } => {
+            servers::with(is_bare, false, |address| {
+                clients::http1(address, case.events, depth, times * 4)
+            });
+        }
+        Kind::Http2 { is_bare } => {
+            servers::with(is_bare, true, |address| {
+                clients::http2(address, case.events, times * 4)
+            });
+        }
+    }
+}
+
+#[inline(never)]
+fn decode(events: usize, times: usize) {
+    let body = support::body(&mut Numbers::new(7), Shape::Json, events, 0, false);
+    let pointer = |text| Some(Pointer::parse(text).expect("a pointer"));
+    let wanted = Wanted {
+        key: pointer("/user"),
+        id: pointer("/id"),
+    };
+    let limits = Settings::default().limits().expect("the default limits");
+    let mut decoded = Decoded::default();
+    for _ in 0..times {
+        decoded.clear();
+        decode::json(std::hint::black_box(&body), &wanted, &limits, &mut decoded)
+            .expect("the body is well-formed");
+        assert_eq!(decoded.events.len(), events, "every event is found");
+    }
+}
