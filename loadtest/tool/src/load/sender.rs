@@ -93,9 +93,17 @@ impl Thread {
             }
         }
         tasks.spawn_local(Rc::clone(&self).pace(number));
+        let thread = Rc::clone(&self);
+        // The first ctrl-c ends the arrivals; what is under way gets its answers and its place in the ledger.
+        let interrupted = tokio::task::spawn_local(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                thread.no_more.set(true);
+            }
+        });
         while let Some(ended) = tasks.join_next().await {
             ended.context("a sending task panicked; its message is above")??;
         }
+        interrupted.abort();
         Ok(())
     }
 
@@ -112,6 +120,9 @@ impl Thread {
             let due = self.run.start + Duration::from_secs_f64(at);
             if due > Instant::now() {
                 sleep_until(due.into()).await;
+            }
+            if self.no_more.get() {
+                break;
             }
             let due = Due {
                 at_us: (at * 1e6) as u64,
