@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # All scenarios but smoke: real Kafka, a ledger of what was told, an audit of what arrived, and a report.
-# shellcheck disable=SC2154 # root, here, work and kafka_bootstrap are those of loadtest/run and kafka.sh
+# shellcheck disable=SC2034,SC2154 # k6 and forebay are for k6.sh and gateway.sh; root, here, work and kafka_bootstrap are those of loadtest/run and kafka.sh
 
 run_audited() {
-    local name=$1 code=0 audited=0 own=
-    case ${WITH:=k6} in
+    local name=$1 code=0 audited=0 own=''
+    WITH=${WITH:-k6}
+    case $WITH in
         k6) k6=$(find_k6) ;;
         load) can_load "$name" || die 64 "WITH=load can't do $name: it can steady, ramp, spike, soak and outage" ;;
         *) die 64 "WITH is $WITH; give k6 or load" ;;
@@ -19,6 +20,7 @@ run_audited() {
         prepare_audit_of_yours
     fi
     : >"$work/marks"
+    export OUTAGE_AFTER=${OUTAGE_AFTER:-15s} OUTAGE_FOR=${OUTAGE_FOR:-20s} OUTAGE_THEN=${OUTAGE_THEN:-25s}
     start_beside "$name" "$own"
     send "$name" || code=$?
     stop_beside
@@ -92,15 +94,15 @@ outage() {
     local own=$1
     # The end of a run waits for the brokers to be back: whoever stops this early must not leave them dead.
     trap 'if [[ -n $own ]]; then start_dead_brokers; fi; exit 0' TERM
-    sleep_for "${OUTAGE_AFTER:-15s}"
+    sleep_for "$OUTAGE_AFTER"
     if [[ -n $own ]]; then
         mark "brokers killed"
         kill_brokers
     else
         mark "outage asked for"
-        say "now stop all brokers, for ${OUTAGE_FOR:-20s}" 2>&3
+        say "now stop all brokers, for $OUTAGE_FOR" 2>&3
     fi
-    sleep_for "${OUTAGE_FOR:-20s}"
+    sleep_for "$OUTAGE_FOR"
     if [[ -n $own ]]; then
         mark "brokers started"
         start_brokers
@@ -133,7 +135,9 @@ can_load() { [[ " steady ramp spike soak outage " == *" $1 "* ]]; }
 send() {
     local name=$1 code=0
     if [[ $WITH == load ]]; then
-        run_sender "$loadtest" load --title "$name" --ledger "$work/sent.ledger" $(load_options "$name")
+        local options
+        read -ra options <<<"$(load_options "$name" | tr '\n' ' ')"
+        run_sender "$loadtest" load --title "$name" --ledger "$work/sent.ledger" "${options[@]}"
         return
     fi
     run_k6 "$name" --console-output "$work/lines" --log-format raw || code=$?
@@ -153,7 +157,7 @@ load_options() {
         ramp) echo "--rate $rate..$peak --duration $duration" ;;
         spike) echo "--rate $rate --spike ${TIMES:-10}x${SPIKE:-30s} --duration ${DURATION:-60s}" ;;
         soak) echo "--rate $rate --duration ${DURATION:-1h}" ;;
-        outage) echo "--rate $rate --duration $((15 + 20 + 25))s" ;;
+        outage) echo "--rate $rate --duration $((${OUTAGE_AFTER%s} + ${OUTAGE_FOR%s} + ${OUTAGE_THEN%s}))s" ;;
         *) echo "--rate $rate --duration $duration" ;;
     esac
     local bytes=${EVENT_BYTES:-0}

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # A real Kafka for a load test: one or three brokers on loopback, with all they write in the work folder.
-# shellcheck disable=SC2154 # root and work are those of loadtest/run
+# shellcheck disable=SC2034,SC2154 # used by the others; root and work are those of loadtest/run
 
-kafka_start_within=120
+kafka_start_within=180
 # Brokers' ports and controllers' ports, by number from 1. The same after a restart.
 kafka_ports=()
 kafka_controllers=()
@@ -31,7 +31,11 @@ start_kafka() {
     done
 }
 
-start_broker() { start_process "broker-$1" java_of_kafka kafka.Kafka "$work/kafka/$1.properties"; }
+start_broker() {
+    start_process "broker-$1" java_of_kafka kafka.Kafka "$work/kafka/$1.properties"
+    # Nobody asks how it ended, and the shell needn't tell that it was killed.
+    disown "$(pid_of "broker-$1")"
+}
 
 java_of_kafka() {
     # One compiler and the serial collector: a broker is up in half the time, and leaves more of a small machine.

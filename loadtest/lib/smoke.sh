@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # The smoke test: `forebay dev`, k6, and a comparison of what both say. No Kafka, no tool of ours.
-# shellcheck disable=SC2154 # summary and account are those of loadtest/run and gateway.sh
+# shellcheck disable=SC2034,SC2154 # k6 and forebay are for k6.sh and gateway.sh; summary and account are those of loadtest/run and gateway.sh
 
 run_smoke() {
-    local own= code=0 audited=0
+    local own='' code=0 audited=0
     k6=$(find_k6)
     if [[ -z ${FOREBAY_URL:-} ]]; then
         own=1
