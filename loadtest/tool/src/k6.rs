@@ -41,7 +41,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for (number, line) in BufReader::new(file).lines().enumerate() {
         let line = line.with_context(|| format!("can't read {}", args.lines.display()))?;
         let Some(rest) = line.strip_prefix("F1 ") else {
-            writeln!(std::io::stderr(), "{line}")?;
+            // k6's own word for a request without an answer, which has its line.
+            if line != "Request Failed" {
+                writeln!(std::io::stderr(), "{line}")?;
+            }
             continue;
         };
         let Some(parsed) = Line::parse(rest) else {
