@@ -45,12 +45,8 @@ pub(super) fn read(book: &mut Book, plan: &Plan<'_>) -> Result<()> {
     let mut partitions = assign(&consumer, plan.topics, from.as_ref())?;
     let begun = Instant::now();
     let mut heard = Instant::now();
+    let mut at_end = all_at_end(&partitions);
     loop {
-        let at_end = partitions.values().all(|topic| {
-            topic
-                .iter()
-                .all(|partition| partition.next >= partition.end)
-        });
         if at_end && (book.missing() == 0 || begun.elapsed() >= plan.wait) {
             return Ok(());
         }
@@ -68,9 +64,15 @@ pub(super) fn read(book: &mut Book, plan: &Plan<'_>) -> Result<()> {
                 partition.next = record.offset() + 1;
                 let value = record.payload().unwrap_or_default();
                 book.found(partition.number, record.key(), value);
+                if partition.next == partition.end {
+                    at_end = all_at_end(&partitions);
+                }
             }
             // The end moves past records that aren't shown, such as transaction markers.
-            Some(Err(KafkaError::PartitionEOF(_))) => finish(&consumer, &mut partitions),
+            Some(Err(KafkaError::PartitionEOF(_))) => {
+                finish(&consumer, &mut partitions);
+                at_end = all_at_end(&partitions);
+            }
             Some(Err(KafkaError::MessageConsumption(
                 RDKafkaErrorCode::BrokerTransportFailure
                 | RDKafkaErrorCode::AllBrokersDown
@@ -96,6 +98,11 @@ fn create(config: &mut ClientConfig) -> Result<BaseConsumer> {
 
 /// The partitions of each topic, by number.
 type Partitions = HashMap<String, Vec<Partition>>;
+
+fn all_at_end(partitions: &Partitions) -> bool {
+    let mut all = partitions.values().flatten();
+    all.all(|partition| partition.next >= partition.end)
+}
 
 fn find<'a>(
     partitions: &'a mut Partitions,

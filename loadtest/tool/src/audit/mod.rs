@@ -3,8 +3,8 @@
 //! The consumer is librdkafka without a group, from given offsets or the beginning. It reads until the ends that the
 //! partitions have at its start, and on until each event that got a 2xx was found, or the deadline passed.
 //!
-//! Memory: one byte per event sent and 16 per key, beside the consumer's own 30 MB. An event is known by its source, key and sequence
-//! number, which index dense arrays; nothing of a record is kept.
+//! Memory: one byte per event sent and 16 per key, beside some 75 MB of the consumer's. An event is known by its source,
+//! key and sequence number, which index dense arrays; nothing of a record is kept.
 
 mod book;
 mod consumer;
