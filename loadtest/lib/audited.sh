@@ -94,6 +94,11 @@ outage() {
     local own=$1
     # The end of a run waits for the brokers to be back: whoever stops this early must not leave them dead.
     trap 'if [[ -n $own ]]; then start_dead_brokers; fi; exit 0' TERM
+    # k6 needs some seconds before it sends; our own generator doesn't.
+    local tries=0
+    while [[ $WITH == k6 && ! -s $work/lines ]] && ((tries++ < 300)); do
+        sleep_for 0.1
+    done
     sleep_for "$OUTAGE_AFTER"
     if [[ -n $own ]]; then
         mark "brokers killed"
