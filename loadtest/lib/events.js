@@ -11,6 +11,7 @@ const KINDS = [
 ];
 
 const DEVICES = 100000;
+const APPS = 500;
 
 const SYSTEMS = [
   { os: "ios", version: "18.1", model: "iPhone15,2" },
@@ -61,24 +62,46 @@ export function source(vu, bytes) {
   let count = 0;
   return function next() {
     count += 1;
-    const { name, from, to } = kind();
-    const id = `${RUN}-${vu}-${count}`;
-    const device_id = `d${device()}`;
-    const system = pick(SYSTEMS);
-    // The key and the id are there twice: where `forebay dev` looks for them (/user, /id), and where the streams of
-    // deploy/forebay.toml do (/device/id, /event_id).
-    const text = JSON.stringify({
-      id,
-      event_id: id,
-      user: device_id,
-      name,
-      at: Date.now(),
-      app: { id: "com.example.shop", version: "7.12.0", sdk: "4.3.1" },
-      device: { id: device_id, ...system, locale: "en_GB" },
-      seq: count,
-    });
-    return padded(text, bytes > 0 ? bytes : from + Math.floor(Math.random() * (to - from)));
+    return event(`${RUN}-${vu}-${count}`, `d${device()}`, count, bytes);
   };
+}
+
+// A source of events that the audit knows again: see event.rs of loadtest/tool. The VU has `keys` keys of its own, which
+// it uses by Zipf's law; since it waits for each answer, a key is in one request at a time. RUN_ID is hexadecimal.
+export function identified(vu, keys, bytes) {
+  const id = `${__ENV.RUN_ID || (Math.floor(Math.random() * 2 ** 31) + 1).toString(16)}${vu.toString(16).padStart(4, "0")}`;
+  const next_seq = new Array(keys).fill(0);
+  return {
+    id,
+    // `count` events as { key, seq, text }, those of one key together.
+    take(count) {
+      const drawn = Array.from({ length: count }, () => Math.floor(Math.pow(keys, Math.random())) - 1);
+      drawn.sort((a, b) => a - b);
+      return drawn.map((key) => {
+        const seq = next_seq[key];
+        next_seq[key] += 1;
+        return { key, seq, text: event(`lt-${id}-${key}-${seq}`, `${id}-${key}`, seq, bytes) };
+      });
+    },
+  };
+}
+
+function event(id, device_id, seq, bytes) {
+  const { name, from, to } = kind();
+  const system = pick(SYSTEMS);
+  // The key and the id are there twice: where `forebay dev` looks for them (/user, /id), and where the streams of
+  // deploy/forebay.toml do (/device/id, /event_id). The audit wants the id to be first.
+  const text = JSON.stringify({
+    id,
+    event_id: id,
+    user: device_id,
+    name,
+    at: Date.now(),
+    app: { id: `com.example.app${Math.floor(Math.pow(APPS, Math.random()))}`, version: "7.12.0", sdk: "4.3.1" },
+    device: { id: device_id, ...system, locale: "en_GB" },
+    seq,
+  });
+  return padded(text, bytes > 0 ? bytes : from + Math.floor(Math.random() * (to - from)));
 }
 
 // All text is ASCII, so that lengths are bytes.

@@ -1,16 +1,13 @@
 // Does it work: every body format and encoding, over connections that stay open, at a rate that any machine keeps up
 // with. Ten seconds; any answer but a 2xx fails it. How fast it is, is not the question here.
 
-import http from "k6/http";
 import exec from "k6/execution";
 import { sleep } from "k6";
 import { send } from "../lib/client.js";
 import { source } from "../lib/events.js";
 import { summaryOf, TREND_STATS } from "../lib/summary.js";
+import { probe, URL, whole } from "../lib/target.js";
 
-const BASE = (__ENV.FOREBAY_URL || "http://127.0.0.1:8080").replace(/\/+$/, "");
-const URL = `${BASE}/v1/events/${__ENV.FOREBAY_STREAM || "events"}`;
-const ADMIN = (__ENV.FOREBAY_ADMIN_URL || "").replace(/\/+$/, "");
 const BATCH = whole("BATCH", 20);
 const EVENT_BYTES = whole("EVENT_BYTES", 0);
 const VUS = whole("VUS", 10);
@@ -44,35 +41,7 @@ export const options = {
   summaryTrendStats: TREND_STATS,
 };
 
-function whole(name, fallback) {
-  const value = __ENV[name];
-  if (value === undefined || value === "") {
-    return fallback;
-  }
-  if (!/^[0-9]+$/.test(value)) {
-    throw new Error(`${name} is ${value}; give a whole number`);
-  }
-  return Number(value);
-}
-
-// Tells at once what is wrong with the target, instead of ten seconds of the same error.
-export function setup() {
-  const probe = http.post(URL, source("setup", EVENT_BYTES)().slice(1), {
-    headers: { "Content-Type": "application/json" },
-    // It isn't an event but a piece of one: forebay says that it is malformed, and nothing reaches the topic.
-    responseCallback: http.expectedStatuses(400, 422),
-    tags: { name: "setup" },
-  });
-  if (probe.status !== 400 && probe.status !== 422) {
-    exec.test.abort(`${URL} is not a stream that takes json events: ${probe.status || probe.error} ${probe.body || ""}`);
-  }
-  if (ADMIN) {
-    const ready = http.get(`${ADMIN}/readyz`, { responseCallback: http.expectedStatuses(200, 503), tags: { name: "setup" } });
-    if (ready.status !== 200) {
-      exec.test.abort(`${ADMIN}/readyz says ${ready.status || ready.error} ${ready.body || ""}`);
-    }
-  }
-}
+export const setup = probe;
 
 let next;
 
