@@ -75,12 +75,17 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         ..http::Settings::default()
     };
     let budget = Budget::new(1 << 29);
-    let topics = [("events".to_owned(), "events".to_owned())];
+    let topics = [lane::TopicOf {
+        stream: "events".into(),
+        name: "events".into(),
+        is_over_log: false,
+    }];
     let cluster = Cluster::new(
         "bench",
         produce::Settings::new(bootstrap),
         lane::Settings::default(),
         topics,
+        &budget,
         None,
     );
     cluster.set_partitions(0, PARTITIONS);
@@ -94,7 +99,7 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         quota: 0,
         ack: Default::default(),
     };
-    let stream = Stream::new("events", &stream, &cluster, &cluster.topics()[0], &budget);
+    let stream = Stream::new("events", &stream, &cluster, &cluster.topics()[0]);
     let stream = Arc::new(stream.expect("a stream"));
     let port = Arc::new(Port {
         settings,
