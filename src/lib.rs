@@ -33,6 +33,7 @@
 //! | --- | --- |
 //! | `http-N`, one per core | connections, decoding, routing, admission, answers |
 //! | `lanes-CLUSTER`, one per cluster | rings, windows, producing, delivery reports |
+//! | `replay-CLUSTER`, if there is a log | reading lanes back, so that a hanging disk doesn't hold the lanes |
 //! | `spill-writer`, `spill-steward` | the log: one durable write for all that waits; files and watermarks |
 //! | `probe-CLUSTER`, one per cluster | partition counts, signs of life |
 //! | librdkafka's own, per cluster and broker | batches on the wire |
@@ -48,7 +49,7 @@
 //! app → everything below
 //!   admin  → http  lane  produce  spill   + base
 //!   http   → decode  route  lane  produce + base
-//!   lane   → produce  spill               + base
+//!   lane   → produce  route  spill        + base
 //!   route  → decode     decode → –   spill → –   produce → base
 //!   config → the settings of every stage  (no stage imports config, app or commands)
 //! base = budget  event  receipt  telemetry  lifecycle

@@ -10,21 +10,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 
 use super::answer::{self, EventError, Problem, Reply};
 use super::body::{self, BodyFault};
+use super::head::{encoding_of, shape_of};
 use super::plan::{self, Scratch, Shape};
 use super::port::Local;
 use super::retry;
 use super::streams::Stream;
 use super::watch::Busy;
 use crate::budget::Held;
-use crate::decode::encoding::Encoding;
 use crate::lane::{Refusal, admit};
 use crate::receipt::{self, Arrival, Outcome, Parcels};
-use crate::route::{Ack, Format, KeySource};
+use crate::route::{Ack, KeySource};
 use crate::telemetry::Answer;
 
 /// What an event costs beside its bytes while it waits: our bookkeeping (about 100 bytes), librdkafka's message (176
@@ -200,64 +199,6 @@ fn forget_head<B>(request: &mut Request<B>) {
         *headers = HeaderMap::new();
     }
     headers.clear();
-}
-
-fn shape_of(stream: &Stream, headers: &HeaderMap) -> Result<Shape, Problem> {
-    if stream.format == Format::Raw {
-        return Ok(Shape::Raw);
-    }
-    let Some(value) = headers.get(CONTENT_TYPE) else {
-        return Ok(Shape::Json);
-    };
-    if value == "application/json" {
-        return Ok(Shape::Json);
-    }
-    let text = value.to_str().unwrap_or_default();
-    let media = text
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match media.as_str() {
-        "application/x-ndjson"
-        | "application/ndjson"
-        | "application/jsonl"
-        | "application/x-jsonlines" => Ok(Shape::Ndjson),
-        ""
-        | "application/json"
-        | "text/json"
-        | "text/plain"
-        | "application/x-www-form-urlencoded" => Ok(Shape::Json),
-        media if media.ends_with("+json") => Ok(Shape::Json),
-        _ => Err(Problem {
-            close: true,
-            ..Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                format!(
-                    "content type {media:?} is not taken; send application/json or application/x-ndjson"
-                ),
-            )
-        }),
-    }
-}
-
-fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Problem> {
-    let Some(value) = headers.get(CONTENT_ENCODING) else {
-        return Ok(Encoding::Identity);
-    };
-    let known = value.to_str().ok().and_then(Encoding::from_header);
-    known.ok_or_else(|| Problem {
-        close: true,
-        ..Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_encoding",
-            format!(
-                "content encoding {value:?} is not taken; send gzip, deflate, br, zstd or none"
-            ),
-        )
-    })
 }
 
 fn problem_of(fault: BodyFault, local: &Local, stream: &Stream) -> Problem {

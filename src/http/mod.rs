@@ -18,6 +18,7 @@
 pub mod answer;
 pub mod body;
 pub mod deadlines;
+mod head;
 pub mod ingest;
 pub mod listener;
 pub mod plan;

@@ -1,8 +1,8 @@
 //! The one overflow decision: may these events wait for Kafka, or not?
 //!
-//! Everything that can say no to an event after it was read says it here: the lane is full, it has stood still for too
-//! long, or forebay is stopping. There is nothing between yes and no yet; an event that may not wait in memory
-//! will be able to wait on disk, and that decision belongs here as well.
+//! Everything that can say no to an event after it was read and before it is in a lane says it here: the lane is full, it
+//! has stood still for too long, or forebay is stopping. Whether an admitted event goes to Kafka from memory or over the
+//! disk is its worker's business (`spilling`).
 //!
 //! A request is taken whole or not at all. Taking what fits would leave the client two bad choices: to send only the
 //! rest, which plain SDKs can't, or to send all of it and double what was taken, again and again while one partition

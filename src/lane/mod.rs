@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!  http threads ──▶ admit ──▶ ring ──▶ worker: backlog ──▶ window ──▶ producer ──▶ Kafka
-//!                     │                    │                  ▲                      │
-//!                     └─ Refused           └─ given up        └──── deliveries ──────┘
+//!                     │                    │        │         ▲  ▲                   │
+//!                     └─ Refused           │        └─ given  │  └─── deliveries ────┘
+//!                                          ▼           up     │
+//!                                       spill log ──▶ replay ─┘
 //! ```
 //!
 //! - [`mod@admit`] is the one place where it's decided whether an event may wait for Kafka. A request is taken whole or not at
@@ -14,6 +16,8 @@
 //!   and can send it again, in order, through a new client.
 //! - Bounds: a lane in bytes and events, the window of a cluster likewise, everything together by the memory budget.
 //! - [`pace`] says when a lane's batch is worth a request.
+//! - `spilling` is a lane's life: when its events leave the direct way for the spill log, and how they come back. `store`
+//!   appends, `replay` reads, `unrouted` is for events whose partition isn't known yet, `finish` is the end.
 //!
 //! What is absent: nothing here knows HTTP, JSON or sockets; nothing here blocks an HTTP thread.
 

@@ -22,7 +22,7 @@ thread_local! {
 }
 
 /// The machine, without other tests' gateways, until this is dropped: for tests in which time is the subject. To be
-/// taken before the test starts a gateway.
+/// taken before the test starts a gateway, and after its three brokers: a test that has these may wait for a gateway.
 pub struct Alone(());
 
 impl Alone {
