@@ -11,8 +11,9 @@ use std::time::Duration;
 use crate::kafka::{self, Audit, Kafka};
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, config};
-use crate::support::outage::{assert_kept, audit};
+use crate::support::outage::{Outage, assert_kept, audit};
 use crate::support::sender::{Plan, Senders, groups};
+use crate::support::tracer::{Tracer, tracer_or_skip};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -199,4 +200,41 @@ fn some_partitions_have_no_leader_and_the_others_go_on() {
     });
     gateway.stop();
     audit(&kafka, &topic, sent).assert_clean();
+}
+
+/// librdkafka has hung before in a cluster that was in order. Here the thread that talks to the broker is held by force.
+#[test]
+fn a_client_that_hangs_in_a_healthy_cluster_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let patience = |config: String| {
+        config.replace(
+            "[clusters.main]",
+            "[clusters.main]\nprogress_within = \"2s\"",
+        )
+    };
+    let (Some(()), Some(outage)) = (
+        tracer_or_skip(),
+        Outage::prepare_or_skip("hang", dir.path(), patience),
+    ) else {
+        return;
+    };
+    let senders = Senders::start("hang", outage.gateway.data, "events", &Plan::default());
+    senders.wait_for_acks(500, 60 * SECOND);
+    let hang = "poll:delay_enter=60s:when=1";
+    let tracer = Tracer::attach(&outage.gateway, &["rdk:broker1"], &[hang]);
+    let count = |name: &str| outage.gateway.status()["clusters"]["main"][name].as_u64();
+    eventually("the client is replaced", 40 * SECOND, || {
+        count("replaced_clients") == Some(1)
+    });
+    let arrived = || {
+        let counts = ["acked", "replayed"].map(|count| outage.gateway.events("events", count));
+        counts.iter().sum::<i64>()
+    };
+    let before = arrived();
+    eventually("events flow again", 20 * SECOND, || {
+        arrived() > before + 500
+    });
+    drop(tracer);
+    let (sent, _) = senders.stop();
+    assert_kept(&outage.end(sent));
 }

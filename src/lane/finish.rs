@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::worker::{CLOSE_WITHIN, Worker};
+use super::worker::{CLOSE_WITHIN, Worker, bury_client};
 use crate::produce::Producer;
 use crate::receipt::Cause;
 
@@ -18,7 +18,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         if let Some(mut client) = self.client.take() {
             self.shared_client.set(None);
             client.close(CLOSE_WITHIN, |report| self.take_last_report(report));
-            std::thread::spawn(move || drop(client));
+            bury_client(client);
         }
         let unresolved: Vec<_> = self
             .works

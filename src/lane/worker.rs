@@ -46,6 +46,8 @@ const QUIET_TURNS: u32 = 20;
 const QUIET_TICK: Duration = Duration::from_millis(5);
 /// How often ages are looked at: give-ups, standstills, health.
 const SWEEP: Duration = Duration::from_millis(100);
+/// How long a client that was given up, and hangs, may hold the memory of what it still has to report.
+const BURY_WITHIN: Duration = Duration::from_secs(600);
 /// How long a client that is given up may take to report all that it held.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -205,8 +207,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             work.window.client_gone();
         }
         (self.in_flight_events, self.in_flight_bytes) = (0, 0);
-        // Destroying a client joins its threads; that must not hold the lanes.
-        std::thread::spawn(move || drop(client));
+        bury_client(client);
     }
 
     pub(super) fn collect_ready(&mut self) {
@@ -350,6 +351,15 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.cluster.health().waiting(oldest_sent);
         self.log.report_suppressed(now);
     }
+}
+
+/// Destroys a client. That joins its threads, which may hang, and must not hold the lanes. What it still reports is of no
+/// interest, but gives memory back.
+pub(super) fn bury_client<P: Producer + Send + 'static>(mut client: P) {
+    std::thread::spawn(move || {
+        client.close(BURY_WITHIN, |_| {});
+        drop(client);
+    });
 }
 
 fn unix_ms() -> i64 {

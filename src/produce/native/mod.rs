@@ -278,13 +278,12 @@ impl Native {
     /// `at_most`; their memory is leaked then.
     pub fn close(&mut self, at_most: Duration, mut on: impl FnMut(Report<'_>)) -> bool {
         let deadline = Instant::now() + at_most;
+        let purge = sys::RD_KAFKA_PURGE_F_QUEUE
+            | sys::RD_KAFKA_PURGE_F_INFLIGHT
+            // Else it waits for threads of the client, which may hang.
+            | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
         // SAFETY: the client is valid.
-        let _: RDKafkaRespErr = unsafe {
-            sys::rd_kafka_purge(
-                self.client.native_ptr(),
-                sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT,
-            )
-        };
+        let _: RDKafkaRespErr = unsafe { sys::rd_kafka_purge(self.client.native_ptr(), purge) };
         loop {
             self.poll(usize::MAX, &mut on);
             if self.outstanding() == 0 {
