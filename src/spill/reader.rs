@@ -18,8 +18,9 @@ use super::scan::read_body;
 use super::stats::Counters;
 use super::{LaneId, Lsn, Position};
 
-/// So often an unreadable place is reported to the caller, who may wait, before it's skipped.
-const PATIENCE: u32 = 4;
+/// So often an unreadable place is reported to the caller before it's skipped. Lanes wait longer each time, a second to a
+/// minute: a disk that is back within some seven minutes costs nothing, and a dead sector holds its lane no longer.
+const PATIENCE: u32 = 12;
 
 /// A record as it was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
