@@ -38,10 +38,11 @@ use super::{UNROUTED, Way};
 use crate::receipt::{Cause, Parcel};
 use crate::spill::{AppendError, LaneId, LaneReader, Log, State};
 
-/// Bytes that one read of the log brings, and so the memory of one step of a replay.
-pub(super) const READ_BYTES: usize = 256 << 10;
+/// Bytes that one read of the log brings, and so the memory of one step of a replay. Tiny in tests of the lanes, so that
+/// every limit is met all the time.
+pub(super) const READ_BYTES: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 /// Events of one lane's replay that the client may hold: enough for full requests, little enough to leave room.
-pub(super) const REPLAY_EVENTS: u32 = 2_000;
+pub(super) const REPLAY_EVENTS: u32 = if cfg!(test) { 12 } else { 2_000 };
 /// How long new events may wait for a lane to return: a few writes and reads of a disk that is busy.
 const RETURN_WITHIN: Duration = Duration::from_millis(200);
 /// Pause after a read that failed, doubled with each one that fails again, up to a minute.
@@ -129,6 +130,16 @@ impl Spiller {
             appended: Arc::default(),
             replay: Replay::start(cluster)?,
         })
+    }
+
+    /// With a replay that a test answers by hand.
+    #[cfg(test)]
+    pub(super) fn by_hand(log: &Arc<Log>, replay: Replay) -> Spiller {
+        Spiller {
+            log: Arc::clone(log),
+            appended: Arc::default(),
+            replay,
+        }
     }
 
     /// The next append whose fate is known.
