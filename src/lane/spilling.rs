@@ -191,6 +191,20 @@ impl Spiller {
         work: &mut Work,
         cluster: &Arc<Cluster>,
     ) -> Vec<Arc<Parcel>> {
+        self.append_more(work, cluster, usize::MAX)
+    }
+
+    /// As [`Spiller::append_backlog`], but only what was on its way already and found the disk busy.
+    pub(super) fn append_begun(&self, work: &mut Work, cluster: &Arc<Cluster>) -> Vec<Arc<Parcel>> {
+        self.append_more(work, cluster, 0)
+    }
+
+    fn append_more(
+        &self,
+        work: &mut Work,
+        cluster: &Arc<Cluster>,
+        mut at_most: usize,
+    ) -> Vec<Arc<Parcel>> {
         let Mode::OverLog(way) = &mut work.mode else {
             return Vec::new();
         };
@@ -198,7 +212,9 @@ impl Spiller {
         loop {
             let parcel = match way.next.take() {
                 Some(parcel) => parcel,
+                None if at_most == 0 => return refused,
                 None => {
+                    at_most -= 1;
                     let Some(parcel) = work.backlog.pop_front() else {
                         return refused;
                     };
@@ -327,7 +343,6 @@ impl Spiller {
             && way.read.is_empty()
             && !matches!(way.reading, Reading::Away)
             && work.window.is_empty()
-            && work.backlog.is_empty()
             && self.log.lane_backlog(way.lane).is_empty();
         if is_done {
             work.mode = Mode::Direct;
