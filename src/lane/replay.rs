@@ -42,6 +42,8 @@ pub(super) struct Answer {
     pub(super) reader: LaneReader,
     /// Empty if nothing was there.
     pub(super) read: Vec<Replayed>,
+    /// Nothing more was there.
+    pub(super) is_all: bool,
     pub(super) fault: Option<Fault>,
 }
 
@@ -105,8 +107,11 @@ impl Replay {
 
 /// Reads what is asked for, `now`.
 pub(super) fn answer(mut ask: Ask, now: Instant) -> Answer {
+    let mut is_all = false;
     let (read, fault) = match ask.reader.read(ask.bytes) {
         Ok(records) => {
+            let bytes = records.iter().map(|stored| stored.payload.len());
+            is_all = bytes.sum::<usize>() < ask.bytes;
             let (found, understood) = Found::gather(records);
             (
                 found.parcels(&mut ask, now),
@@ -119,6 +124,7 @@ pub(super) fn answer(mut ask: Ask, now: Instant) -> Answer {
         lane: ask.lane,
         reader: ask.reader,
         read,
+        is_all,
         fault,
     }
 }

@@ -15,7 +15,7 @@
 //! it, in order, and what arrives is acknowledged to the log. So at any time the lane's order is: window, log, ring.
 //!
 //! **The way back.** Under steady traffic there is always one more event on its way into the log. So a lane whose events
-//! arrive, and which has read all there is, *returns*: new events wait in memory for the moment that the last append and the
+//! arrive, and which has read all there was a moment ago, *returns*: new events wait in memory for the moment that the last append and the
 //! last read take, and then go directly, behind the window. If that takes too long they go into the log after all.
 //!
 //! A log that takes nothing (full, failing) keeps lanes on the direct way, where events wait for Kafka and are refused at
@@ -75,6 +75,8 @@ pub(super) struct OverLog {
     is_blocked: bool,
     /// After a read that failed: when to try again, and how long the pause was.
     pause: Option<(Instant, Duration)>,
+    /// The last read brought all that the log had of the lane then.
+    has_caught_up: bool,
     /// Events of the log have arrived in Kafka since the lane went over it, or since it last failed to return.
     has_arrivals: bool,
     /// Since when new events wait, so that the lane can be direct again.
@@ -170,6 +172,7 @@ impl Spiller {
             is_fresh: true,
             is_blocked: false,
             pause: None,
+            has_caught_up: false,
             has_arrivals: false,
             returning: None,
         };
@@ -267,7 +270,8 @@ impl Spiller {
             return false;
         }
         match way.returning {
-            None if has_read_all && way.has_arrivals && since_sent < spill_after / 2 => {
+            // Not only when all is read: under steady traffic there is something new each time.
+            None if way.has_caught_up && way.has_arrivals && since_sent < spill_after / 2 => {
                 way.returning = Some(now);
             }
             None => {}
@@ -358,6 +362,7 @@ impl Work {
             return None;
         };
         way.reading = Reading::Here(answer.reader);
+        way.has_caught_up = answer.is_all && answer.fault.is_none();
         way.is_fresh |= !answer.read.is_empty() || answer.fault.is_some();
         way.read.extend(answer.read);
         match &answer.fault {
