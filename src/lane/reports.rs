@@ -92,7 +92,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             let to = appended.appended_to();
             let to = to.and_then(|lane| self.works.get_mut(lane as usize));
             if let Some(work) = to.and_then(Option::as_mut) {
-                work.append_ended();
+                work.append_ended(appended.is_copy());
             }
             let work = self.works.get_mut(appended.lane() as usize);
             if let Some(work) = work.and_then(Option::as_mut)

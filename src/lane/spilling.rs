@@ -64,6 +64,8 @@ pub(super) struct OverLog {
     lane: LaneId,
     /// Appends under way.
     appending: u32,
+    /// Those of them that copy what was in the window.
+    copying: u32,
     /// Taken from the ring and not yet in the log, because more waited for the disk than may.
     next: Option<Arc<Parcel>>,
     reading: Reading,
@@ -166,6 +168,7 @@ impl Spiller {
         let mut way = OverLog {
             lane,
             appending: 0,
+            copying: 0,
             next: None,
             reading: Reading::NotYet,
             read: VecDeque::new(),
@@ -183,8 +186,9 @@ impl Spiller {
         };
         for (parcel, positions) in copies {
             let copied = self.append(cluster, lane, &parcel, positions, What::Sent);
-            way.appending += u32::from(copied.is_ok());
+            way.copying += u32::from(copied.is_ok());
         }
+        way.appending = way.copying;
         work.mode = Mode::OverLog(Box::new(way));
     }
 
@@ -292,7 +296,10 @@ impl Spiller {
         let Mode::OverLog(way) = &mut work.mode else {
             return 0;
         };
-        if matches!(way.reading, Reading::NotYet) && work.window.is_empty() {
+        // Copies of what has arrived are acknowledged to the log when they're known to be there; read before, they would be
+        // sent again.
+        let has_copies = way.copying > 0;
+        if matches!(way.reading, Reading::NotYet) && work.window.is_empty() && !has_copies {
             way.reading = self
                 .log
                 .reader(way.lane)
@@ -386,8 +393,9 @@ impl Work {
     }
 
     /// An append has its answer; there may be something new to read.
-    pub(super) fn append_ended(&mut self) {
+    pub(super) fn append_ended(&mut self, is_copy: bool) {
         if let Mode::OverLog(way) = &mut self.mode {
+            way.copying = way.copying.saturating_sub(u32::from(is_copy));
             way.appending = way.appending.saturating_sub(1);
             way.is_fresh = true;
         }

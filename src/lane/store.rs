@@ -106,6 +106,11 @@ impl Appended {
         }
     }
 
+    /// Whether it's a copy of events that are in the window.
+    pub(super) fn is_copy(&self) -> bool {
+        matches!(self.what, What::Sent)
+    }
+
     /// Notes it. Returns the parcel if its request is finished by that.
     pub(super) fn settle(self, work: &mut Work, log: &Spiller) -> Option<Arc<Parcel>> {
         let Appended {
