@@ -60,6 +60,20 @@ pub struct Window {
 }
 
 impl Window {
+    #[cfg(test)]
+    pub(super) fn brief(&self) -> String {
+        format!(
+            "{:?} out {} rewind {} flight {:?} good {:?}",
+            self.sent
+                .iter()
+                .map(|s| (s.parcel.count(), s.open().collect::<Vec<_>>(), s.resolved))
+                .collect::<Vec<_>>(),
+            self.outstanding,
+            self.rewind,
+            self.flight,
+            self.good_flight
+        )
+    }
     /// Whether nothing is unresolved.
     pub fn is_empty(&self) -> bool {
         self.sent.is_empty()

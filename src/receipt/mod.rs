@@ -223,6 +223,15 @@ impl Request {
             .push((index, cause));
     }
 
+    /// The events that are noted as not acknowledged.
+    fn noted(&self) -> Vec<u32> {
+        let noted = self
+            .not_acked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        noted.iter().map(|(index, _)| *index).collect()
+    }
+
     fn close_parcel(&self) -> bool {
         self.open_parcels.fetch_sub(1, AcqRel) == 1
     }

@@ -208,6 +208,9 @@ impl Parcel {
         let open = self.count - self.resolved.load(Acquire);
         let mut unknown = Vec::new();
         self.list_unresolved(&mut unknown);
+        // What failed before is noted already, and one entry per event is enough.
+        let noted = self.request.noted();
+        unknown.retain(|(index, _)| !noted.contains(index));
         for (index, cause) in unknown {
             self.request.fail(index, cause);
         }

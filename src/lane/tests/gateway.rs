@@ -400,6 +400,19 @@ impl World {
         works.into_iter().all(|work| work.mode.is_direct())
     }
 
+    pub(super) fn debug(&self) {
+        for work in self.run.as_ref().unwrap().worker.works.iter().flatten() {
+            eprintln!(
+                "{} back {} {} win {} mode {:?}",
+                work.lane.number(),
+                work.backlog.len(),
+                self.kafka.lock().unwrap().held().len(),
+                work.window.brief(),
+                work.mode
+            );
+        }
+    }
+
     /// Nothing is left anywhere in memory.
     pub(super) fn assert_rested(&self) {
         let Run {

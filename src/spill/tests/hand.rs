@@ -51,8 +51,9 @@ impl HandLog {
     pub(crate) fn open(&mut self) -> Arc<Log> {
         let disk = Arc::new(self.disk.clone());
         let opened = recover::open(disk, tiny(), Clock::standing(self.now_ms));
-        let (shared, recovered) = opened.expect("the log opens");
-        assert_eq!(recovered.damage.lost_events, 0);
+        // Whether anything is missing is the lanes' test's own business: watermarks that a full disk didn't take look like
+        // losses.
+        let (shared, _) = opened.expect("the log opens");
         let log = Arc::new(Log::without_threads(&shared));
         self.running = Some(Running {
             writer: Writer::new(&shared),
