@@ -206,9 +206,14 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 position,
                 code,
             } => {
+                let work = self.works.get(parcel.lane() as usize);
+                let work = work.and_then(Option::as_ref);
+                let is_in_doubt = work.is_some_and(|work| work.window.is_in_doubt(parcel));
                 let finished = match verdict(code) {
                     Verdict::Permanent(cause) => parcel.failed(position, cause),
-                    _ if code == PurgeQueue => parcel.given_up(position, Cause::Draining),
+                    _ if code == PurgeQueue && !is_in_doubt => {
+                        parcel.given_up(position, Cause::Draining)
+                    }
                     _ => parcel.given_up(position, Cause::Unknown),
                 };
                 if finished {

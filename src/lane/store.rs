@@ -134,7 +134,12 @@ impl Appended {
                 parcel.spilled()
             }
             // Its clients go on waiting for Kafka.
-            (What::Sent, Err(_)) => false,
+            (What::Sent, Err(why)) => {
+                if matches!(why, AppendError::Failed(_)) {
+                    work.window.note_doubt(&parcel);
+                }
+                false
+            }
             (What::Dead(position), Ok(_)) => {
                 parcel.dead();
                 work.window.failed(&parcel, position);

@@ -27,6 +27,8 @@ pub struct Sent {
     resolved: u32,
     /// Where its last event stands in the spill log, if it's there.
     stored: Option<Position>,
+    /// The spill log failed to store it, but may have it all the same after a restart.
+    may_be_stored: bool,
 }
 
 impl Sent {
@@ -99,6 +101,7 @@ impl Window {
             again: Vec::new(),
             resolved: 0,
             stored,
+            may_be_stored: false,
         });
     }
 
@@ -235,6 +238,19 @@ impl Window {
     pub fn stored(&mut self, parcel: &Arc<Parcel>, position: Position) -> bool {
         let sent = find(&mut self.sent, parcel);
         sent.map(|sent| sent.stored = Some(position)).is_some()
+    }
+
+    /// Notes that the spill log failed to store a sent parcel, and that nobody knows what is on the disk.
+    pub fn note_doubt(&mut self, parcel: &Arc<Parcel>) {
+        if let Some(sent) = find(&mut self.sent, parcel) {
+            sent.may_be_stored = true;
+        }
+    }
+
+    /// Whether the spill log may hold a sent parcel although it said that it failed.
+    pub fn is_in_doubt(&self, parcel: &Arc<Parcel>) -> bool {
+        let mut sent = self.sent.iter();
+        sent.any(|sent| sent.may_be_stored && Arc::ptr_eq(&sent.parcel, parcel))
     }
 
     /// Up to where the spill log's records of this lane have arrived in Kafka, if that moved on since the last call.
