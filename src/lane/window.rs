@@ -63,6 +63,7 @@ pub struct Window {
 
 impl Window {
     #[cfg(test)]
+    #[allow(missing_docs)]
     pub(super) fn brief(&self) -> String {
         format!(
             "{:?} out {} rewind {} flight {:?} good {:?}",
@@ -144,10 +145,12 @@ impl Window {
     /// then all that is unresolved, in order. Returns its bytes.
     pub fn came_back(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(1);
-        self.rewind = true;
+        // What was resolved meanwhile, as a dead letter, isn't sent again.
         if let Some(sent) = find(&mut self.sent, parcel) {
             sent.again.push(position);
+            self.rewind = true;
         }
+        self.trim();
         u64::from(parcel.events()[position as usize].len())
     }
 
@@ -217,6 +220,8 @@ impl Window {
             .sum::<usize>();
         self.outstanding = unresolved.len() as u32;
         self.rewind = left > unresolved.len();
+        // Nothing may be left, if it was resolved by dead letters.
+        self.land();
         Some(unresolved)
     }
 
@@ -268,7 +273,6 @@ impl Window {
     }
 
     fn trim(&mut self) {
-        self.land();
         while self
             .sent
             .front()
@@ -277,6 +281,8 @@ impl Window {
             let arrived = self.sent.pop_front().and_then(|sent| sent.stored);
             self.arrived = arrived.or(self.arrived);
         }
+        self.rewind &= !self.sent.is_empty();
+        self.land();
     }
 }
 
