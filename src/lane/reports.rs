@@ -177,8 +177,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
                     self.finished(parcel);
                 }
             }
-            Verdict::Suspect(_) | Verdict::SendAgain => {}
-            Verdict::ReplaceClient => self.replace_client = true,
+            Verdict::Suspect(_) | Verdict::SendAgain => parcel.came_back(),
+            Verdict::ReplaceClient => {
+                parcel.came_back();
+                self.replace_client = true;
+            }
         }
     }
 
