@@ -27,7 +27,7 @@ pub struct Sent {
     resolved: u32,
     /// Where its last event stands in the spill log, if it's there.
     stored: Option<Position>,
-    /// The spill log failed to store it, but may have it all the same after a restart.
+    /// The spill log failed to store it, or a client to deliver it, and may have done so all the same.
     may_be_stored: bool,
 }
 
@@ -148,6 +148,7 @@ impl Window {
         // What was resolved meanwhile, as a dead letter, isn't sent again.
         if let Some(sent) = find(&mut self.sent, parcel) {
             sent.again.push(position);
+            sent.may_be_stored = true;
             self.rewind = true;
         }
         self.trim();
@@ -157,7 +158,13 @@ impl Window {
     /// As [`Window::came_back`], because Kafka didn't take the batch, which may be the fault of another event.
     pub fn came_back_suspect(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.has_suspects = true;
-        self.came_back(parcel, position)
+        // Of a batch that was refused nothing was stored.
+        let was_in_doubt = self.is_in_doubt(parcel);
+        let bytes = self.came_back(parcel, position);
+        if let Some(sent) = find(&mut self.sent, parcel) {
+            sent.may_be_stored = was_in_doubt;
+        }
+        bytes
     }
 
     /// Whether an event that comes back now was sent alone.
@@ -169,6 +176,9 @@ impl Window {
     pub fn client_gone(&mut self) {
         self.outstanding = 0;
         self.rewind = !self.sent.is_empty();
+        self.sent
+            .iter_mut()
+            .for_each(|sent| sent.may_be_stored = true);
     }
 
     /// Whether new parcels have to wait because old ones have to be sent again.
@@ -252,7 +262,7 @@ impl Window {
         }
     }
 
-    /// Whether the spill log may hold a sent parcel although it said that it failed.
+    /// Whether a sent parcel may be stored, by Kafka or the spill log, although that failed.
     pub fn is_in_doubt(&self, parcel: &Arc<Parcel>) -> bool {
         let mut sent = self.sent.iter();
         sent.any(|sent| sent.may_be_stored && Arc::ptr_eq(&sent.parcel, parcel))
