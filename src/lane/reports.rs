@@ -148,7 +148,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             (verdict, parcel.is_spilled(), &self.spiller)
             && spiller.bury(&self.cluster, work, parcel, position)
         {
-            let bytes = u64::from(parcel.events()[position as usize].len());
+            let bytes = work.window.bury(parcel, position);
             self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
             self.log.write(
                 4,

@@ -124,7 +124,7 @@ impl Mode {
 pub(super) struct Spiller {
     pub(super) log: Arc<Log>,
     pub(super) appended: Arc<SegQueue<Appended>>,
-    replay: Replay,
+    pub(super) replay: Replay,
 }
 
 impl Spiller {
@@ -134,16 +134,6 @@ impl Spiller {
             appended: Arc::default(),
             replay: Replay::start(cluster)?,
         })
-    }
-
-    /// With a replay that a test answers by hand.
-    #[cfg(test)]
-    pub(super) fn by_hand(log: &Arc<Log>, replay: Replay) -> Spiller {
-        Spiller {
-            log: Arc::clone(log),
-            appended: Arc::default(),
-            replay,
-        }
     }
 
     /// The next append whose fate is known.

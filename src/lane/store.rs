@@ -142,11 +142,11 @@ impl Appended {
             }
             (What::Dead(position), Ok(_)) => {
                 parcel.dead();
-                work.window.failed(&parcel, position);
+                work.window.buried(&parcel, position, true);
                 false
             }
             (What::Dead(position), Err(_)) => {
-                work.window.came_back(&parcel, position);
+                work.window.buried(&parcel, position, false);
                 false
             }
         };

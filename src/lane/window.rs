@@ -24,6 +24,8 @@ pub struct Sent {
     failed: Vec<u32>,
     /// Events that came back and have to be sent again.
     again: Vec<u32>,
+    /// Events whose dead letters are being stored.
+    dying: Vec<u32>,
     resolved: u32,
     /// Where its last event stands in the spill log, if it's there.
     stored: Option<Position>,
@@ -40,7 +42,7 @@ impl Sent {
         again.sort_unstable();
         again.dedup();
         let all = again.into_iter().chain(self.cursor..self.parcel.count());
-        all.filter(|position| !self.failed.contains(position))
+        all.filter(|position| !self.failed.contains(position) && !self.dying.contains(position))
     }
 }
 
@@ -62,21 +64,6 @@ pub struct Window {
 }
 
 impl Window {
-    #[cfg(test)]
-    #[allow(missing_docs)]
-    pub(super) fn brief(&self) -> String {
-        format!(
-            "{:?} out {} rewind {} flight {:?} good {:?}",
-            self.sent
-                .iter()
-                .map(|s| (s.parcel.count(), s.open().collect::<Vec<_>>(), s.resolved))
-                .collect::<Vec<_>>(),
-            self.outstanding,
-            self.rewind,
-            self.flight,
-            self.good_flight
-        )
-    }
     /// Whether nothing is unresolved.
     pub fn is_empty(&self) -> bool {
         self.sent.is_empty()
@@ -100,6 +87,7 @@ impl Window {
             cursor: 0,
             failed: Vec::new(),
             again: Vec::new(),
+            dying: Vec::new(),
             resolved: 0,
             stored,
             may_be_stored: false,
@@ -114,7 +102,11 @@ impl Window {
             let events = parcel.events();
             let mut left = count;
             while left > 0 && (sent.cursor as usize) < events.len() {
-                if !sent.failed.contains(&sent.cursor) && !sent.again.contains(&sent.cursor) {
+                let at = &sent.cursor;
+                if ![&sent.failed, &sent.again, &sent.dying]
+                    .iter()
+                    .any(|skipped| skipped.contains(at))
+                {
                     bytes += u64::from(events[sent.cursor as usize].len());
                     left -= 1;
                 }
@@ -130,8 +122,7 @@ impl Window {
     pub fn failed(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(1);
         if let Some(sent) = find(&mut self.sent, parcel) {
-            // Counted once, also if it was sent again while its dead letter was being stored: what is resolved early would
-            // let the spill log forget events that haven't arrived.
+            // Counted once: what is resolved early would let the spill log forget events that haven't arrived.
             if !sent.failed.contains(&position) {
                 sent.failed.push(position);
                 sent.resolved += 1;
@@ -139,6 +130,33 @@ impl Window {
         }
         self.trim();
         u64::from(parcel.events()[position as usize].len())
+    }
+
+    /// The event at `position` failed for good, and its dead letter is being stored. It's not sent again. Returns its bytes.
+    pub fn bury(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        if let Some(sent) = find(&mut self.sent, parcel) {
+            sent.dying.push(position);
+        }
+        self.trim();
+        u64::from(parcel.events()[position as usize].len())
+    }
+
+    /// The dead letter of the event at `position` is stored, or not; then the event has to be sent again.
+    pub fn buried(&mut self, parcel: &Arc<Parcel>, position: u32, is_stored: bool) {
+        let Some(sent) = find(&mut self.sent, parcel) else {
+            return;
+        };
+        sent.dying.retain(|dying| *dying != position);
+        sent.failed.retain(|failed| *failed != position);
+        if is_stored {
+            sent.failed.push(position);
+            sent.resolved += 1;
+        } else {
+            sent.again.push(position);
+            self.rewind = true;
+        }
+        self.trim();
     }
 
     /// The event at `position` came back. The lane sends nothing new until everything else has come back as well, and

@@ -32,9 +32,6 @@ impl World {
         let news: Vec<New> = (0..KEYS).map(|key| (key, FINE, 20)).collect();
         for turn in 0..STEADY_TURNS {
             self.send(&news);
-            if std::env::var("DBG").is_ok() && (turn < 60 || turn > 550) {
-                self.debug();
-            }
             self.flow(1, 2);
             if turn > 5 && self.is_direct() {
                 return true;

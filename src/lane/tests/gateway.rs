@@ -1,7 +1,6 @@
 //! One cluster's worker between clients, a fake Kafka and a log on a simulated disk, all turned by hand; and beside it what
 //! clients were told.
 
-use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ use crate::produce::{self, probe};
 use crate::receipt::{Arrival, Cause, Parcels, Request, Slot, settle};
 use crate::route::partition_of;
 use crate::spill::Log;
-use crate::spill::tests::hand::{HandLog, Trouble};
+use crate::spill::tests::hand::HandLog;
 
 /// Partitions of the topic.
 pub(super) const PARTITIONS: usize = 2;
@@ -51,16 +50,16 @@ pub(super) struct Fact {
 pub(super) type New = (usize, u8, usize);
 
 /// A request that was looked at by an HTTP thread.
-struct Looked {
+pub(super) struct Looked {
     lanes: Vec<Arc<Lane>>,
     ids: Vec<usize>,
     news: Vec<New>,
 }
 
 /// A process.
-struct Run {
-    cluster: Arc<Cluster>,
-    worker: Worker<FakeClient>,
+pub(super) struct Run {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) worker: Worker<FakeClient>,
     asked: Receiver<Ask>,
     answers: Arc<SegQueue<Answer>>,
 }
@@ -70,20 +69,20 @@ pub(super) struct World {
     pub(super) disk: HandLog,
     pub(super) log: Option<Arc<Log>>,
     kafka: Arc<Mutex<Kafka>>,
-    budget: Arc<Budget>,
+    pub(super) budget: Arc<Budget>,
     start: Instant,
     now: Duration,
-    run: Option<Run>,
+    pub(super) run: Option<Run>,
     is_over_log: bool,
     /// What happened so far, as a clock.
     time: u64,
     pub(super) facts: Vec<Fact>,
-    open: Vec<(Parcels, Vec<usize>)>,
-    hesitating: Vec<Looked>,
+    pub(super) open: Vec<(Parcels, Vec<usize>)>,
+    pub(super) hesitating: Vec<Looked>,
     /// Something happened after which events may be stored twice.
     pub(super) may_double: bool,
     /// A process ended, so that the ledger doesn't know of all events.
-    has_restarted: bool,
+    pub(super) has_restarted: bool,
 }
 
 fn settings() -> Settings {
@@ -127,7 +126,7 @@ impl World {
     }
 
     /// A process begins.
-    fn begin(&mut self, is_known: bool) {
+    pub(super) fn begin(&mut self, is_known: bool) {
         let log = self.disk.open();
         let topic = TopicOf {
             stream: "stream".into(),
@@ -142,7 +141,11 @@ impl World {
         let spill = Some(Arc::clone(&log));
         let cluster = Cluster::new("cluster", client, settings(), [topic], &self.budget, spill);
         let (replay, asked, answers) = Replay::by_hand();
-        let spiller = Spiller::by_hand(&log, replay);
+        let spiller = Spiller {
+            log: Arc::clone(&log),
+            appended: Arc::default(),
+            replay,
+        };
         let shared = probe::SharedClient::default();
         let mut worker = Worker::new(Arc::clone(&cluster), shared, Some(spiller), new_client);
         (worker.retry_client_at, worker.swept_at) = (self.start, self.start);
@@ -309,7 +312,7 @@ impl World {
         }
     }
 
-    fn tell_finished(&mut self) {
+    pub(super) fn tell_finished(&mut self) {
         self.time += 1;
         let open = std::mem::take(&mut self.open);
         for (parcels, ids) in open {
@@ -333,111 +336,5 @@ impl World {
     /// Requests that aren't answered.
     pub(super) fn waiting(&self) -> usize {
         self.open.len()
-    }
-
-    /// The process is killed, or the machine loses power; another one begins.
-    pub(super) fn crash(&mut self, loses_power: bool, is_known: bool) {
-        self.kafka().forget_client();
-        self.disk.crash();
-        (self.run, self.log) = (None, None);
-        self.open.clear();
-        self.hesitating.clear();
-        self.disk.crashed(loses_power);
-        (self.may_double, self.has_restarted) = (true, true);
-        self.begin(is_known);
-    }
-
-    /// The process is told to stop, and does; another one begins.
-    pub(super) fn restart(&mut self, is_known: bool) {
-        self.stop();
-        self.disk.trouble(Trouble::None);
-        (self.may_double, self.has_restarted) = (true, true);
-        self.begin(is_known);
-    }
-
-    /// The process is told to stop, and does.
-    pub(super) fn stop(&mut self) {
-        let mut run = self.run.take().unwrap();
-        let is_finished = AtomicBool::new(false);
-        let disk = &mut self.disk;
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !is_finished.load(Acquire) {
-                    disk.write();
-                    std::thread::sleep(Duration::from_micros(200));
-                }
-            });
-            run.worker.finish();
-            is_finished.store(true, Release);
-        });
-        self.push_too_late(&run);
-        self.tell_finished();
-        assert_eq!(self.open.len(), 0, "requests without an answer at the end");
-        let ledger = run.cluster.topics()[0].ledger();
-        assert_eq!((ledger.in_flight(), ledger.lost.load(Acquire)), (0, 0));
-        drop(run);
-        self.log = None;
-        self.disk.close();
-        self.kafka().forget_client();
-        assert_eq!(self.budget.used(), 0);
-    }
-
-    /// What comes after the end is refused.
-    fn push_too_late(&mut self, run: &Run) {
-        self.hesitating.clear();
-        let lanes = run.cluster.topics()[0].unrouted();
-        let wanted = Wanted {
-            lane: &lanes[0],
-            events: 1,
-            bytes: 1,
-        };
-        assert!(admit(&run.cluster, &[wanted], Parcels::new).is_err());
-    }
-
-    /// Whether all lanes send directly.
-    pub(super) fn is_direct(&self) -> bool {
-        let works = self.run.as_ref().unwrap().worker.works.iter().flatten();
-        works.into_iter().all(|work| work.mode.is_direct())
-    }
-
-    pub(super) fn debug(&self) {
-        for work in self.run.as_ref().unwrap().worker.works.iter().flatten() {
-            eprintln!(
-                "{} back {} {} win {} mode {:?}",
-                work.lane.number(),
-                work.backlog.len(),
-                self.kafka.lock().unwrap().held().len(),
-                work.window.brief(),
-                work.mode
-            );
-        }
-    }
-
-    /// Nothing is left anywhere in memory.
-    pub(super) fn assert_rested(&self) {
-        let Run {
-            worker, cluster, ..
-        } = self.run.as_ref().unwrap();
-        let held = (
-            worker.in_flight_events,
-            worker.in_flight_bytes,
-            worker.reading,
-        );
-        assert_eq!(held, (0, 0, 0), "in the client's hands, or being read");
-        for work in worker.works.iter().flatten() {
-            assert!(
-                work.backlog.is_empty() && work.window.is_empty(),
-                "{:?}",
-                work.lane
-            );
-            assert_eq!((work.lane.bytes(), work.lane.events()), (0, 0));
-        }
-        assert_eq!(self.budget.used(), 0, "bytes of memory");
-        let ledger = cluster.topics()[0].ledger();
-        assert_eq!((ledger.in_flight(), ledger.lost.load(Acquire)), (0, 0));
-        if !self.has_restarted {
-            let (replayed, dead) = (ledger.replayed.load(Acquire), ledger.dead.load(Acquire));
-            assert_eq!(ledger.spilled.load(Acquire), replayed + dead, "{ledger:?}");
-        }
     }
 }

@@ -160,7 +160,7 @@ impl Kafka {
             let stored = self.topic.entry(*partition).or_default();
             stored.extend(fine.map(|message| id_of(message.value())));
         }
-        self.on_wire = count;
+        self.on_wire = self.on_wire.max(count);
     }
 
     /// The client reports that it's of no more use.
