@@ -248,7 +248,11 @@ impl World {
             return;
         };
         // Some are old, so that they take the client's slower way, and the others never get old.
-        let unix_ms = if looked.ids[0] % 3 == 0 { 0 } else { i64::MAX };
+        let unix_ms = if looked.ids[0].is_multiple_of(3) {
+            0
+        } else {
+            i64::MAX
+        };
         let arrival = Arrival {
             unix_ms,
             at: self.start + self.now,

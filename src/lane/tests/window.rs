@@ -164,8 +164,9 @@ fn search(counts: &[u32], bad: &[usize], batch: usize) {
             let sent: Vec<_> = hands.drain(..batch.min(hands.len())).collect();
             if sent.iter().all(|event| !bad.contains(&number(event))) {
                 stored.extend(sent.iter().map(number));
-                sent.iter()
-                    .for_each(|(parcel, _)| drop(window.acked(parcel, 1)));
+                for (parcel, _) in &sent {
+                    window.acked(parcel, 1);
+                }
                 continue;
             }
             for event in &sent {
@@ -177,9 +178,9 @@ fn search(counts: &[u32], bad: &[usize], batch: usize) {
                 }
             }
             // What is behind comes back as well.
-            hands
-                .drain(..)
-                .for_each(|(parcel, at)| drop(window.came_back(&parcel, at)));
+            for (parcel, at) in hands.drain(..) {
+                window.came_back(&parcel, at);
+            }
         }
         hands.extend(window.take_rewind().unwrap_or_default());
     }
