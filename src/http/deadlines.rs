@@ -199,7 +199,15 @@ mod tests {
         );
         let stamps = Box::default();
         let (ledger, held) = (Arc::default(), held.unwrap());
-        let parcels = Request::replay(Bytes::new(), SmallVec::new(), stamps, &[slot], ledger, held);
+        let parcels = Request::replay(
+            Instant::now(),
+            Bytes::new(),
+            SmallVec::new(),
+            stamps,
+            &[slot],
+            ledger,
+            held,
+        );
         Arc::clone(parcels[0].request())
     }
 

@@ -275,16 +275,17 @@ impl Cluster {
             before = known.len(),
             "partitions known"
         );
+        // What an earlier run left in the spill log has to go before anything new, and before what is unrouted: so these
+        // lanes are open before the worker sees that there are lanes.
+        for lane in added.iter().filter(|lane| self.has_backlog(lane)) {
+            lane.wake(&self.signal);
+        }
         topic.planned.store(Arc::new(lanes));
         match &topic.unrouted {
             Some(lane) if !lane.ring.is_empty() || lane.is_open() || self.has_backlog(lane) => {
                 lane.wake(&self.signal);
             }
             _ => topic.publish(),
-        }
-        // What an earlier run left in the spill log has to go before anything new.
-        for lane in added.iter().filter(|lane| self.has_backlog(lane)) {
-            lane.wake(&self.signal);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::UNROUTED;
 use super::worker::{CLOSE_WITHIN, Worker, bury_client};
 use crate::produce::Producer;
 use crate::receipt::Cause;
@@ -37,6 +38,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
     /// Brings all that is only in memory to the spill log, if there is one.
     fn spill_all(&mut self) {
         self.collect_ready();
+        self.spill_unrouted();
         for number in 0..self.works.len() as u32 {
             let Some(work) = self.works[number as usize].as_mut() else {
                 continue;
@@ -62,8 +64,34 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let deadline = Instant::now() + STORE_WITHIN;
         while self.is_appending() && Instant::now() < deadline {
             self.take_appended();
+            // What the log was too busy to take is tried again.
+            if let Some(spiller) = &self.spiller {
+                for work in self.works.iter_mut().flatten() {
+                    finished.extend(spiller.append_backlog(work, &self.cluster));
+                }
+            }
             std::thread::sleep(Duration::from_millis(1));
         }
+        for parcel in finished {
+            self.finished(&parcel);
+        }
+    }
+
+    /// Brings what is unrouted to the log, before anything that has to go behind it.
+    fn spill_unrouted(&mut self) {
+        let Some(spiller) = self.spiller.take() else {
+            return;
+        };
+        let mut finished = Vec::new();
+        let works = self.works.iter_mut().flatten();
+        for work in works.filter(|work| work.lane.partition() == UNROUTED) {
+            work.pull();
+            if work.mode.is_direct() && !work.backlog.is_empty() {
+                spiller.enter(work, &self.cluster, false);
+            }
+            finished.extend(spiller.append_backlog(work, &self.cluster));
+        }
+        self.spiller = Some(spiller);
         for parcel in finished {
             self.finished(&parcel);
         }

@@ -33,6 +33,8 @@ pub mod settings;
 pub mod signal;
 mod spilling;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unrouted;
 pub mod window;
 mod work;

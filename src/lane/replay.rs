@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
 
 use bytes::Bytes;
 use crossbeam_queue::SegQueue;
@@ -41,6 +42,8 @@ pub(super) struct Answer {
     pub(super) reader: LaneReader,
     /// Empty if nothing was there.
     pub(super) read: Vec<Replayed>,
+    /// Nothing more was there.
+    pub(super) is_all: bool,
     pub(super) fault: Option<Fault>,
 }
 
@@ -71,11 +74,24 @@ impl Replay {
             .name(format!("replay-{}", cluster.name()))
             .spawn(move || {
                 for ask in asked {
-                    out.push(answer(ask));
+                    out.push(answer(ask, Instant::now()));
                     cluster.signal.wake();
                 }
             })?;
         Ok(Replay { asks, answers })
+    }
+
+    /// Without the thread: a test answers by hand.
+    #[cfg(test)]
+    pub(super) fn by_hand() -> (
+        Replay,
+        std::sync::mpsc::Receiver<Ask>,
+        Arc<SegQueue<Answer>>,
+    ) {
+        let (asks, asked) = channel();
+        let answers = Arc::<SegQueue<Answer>>::default();
+        let out = Arc::clone(&answers);
+        (Replay { asks, answers }, asked, out)
     }
 
     /// Has something read; the reader comes back if the thread is gone.
@@ -89,12 +105,18 @@ impl Replay {
     }
 }
 
-/// Reads what is asked for.
-fn answer(mut ask: Ask) -> Answer {
+/// Reads what is asked for, `now`.
+pub(super) fn answer(mut ask: Ask, now: Instant) -> Answer {
+    let mut is_all = false;
     let (read, fault) = match ask.reader.read(ask.bytes) {
         Ok(records) => {
+            let bytes = records.iter().map(|stored| stored.payload.len());
+            is_all = bytes.sum::<usize>() < ask.bytes;
             let (found, understood) = Found::gather(records);
-            (found.parcels(&mut ask), understood.err().map(Fault::Wire))
+            (
+                found.parcels(&mut ask, now),
+                understood.err().map(Fault::Wire),
+            )
         }
         Err(error) => (Vec::new(), Some(Fault::Read(error))),
     };
@@ -102,6 +124,7 @@ fn answer(mut ask: Ask) -> Answer {
         lane: ask.lane,
         reader: ask.reader,
         read,
+        is_all,
         fault,
     }
 }
@@ -134,7 +157,7 @@ impl Found {
     }
 
     /// As parcels: one, or one per partition if they have to be sorted.
-    fn parcels(self, ask: &mut Ask) -> Vec<Replayed> {
+    fn parcels(self, ask: &mut Ask, now: Instant) -> Vec<Replayed> {
         let Found {
             body,
             mut events,
@@ -172,7 +195,7 @@ impl Found {
         let held = ask.held.take();
         let (events, stamps): (SmallVec<[Event; 1]>, Vec<i64>) = events.into_iter().unzip();
         let (body, ledger) = (Bytes::from(body), Arc::clone(&ask.ledger));
-        let parcels = Request::replay(body, events, stamps.into(), &slots, ledger, held);
+        let parcels = Request::replay(now, body, events, stamps.into(), &slots, ledger, held);
         let count = parcels.len();
         let parcels = (1..).zip(parcels);
         parcels

@@ -92,7 +92,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             let to = appended.appended_to();
             let to = to.and_then(|lane| self.works.get_mut(lane as usize));
             if let Some(work) = to.and_then(Option::as_mut) {
-                work.append_ended();
+                work.append_ended(appended.is_copy());
             }
             let work = self.works.get_mut(appended.lane() as usize);
             if let Some(work) = work.and_then(Option::as_mut)
@@ -148,7 +148,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             (verdict, parcel.is_spilled(), &self.spiller)
             && spiller.bury(&self.cluster, work, parcel, position)
         {
-            let bytes = u64::from(parcel.events()[position as usize].len());
+            let bytes = work.window.bury(parcel, position);
             self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
             self.log.write(
                 4,
@@ -177,8 +177,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
                     self.finished(parcel);
                 }
             }
-            Verdict::Suspect(_) | Verdict::SendAgain => {}
-            Verdict::ReplaceClient => self.replace_client = true,
+            Verdict::Suspect(_) | Verdict::SendAgain => parcel.came_back(),
+            Verdict::ReplaceClient => {
+                parcel.came_back();
+                self.replace_client = true;
+            }
         }
     }
 
@@ -206,9 +209,14 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 position,
                 code,
             } => {
+                let work = self.works.get(parcel.lane() as usize);
+                let work = work.and_then(Option::as_ref);
+                let is_in_doubt = work.is_some_and(|work| work.window.is_in_doubt(parcel));
                 let finished = match verdict(code) {
                     Verdict::Permanent(cause) => parcel.failed(position, cause),
-                    _ if code == PurgeQueue => parcel.given_up(position, Cause::Draining),
+                    _ if code == PurgeQueue && !is_in_doubt => {
+                        parcel.given_up(position, Cause::Draining)
+                    }
                     _ => parcel.given_up(position, Cause::Unknown),
                 };
                 if finished {

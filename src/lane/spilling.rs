@@ -15,7 +15,7 @@
 //! it, in order, and what arrives is acknowledged to the log. So at any time the lane's order is: window, log, ring.
 //!
 //! **The way back.** Under steady traffic there is always one more event on its way into the log. So a lane whose events
-//! arrive, and which has read all there is, *returns*: new events wait in memory for the moment that the last append and the
+//! arrive, and which has read all there was a moment ago, *returns*: new events wait in memory for the moment that the last append and the
 //! last read take, and then go directly, behind the window. If that takes too long they go into the log after all.
 //!
 //! A log that takes nothing (full, failing) keeps lanes on the direct way, where events wait for Kafka and are refused at
@@ -38,10 +38,11 @@ use super::{UNROUTED, Way};
 use crate::receipt::{Cause, Parcel};
 use crate::spill::{AppendError, LaneId, LaneReader, Log, State};
 
-/// Bytes that one read of the log brings, and so the memory of one step of a replay.
-pub(super) const READ_BYTES: usize = 256 << 10;
+/// Bytes that one read of the log brings, and so the memory of one step of a replay. Tiny in tests of the lanes, so that
+/// every limit is met all the time.
+pub(super) const READ_BYTES: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 /// Events of one lane's replay that the client may hold: enough for full requests, little enough to leave room.
-pub(super) const REPLAY_EVENTS: u32 = 2_000;
+pub(super) const REPLAY_EVENTS: u32 = if cfg!(test) { 12 } else { 2_000 };
 /// How long new events may wait for a lane to return: a few writes and reads of a disk that is busy.
 const RETURN_WITHIN: Duration = Duration::from_millis(200);
 /// Pause after a read that failed, doubled with each one that fails again, up to a minute.
@@ -63,6 +64,8 @@ pub(super) struct OverLog {
     lane: LaneId,
     /// Appends under way.
     appending: u32,
+    /// Those of them that copy what was in the window.
+    copying: u32,
     /// Taken from the ring and not yet in the log, because more waited for the disk than may.
     next: Option<Arc<Parcel>>,
     reading: Reading,
@@ -74,6 +77,8 @@ pub(super) struct OverLog {
     is_blocked: bool,
     /// After a read that failed: when to try again, and how long the pause was.
     pause: Option<(Instant, Duration)>,
+    /// The last read brought all that the log had of the lane then.
+    has_caught_up: bool,
     /// Events of the log have arrived in Kafka since the lane went over it, or since it last failed to return.
     has_arrivals: bool,
     /// Since when new events wait, so that the lane can be direct again.
@@ -119,7 +124,7 @@ impl Mode {
 pub(super) struct Spiller {
     pub(super) log: Arc<Log>,
     pub(super) appended: Arc<SegQueue<Appended>>,
-    replay: Replay,
+    pub(super) replay: Replay,
 }
 
 impl Spiller {
@@ -153,12 +158,14 @@ impl Spiller {
         let mut way = OverLog {
             lane,
             appending: 0,
+            copying: 0,
             next: None,
             reading: Reading::NotYet,
             read: VecDeque::new(),
             is_fresh: true,
             is_blocked: false,
             pause: None,
+            has_caught_up: false,
             has_arrivals: false,
             returning: None,
         };
@@ -169,8 +176,9 @@ impl Spiller {
         };
         for (parcel, positions) in copies {
             let copied = self.append(cluster, lane, &parcel, positions, What::Sent);
-            way.appending += u32::from(copied.is_ok());
+            way.copying += u32::from(copied.is_ok());
         }
+        way.appending = way.copying;
         work.mode = Mode::OverLog(Box::new(way));
     }
 
@@ -180,6 +188,20 @@ impl Spiller {
         work: &mut Work,
         cluster: &Arc<Cluster>,
     ) -> Vec<Arc<Parcel>> {
+        self.append_more(work, cluster, usize::MAX)
+    }
+
+    /// As [`Spiller::append_backlog`], but only what was on its way already and found the disk busy.
+    pub(super) fn append_begun(&self, work: &mut Work, cluster: &Arc<Cluster>) -> Vec<Arc<Parcel>> {
+        self.append_more(work, cluster, 0)
+    }
+
+    fn append_more(
+        &self,
+        work: &mut Work,
+        cluster: &Arc<Cluster>,
+        mut at_most: usize,
+    ) -> Vec<Arc<Parcel>> {
         let Mode::OverLog(way) = &mut work.mode else {
             return Vec::new();
         };
@@ -187,7 +209,9 @@ impl Spiller {
         loop {
             let parcel = match way.next.take() {
                 Some(parcel) => parcel,
+                None if at_most == 0 => return refused,
                 None => {
+                    at_most -= 1;
                     let Some(parcel) = work.backlog.pop_front() else {
                         return refused;
                     };
@@ -240,7 +264,8 @@ impl Spiller {
             return false;
         }
         match way.returning {
-            None if has_read_all && way.has_arrivals && since_sent < spill_after / 2 => {
+            // Not only when all is read: under steady traffic there is something new each time.
+            None if way.has_caught_up && way.has_arrivals && since_sent < spill_after / 2 => {
                 way.returning = Some(now);
             }
             None => {}
@@ -261,7 +286,10 @@ impl Spiller {
         let Mode::OverLog(way) = &mut work.mode else {
             return 0;
         };
-        if matches!(way.reading, Reading::NotYet) && work.window.is_empty() {
+        // Copies of what has arrived are acknowledged to the log when they're known to be there; read before, they would be
+        // sent again.
+        let has_copies = way.copying > 0;
+        if matches!(way.reading, Reading::NotYet) && work.window.is_empty() && !has_copies {
             way.reading = self
                 .log
                 .reader(way.lane)
@@ -316,7 +344,6 @@ impl Spiller {
             && way.read.is_empty()
             && !matches!(way.reading, Reading::Away)
             && work.window.is_empty()
-            && work.backlog.is_empty()
             && self.log.lane_backlog(way.lane).is_empty();
         if is_done {
             work.mode = Mode::Direct;
@@ -332,6 +359,7 @@ impl Work {
             return None;
         };
         way.reading = Reading::Here(answer.reader);
+        way.has_caught_up = answer.is_all && answer.fault.is_none();
         way.is_fresh |= !answer.read.is_empty() || answer.fault.is_some();
         way.read.extend(answer.read);
         match &answer.fault {
@@ -355,8 +383,9 @@ impl Work {
     }
 
     /// An append has its answer; there may be something new to read.
-    pub(super) fn append_ended(&mut self) {
+    pub(super) fn append_ended(&mut self, is_copy: bool) {
         if let Mode::OverLog(way) = &mut self.mode {
+            way.copying = way.copying.saturating_sub(u32::from(is_copy));
             way.appending = way.appending.saturating_sub(1);
             way.is_fresh = true;
         }

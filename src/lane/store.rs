@@ -106,6 +106,11 @@ impl Appended {
         }
     }
 
+    /// Whether it's a copy of events that are in the window.
+    pub(super) fn is_copy(&self) -> bool {
+        matches!(self.what, What::Sent)
+    }
+
     /// Notes it. Returns the parcel if its request is finished by that.
     pub(super) fn settle(self, work: &mut Work, log: &Spiller) -> Option<Arc<Parcel>> {
         let Appended {
@@ -129,14 +134,19 @@ impl Appended {
                 parcel.spilled()
             }
             // Its clients go on waiting for Kafka.
-            (What::Sent, Err(_)) => false,
+            (What::Sent, Err(why)) => {
+                if matches!(why, AppendError::Failed(_)) {
+                    work.window.note_doubt(&parcel);
+                }
+                false
+            }
             (What::Dead(position), Ok(_)) => {
                 parcel.dead();
-                work.window.failed(&parcel, position);
+                work.window.buried(&parcel, position, true);
                 false
             }
             (What::Dead(position), Err(_)) => {
-                work.window.came_back(&parcel, position);
+                work.window.buried(&parcel, position, false);
                 false
             }
         };

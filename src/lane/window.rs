@@ -24,9 +24,13 @@ pub struct Sent {
     failed: Vec<u32>,
     /// Events that came back and have to be sent again.
     again: Vec<u32>,
+    /// Events whose dead letters are being stored.
+    dying: Vec<u32>,
     resolved: u32,
     /// Where its last event stands in the spill log, if it's there.
     stored: Option<Position>,
+    /// The spill log failed to store it, or a client to deliver it, and may have done so all the same.
+    may_be_stored: bool,
 }
 
 impl Sent {
@@ -38,7 +42,7 @@ impl Sent {
         again.sort_unstable();
         again.dedup();
         let all = again.into_iter().chain(self.cursor..self.parcel.count());
-        all.filter(|position| !self.failed.contains(position))
+        all.filter(|position| !self.failed.contains(position) && !self.dying.contains(position))
     }
 }
 
@@ -83,8 +87,10 @@ impl Window {
             cursor: 0,
             failed: Vec::new(),
             again: Vec::new(),
+            dying: Vec::new(),
             resolved: 0,
             stored,
+            may_be_stored: false,
         });
     }
 
@@ -96,7 +102,11 @@ impl Window {
             let events = parcel.events();
             let mut left = count;
             while left > 0 && (sent.cursor as usize) < events.len() {
-                if !sent.failed.contains(&sent.cursor) && !sent.again.contains(&sent.cursor) {
+                let at = &sent.cursor;
+                if ![&sent.failed, &sent.again, &sent.dying]
+                    .iter()
+                    .any(|skipped| skipped.contains(at))
+                {
                     bytes += u64::from(events[sent.cursor as usize].len());
                     left -= 1;
                 }
@@ -112,8 +122,7 @@ impl Window {
     pub fn failed(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(1);
         if let Some(sent) = find(&mut self.sent, parcel) {
-            // Counted once, also if it was sent again while its dead letter was being stored: what is resolved early would
-            // let the spill log forget events that haven't arrived.
+            // Counted once: what is resolved early would let the spill log forget events that haven't arrived.
             if !sent.failed.contains(&position) {
                 sent.failed.push(position);
                 sent.resolved += 1;
@@ -123,21 +132,57 @@ impl Window {
         u64::from(parcel.events()[position as usize].len())
     }
 
+    /// The event at `position` failed for good, and its dead letter is being stored. It's not sent again. Returns its bytes.
+    pub fn bury(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        if let Some(sent) = find(&mut self.sent, parcel) {
+            sent.dying.push(position);
+        }
+        self.trim();
+        u64::from(parcel.events()[position as usize].len())
+    }
+
+    /// The dead letter of the event at `position` is stored, or not; then the event has to be sent again.
+    pub fn buried(&mut self, parcel: &Arc<Parcel>, position: u32, is_stored: bool) {
+        let Some(sent) = find(&mut self.sent, parcel) else {
+            return;
+        };
+        sent.dying.retain(|dying| *dying != position);
+        sent.failed.retain(|failed| *failed != position);
+        if is_stored {
+            sent.failed.push(position);
+            sent.resolved += 1;
+        } else {
+            sent.again.push(position);
+            self.rewind = true;
+        }
+        self.trim();
+    }
+
     /// The event at `position` came back. The lane sends nothing new until everything else has come back as well, and
     /// then all that is unresolved, in order. Returns its bytes.
     pub fn came_back(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(1);
-        self.rewind = true;
+        // What was resolved meanwhile, as a dead letter, isn't sent again.
         if let Some(sent) = find(&mut self.sent, parcel) {
             sent.again.push(position);
+            sent.may_be_stored = true;
+            self.rewind = true;
         }
+        self.trim();
         u64::from(parcel.events()[position as usize].len())
     }
 
     /// As [`Window::came_back`], because Kafka didn't take the batch, which may be the fault of another event.
     pub fn came_back_suspect(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.has_suspects = true;
-        self.came_back(parcel, position)
+        // Of a batch that was refused nothing was stored.
+        let was_in_doubt = self.is_in_doubt(parcel);
+        let bytes = self.came_back(parcel, position);
+        if let Some(sent) = find(&mut self.sent, parcel) {
+            sent.may_be_stored = was_in_doubt;
+        }
+        bytes
     }
 
     /// Whether an event that comes back now was sent alone.
@@ -149,6 +194,9 @@ impl Window {
     pub fn client_gone(&mut self) {
         self.outstanding = 0;
         self.rewind = !self.sent.is_empty();
+        self.sent
+            .iter_mut()
+            .for_each(|sent| sent.may_be_stored = true);
     }
 
     /// Whether new parcels have to wait because old ones have to be sent again.
@@ -200,6 +248,8 @@ impl Window {
             .sum::<usize>();
         self.outstanding = unresolved.len() as u32;
         self.rewind = left > unresolved.len();
+        // Nothing may be left, if it was resolved by dead letters.
+        self.land();
         Some(unresolved)
     }
 
@@ -223,6 +273,19 @@ impl Window {
         sent.map(|sent| sent.stored = Some(position)).is_some()
     }
 
+    /// Notes that the spill log failed to store a sent parcel, and that nobody knows what is on the disk.
+    pub fn note_doubt(&mut self, parcel: &Arc<Parcel>) {
+        if let Some(sent) = find(&mut self.sent, parcel) {
+            sent.may_be_stored = true;
+        }
+    }
+
+    /// Whether a sent parcel may be stored, by Kafka or the spill log, although that failed.
+    pub fn is_in_doubt(&self, parcel: &Arc<Parcel>) -> bool {
+        let mut sent = self.sent.iter();
+        sent.any(|sent| sent.may_be_stored && Arc::ptr_eq(&sent.parcel, parcel))
+    }
+
     /// Up to where the spill log's records of this lane have arrived in Kafka, if that moved on since the last call.
     pub fn take_arrived(&mut self) -> Option<Position> {
         self.arrived.take()
@@ -238,7 +301,6 @@ impl Window {
     }
 
     fn trim(&mut self) {
-        self.land();
         while self
             .sent
             .front()
@@ -247,6 +309,8 @@ impl Window {
             let arrived = self.sent.pop_front().and_then(|sent| sent.stored);
             self.arrived = arrived.or(self.arrived);
         }
+        self.rewind &= !self.sent.is_empty();
+        self.land();
     }
 }
 

@@ -31,6 +31,7 @@ use super::cluster::Cluster;
 use super::pace;
 use super::send::Sending;
 use super::spilling::Spiller;
+use super::unrouted::has_older;
 use super::work::Work;
 use super::{Lane, Settings, UNROUTED};
 use crate::produce::verdict::verdict;
@@ -260,16 +261,23 @@ impl<P: Producer + Send + 'static> Worker<P> {
         }
         let (mut index, mut waits) = (0, Vec::new());
         while let Some(&number) = self.active.get(index) {
+            let has_to_wait = self.works[number as usize].as_ref().is_some_and(|work| {
+                work.lane.partition() == UNROUTED
+                    && has_older(&self.works, &self.cluster, &work.lane)
+            });
             let Some(work) = self.works[number as usize].as_mut() else {
                 break;
             };
             work.pull();
             if work.lane.partition() == UNROUTED {
-                sending.send_unrouted(work);
+                sending.send_unrouted(work, has_to_wait);
             } else if self.cluster.unrouted_before(&work.lane).is_none() {
                 sending.send_due(work);
-            } else if work.is_late(&self.settings, now) {
-                waits.push(number);
+            } else {
+                sending.send_held(work);
+                if work.is_late(&self.settings, now) {
+                    waits.push(number);
+                }
             }
             if work.rest() {
                 self.cluster.rested(&work.lane);

@@ -159,8 +159,9 @@ impl Request {
     }
 
     /// Events that were read back from the spill log, as parcels that nobody waits for. `stamps` are the times of their
-    /// arrival, in milliseconds since the Unix epoch, in the same order.
+    /// arrival, in milliseconds since the Unix epoch, in the same order; `at` is when they were read.
     pub fn replay(
+        at: Instant,
         body: Bytes,
         events: SmallVec<[Event; 1]>,
         stamps: Box<[i64]>,
@@ -171,7 +172,7 @@ impl Request {
         debug_assert_eq!(events.len(), stamps.len());
         let arrival = Arrival {
             unix_ms: stamps.first().copied().unwrap_or_default(),
-            at: Instant::now(),
+            at,
         };
         let request = Arc::new(Request {
             stamps,
@@ -220,6 +221,15 @@ impl Request {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((index, cause));
+    }
+
+    /// The events that are noted as not acknowledged.
+    fn noted(&self) -> Vec<u32> {
+        let noted = self
+            .not_acked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        noted.iter().map(|(index, _)| *index).collect()
     }
 
     fn close_parcel(&self) -> bool {

@@ -18,7 +18,8 @@ pub struct Parcel {
     bytes: u64,
     state: AtomicU8,
     resolved: AtomicU32,
-    has_failures: AtomicBool,
+    /// An event failed or came back, so that those that are resolved aren't the first ones.
+    is_disordered: AtomicBool,
     /// Its receipts were resolved by the spill log; what Kafka does with it from then on concerns only the ledger.
     is_spilled: AtomicBool,
 }
@@ -41,7 +42,7 @@ impl Parcel {
             bytes,
             state: AtomicU8::new(QUEUED),
             resolved: AtomicU32::new(0),
-            has_failures: AtomicBool::new(false),
+            is_disordered: AtomicBool::new(false),
             is_spilled: AtomicBool::new(false),
             request,
         }
@@ -202,12 +203,20 @@ impl Parcel {
         self.resolve(1)
     }
 
+    /// Notes that an event came back and will be sent again: what is acknowledged from now on may stand behind it.
+    pub fn came_back(&self) {
+        self.is_disordered.store(true, Release);
+    }
+
     /// Resolves all that is open of a sent parcel as unknown, for the end of the process. True if the request is finished
     /// by that.
     pub fn abandon(&self) -> bool {
         let open = self.count - self.resolved.load(Acquire);
         let mut unknown = Vec::new();
         self.list_unresolved(&mut unknown);
+        // What failed before is noted already, and one entry per event is enough.
+        let noted = self.request.noted();
+        unknown.retain(|(index, _)| !noted.contains(index));
         for (index, cause) in unknown {
             self.request.fail(index, cause);
         }
@@ -220,7 +229,7 @@ impl Parcel {
 
     fn note_failure(&self, position: u32, cause: Cause) {
         if let Some(event) = self.events().get(position as usize) {
-            self.has_failures.store(true, Release);
+            self.is_disordered.store(true, Release);
             self.request.fail(event.index, cause);
         }
     }
@@ -249,11 +258,13 @@ impl Parcel {
             return;
         }
         // Acknowledgements of one lane come in order, so the unresolved events are the last ones; but a failure may
-        // overtake them, and then all that haven't failed are called unknown: better that than acked.
-        let resolved = if self.has_failures.load(Acquire) {
+        // overtake them, or they an event that came back, and then all that haven't failed are called unknown: better that
+        // than acked. The count is read first: what it counts can't have been disordered after that.
+        let resolved = self.resolved.load(Acquire).min(self.count);
+        let resolved = if self.is_disordered.load(Acquire) {
             0
         } else {
-            self.resolved.load(Acquire).min(self.count)
+            resolved
         };
         unknown.extend(
             self.events()[resolved as usize..]

@@ -51,7 +51,7 @@ impl Tracer {
         eventually("strace is attached", Duration::from_secs(10), || {
             threads
                 .iter()
-                .all(|thread| is_traced(gateway.pid(), thread))
+                .all(|thread| is_traced(gateway.pid(), thread) || is_gone(gateway.pid(), thread))
         });
         Tracer { strace, trace }
     }
@@ -114,6 +114,12 @@ fn thread(pid: u32, name: &str) -> String {
     });
     let found = found.unwrap_or_else(|| panic!("no thread {name}"));
     found.file_name().into_string().unwrap()
+}
+
+/// A fault that kills may have struck already.
+fn is_gone(pid: u32, thread: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/status"));
+    status.map_or(true, |status| status.contains("State:\tZ"))
 }
 
 fn is_traced(pid: u32, thread: &str) -> bool {

@@ -3,6 +3,7 @@
 mod damage;
 mod errors;
 mod formats;
+pub(crate) mod hand;
 mod hanging;
 mod model;
 mod real;

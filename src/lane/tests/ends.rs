@@ -1,0 +1,104 @@
+//! How processes end, and that nothing is left in one that rests.
+
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::time::Duration;
+
+use super::gateway::{Run, World};
+use crate::lane::{Wanted, admit};
+use crate::receipt::Parcels;
+use crate::spill::tests::hand::Trouble;
+
+impl World {
+    /// The process is killed, or the machine loses power; another one begins.
+    pub(super) fn crash(&mut self, loses_power: bool, is_known: bool) {
+        self.kafka().forget_client();
+        self.disk.crash();
+        (self.run, self.log) = (None, None);
+        self.open.clear();
+        self.hesitating.clear();
+        self.disk.crashed(loses_power);
+        (self.may_double, self.has_restarted) = (true, true);
+        self.begin(is_known);
+    }
+
+    /// The process is told to stop, and does; another one begins.
+    pub(super) fn restart(&mut self, is_known: bool) {
+        self.stop();
+        self.disk.trouble(Trouble::None);
+        (self.may_double, self.has_restarted) = (true, true);
+        self.begin(is_known);
+    }
+
+    /// The process is told to stop, and does.
+    pub(super) fn stop(&mut self) {
+        let mut run = self.run.take().unwrap();
+        let is_finished = AtomicBool::new(false);
+        let disk = &mut self.disk;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_finished.load(Acquire) {
+                    disk.write();
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            });
+            run.worker.finish();
+            is_finished.store(true, Release);
+        });
+        self.push_too_late(&run);
+        self.tell_finished();
+        assert_eq!(self.open.len(), 0, "requests without an answer at the end");
+        let ledger = run.cluster.topics()[0].ledger();
+        assert_eq!((ledger.in_flight(), ledger.lost.load(Acquire)), (0, 0));
+        drop(run);
+        self.log = None;
+        self.disk.close();
+        self.kafka().forget_client();
+        assert_eq!(self.budget.used(), 0);
+    }
+
+    /// What comes after the end is refused.
+    fn push_too_late(&mut self, run: &Run) {
+        self.hesitating.clear();
+        let lanes = run.cluster.topics()[0].unrouted();
+        let wanted = Wanted {
+            lane: &lanes[0],
+            events: 1,
+            bytes: 1,
+        };
+        assert!(admit(&run.cluster, &[wanted], Parcels::new).is_err());
+    }
+
+    /// Whether all lanes send directly.
+    pub(super) fn is_direct(&self) -> bool {
+        let works = self.run.as_ref().unwrap().worker.works.iter().flatten();
+        works.into_iter().all(|work| work.mode.is_direct())
+    }
+
+    /// Nothing is left anywhere in memory.
+    pub(super) fn assert_rested(&self) {
+        let Run {
+            worker, cluster, ..
+        } = self.run.as_ref().unwrap();
+        let held = (
+            worker.in_flight_events,
+            worker.in_flight_bytes,
+            worker.reading,
+        );
+        assert_eq!(held, (0, 0, 0), "in the client's hands, or being read");
+        for work in worker.works.iter().flatten() {
+            assert!(
+                work.backlog.is_empty() && work.window.is_empty(),
+                "{:?}",
+                work.lane
+            );
+            assert_eq!((work.lane.bytes(), work.lane.events()), (0, 0));
+        }
+        assert_eq!(self.budget.used(), 0, "bytes of memory");
+        let ledger = cluster.topics()[0].ledger();
+        assert_eq!((ledger.in_flight(), ledger.lost.load(Acquire)), (0, 0));
+        if !self.has_restarted {
+            let (replayed, dead) = (ledger.replayed.load(Acquire), ledger.dead.load(Acquire));
+            assert_eq!(ledger.spilled.load(Acquire), replayed + dead, "{ledger:?}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A Kafka that does as it's told, and the client that the worker has of it.
+//!
+//! It keeps what the client was handed, in order per partition; the test says when how much of the front is answered, when
+//! the client dies, and what was stored although nobody heard of it. A batch that contains an event marked
+//! [`LARGE`] is refused as a whole, and what is behind it in the client's hands comes back as well, as with a client that keeps
+//! the order. An event marked [`LARGE_FOR_CLIENT`] isn't even taken by the client.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
+
+use crate::lane::Cluster;
+use crate::produce::{Producer, Report};
+use crate::receipt::Parcel;
+
+/// Kafka refuses a batch with such an event.
+pub(super) const LARGE: u8 = b'L';
+/// The client refuses such an event.
+pub(super) const LARGE_FOR_CLIENT: u8 = b'C';
+/// An event without faults.
+pub(super) const FINE: u8 = b'f';
+
+/// An event's value: its number, its mark, and as many bytes as it's long.
+pub(super) fn value(id: usize, mark: u8, bytes: usize) -> Vec<u8> {
+    let mut value = format!("{id:08}").into_bytes();
+    value.push(mark);
+    value.resize(value.len().max(bytes), b'.');
+    value
+}
+
+/// The number in an event's value.
+pub(super) fn id_of(value: &[u8]) -> usize {
+    let digits = std::str::from_utf8(&value[..8]).unwrap();
+    digits.parse().unwrap()
+}
+
+struct Message {
+    parcel: Arc<Parcel>,
+    position: u32,
+}
+
+impl Message {
+    fn value(&self) -> &[u8] {
+        let event = &self.parcel.events()[self.position as usize];
+        event.value(self.parcel.request().body())
+    }
+
+    fn mark(&self) -> u8 {
+        self.value()[8]
+    }
+}
+
+enum Told {
+    Acked(Arc<Parcel>, u32),
+    Failed(Message, Code),
+    Fatal,
+}
+
+/// The cluster, and what its client holds.
+#[derive(Default)]
+pub(super) struct Kafka {
+    hands: BTreeMap<i32, VecDeque<Message>>,
+    /// The numbers of the events that are stored, by partition.
+    pub(super) topic: BTreeMap<i32, Vec<usize>>,
+    reports: Vec<Told>,
+    /// So many of each partition are on the wire when the client is closed; nobody can tell what became of them.
+    pub(super) on_wire: usize,
+    /// When it's closed, the client doesn't report what it held.
+    pub(super) loses_reports: bool,
+}
+
+thread_local! {
+    static KAFKA: RefCell<Arc<Mutex<Kafka>>> = RefCell::default();
+}
+
+/// Makes the Kafka of this thread, an empty one.
+pub(super) fn new_kafka() -> Arc<Mutex<Kafka>> {
+    let kafka = Arc::<Mutex<Kafka>>::default();
+    KAFKA.set(Arc::clone(&kafka));
+    kafka
+}
+
+/// A client of the Kafka of this thread.
+pub(super) fn new_client(_: &Cluster) -> KafkaResult<FakeClient> {
+    let kafka = KAFKA.with_borrow(Arc::clone);
+    kafka.lock().unwrap().reports.clear();
+    Ok(FakeClient {
+        kafka,
+        batch: Vec::new(),
+    })
+}
+
+impl Kafka {
+    /// Partitions whose events the client holds.
+    pub(super) fn held(&self) -> Vec<i32> {
+        let held = self.hands.iter().filter(|(_, hand)| !hand.is_empty());
+        held.map(|(partition, _)| *partition).collect()
+    }
+
+    /// The broker answers for a batch: the first `count` events that the client holds of a partition.
+    pub(super) fn answer(&mut self, partition: i32, count: usize) {
+        let Some(hand) = self.hands.get_mut(&partition) else {
+            return;
+        };
+        let batch: Vec<_> = hand.drain(..count.min(hand.len())).collect();
+        if batch.iter().any(|message| message.mark() == LARGE) {
+            let behind = hand.drain(..);
+            let behind: Vec<_> = behind
+                .map(|message| Told::Failed(message, Code::RequestTimedOut))
+                .collect();
+            let refused = batch.into_iter();
+            self.reports
+                .extend(refused.map(|message| Told::Failed(message, Code::MessageSizeTooLarge)));
+            self.reports.extend(behind);
+            return;
+        }
+        let stored = self.topic.entry(partition).or_default();
+        stored.extend(batch.iter().map(|message| id_of(message.value())));
+        for message in batch {
+            match self.reports.last_mut() {
+                Some(Told::Acked(parcel, count)) if Arc::ptr_eq(parcel, &message.parcel) => {
+                    *count += 1;
+                }
+                _ => self.reports.push(Told::Acked(message.parcel, 1)),
+            }
+        }
+    }
+
+    /// The broker answers for all that the client holds, in batches.
+    pub(super) fn answer_all(&mut self, batch: usize) {
+        for partition in self.held() {
+            while self
+                .hands
+                .get(&partition)
+                .is_some_and(|hand| !hand.is_empty())
+            {
+                self.answer(partition, batch);
+            }
+        }
+    }
+
+    /// All that the client holds of a partition comes back, unstored.
+    pub(super) fn send_back(&mut self, partition: i32) {
+        let hand = self.hands.get_mut(&partition);
+        for message in hand.into_iter().flat_map(|hand| hand.drain(..)) {
+            self.reports
+                .push(Told::Failed(message, Code::NotLeaderForPartition));
+        }
+    }
+
+    /// The first `count` events of each partition are stored, and nobody hears of it.
+    pub(super) fn store_silently(&mut self, count: usize) {
+        for (partition, hand) in &self.hands {
+            let fine = hand.iter().take(count);
+            let fine = fine.take_while(|message| message.mark() != LARGE);
+            let stored = self.topic.entry(*partition).or_default();
+            stored.extend(fine.map(|message| id_of(message.value())));
+        }
+        self.on_wire = self.on_wire.max(count);
+    }
+
+    /// The client reports that it's of no more use.
+    pub(super) fn kill_client(&mut self) {
+        self.reports.push(Told::Fatal);
+    }
+
+    /// The process of the client is gone.
+    pub(super) fn forget_client(&mut self) {
+        self.hands.clear();
+        self.reports.clear();
+        (self.on_wire, self.loses_reports) = (0, false);
+    }
+}
+
+/// The worker's client.
+pub(super) struct FakeClient {
+    kafka: Arc<Mutex<Kafka>>,
+    batch: Vec<Message>,
+}
+
+impl FakeClient {
+    fn kafka(&self) -> MutexGuard<'_, Kafka> {
+        self.kafka.lock().unwrap()
+    }
+}
+
+impl Producer for FakeClient {
+    fn shared(&self) -> Option<Arc<Client<DefaultClientContext>>> {
+        None
+    }
+
+    fn open_topic(&mut self, _: u32, name: &str) {
+        assert_eq!(name, "topic");
+    }
+
+    fn add(&mut self, parcel: &Arc<Parcel>, position: u32) {
+        let parcel = Arc::clone(parcel);
+        self.batch.push(Message { parcel, position });
+    }
+
+    fn flush(&mut self, _: u32, partition: i32, mut refused: impl FnMut(&Arc<Parcel>, u32, Code)) {
+        for message in std::mem::take(&mut self.batch) {
+            assert_eq!(message.parcel.partition(), partition);
+            let Message { parcel, position } = message;
+            if let Err(code) = self.send_stamped(0, partition, &parcel, position) {
+                refused(&parcel, position, code);
+            }
+        }
+    }
+
+    fn send_stamped(
+        &mut self,
+        _: u32,
+        partition: i32,
+        parcel: &Arc<Parcel>,
+        position: u32,
+    ) -> Result<(), Code> {
+        assert!(partition >= 0, "events go to partitions only");
+        let parcel = Arc::clone(parcel);
+        let message = Message { parcel, position };
+        if message.mark() == LARGE_FOR_CLIENT {
+            return Err(Code::MessageSizeTooLarge);
+        }
+        let mut kafka = self.kafka();
+        kafka.hands.entry(partition).or_default().push_back(message);
+        Ok(())
+    }
+
+    fn poll(&mut self, _: usize, mut on: impl FnMut(Report<'_>)) -> usize {
+        let reports = std::mem::take(&mut self.kafka().reports);
+        let count = reports.len();
+        for report in reports {
+            tell(report, &mut on);
+        }
+        count
+    }
+
+    fn close(&mut self, _: Duration, mut on: impl FnMut(Report<'_>)) -> bool {
+        self.poll(usize::MAX, &mut on);
+        let (hands, on_wire, loses) = {
+            let mut kafka = self.kafka();
+            let hands = std::mem::take(&mut kafka.hands);
+            let loses = std::mem::take(&mut kafka.loses_reports);
+            (hands, std::mem::take(&mut kafka.on_wire), loses)
+        };
+        if loses {
+            return false;
+        }
+        for (at, message) in hands.into_values().flat_map(|hand| (0..).zip(hand)) {
+            let code = if at < on_wire {
+                Code::PurgeInflight
+            } else {
+                Code::PurgeQueue
+            };
+            tell(Told::Failed(message, code), &mut on);
+        }
+        true
+    }
+}
+
+fn tell(report: Told, on: &mut impl FnMut(Report<'_>)) {
+    match &report {
+        Told::Acked(parcel, count) => on(Report::Acked {
+            parcel,
+            count: *count,
+        }),
+        Told::Failed(Message { parcel, position }, code) => on(Report::Failed {
+            parcel,
+            position: *position,
+            code: *code,
+        }),
+        Told::Fatal => on(Report::Trouble {
+            code: Code::Fatal,
+            fatal: true,
+            text: "killed by the test",
+        }),
+    }
+}
