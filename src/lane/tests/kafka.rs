@@ -91,6 +91,7 @@ pub(super) fn new_client(_: &Cluster) -> KafkaResult<FakeClient> {
     Ok(FakeClient {
         kafka,
         batch: Vec::new(),
+        is_closed: false,
     })
 }
 
@@ -180,6 +181,8 @@ impl Kafka {
 pub(super) struct FakeClient {
     kafka: Arc<Mutex<Kafka>>,
     batch: Vec<Message>,
+    /// What Kafka holds belongs to the next client from here on.
+    is_closed: bool,
 }
 
 impl FakeClient {
@@ -240,6 +243,9 @@ impl Producer for FakeClient {
     }
 
     fn close(&mut self, _: Duration, mut on: impl FnMut(Report<'_>)) -> bool {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return true;
+        }
         self.poll(usize::MAX, &mut on);
         let (hands, on_wire, loses) = {
             let mut kafka = self.kafka();
