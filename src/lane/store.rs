@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::cluster::Cluster;
 use super::spilling::Spiller;
 use super::work::Work;
 use crate::event::wire;
 use crate::receipt::{Cause, Parcel};
-use crate::spill::{self, AppendError, LaneId, Position, Record};
+use crate::spill::{self, AppendError, Batch, LaneId, Position};
 
 /// What became of an append.
 #[derive(Debug)]
@@ -64,18 +62,13 @@ impl Spiller {
         what: What,
     ) -> Result<(), AppendError> {
         let body = parcel.request().body();
-        // All in one buffer: one allocation per parcel instead of one per event.
-        let (mut bytes, mut ends) = (Vec::with_capacity(parcel.bytes() as usize), Vec::new());
+        // Heads and keys take about as much as this.
+        let heads = parcel.count() as usize * 64;
+        let mut batch = Batch::with_capacity(parcel.bytes() as usize + heads);
         for position in positions {
             let event = &parcel.events()[position as usize];
-            wire::encode(event, body, parcel.received_ms(position), &mut bytes);
-            ends.push(bytes.len());
+            batch.push(|out| wire::encode(event, body, parcel.received_ms(position), out));
         }
-        let (bytes, mut start) = (Bytes::from(bytes), 0);
-        let records = ends.into_iter().map(|end| Record {
-            meta: Bytes::new(),
-            payload: bytes.slice(std::mem::replace(&mut start, end)..end),
-        });
         let (appended, cluster) = (Arc::clone(&self.appended), Arc::clone(cluster));
         let parcel = Arc::clone(parcel);
         let done = move |result: Result<spill::Appended, AppendError>| {
@@ -86,8 +79,7 @@ impl Spiller {
             });
             cluster.signal.wake();
         };
-        let result = self.log.append(lane, records.collect(), done);
-        result.map_err(|refused| refused.why)
+        self.log.append_batch(lane, batch, done)
     }
 }
 
