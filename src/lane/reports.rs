@@ -95,10 +95,10 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 work.append_ended();
             }
             let work = self.works.get_mut(appended.lane() as usize);
-            if let Some(work) = work.and_then(Option::as_mut)
-                && let Some(parcel) = appended.settle(work, &spiller)
-            {
-                self.finished(&parcel);
+            if let Some(work) = work.and_then(Option::as_mut) {
+                for parcel in appended.settle(work, &spiller) {
+                    self.finished(&parcel);
+                }
             }
         }
         self.spiller = Some(spiller);

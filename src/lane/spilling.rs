@@ -32,14 +32,16 @@ use crossbeam_queue::SegQueue;
 
 use super::cluster::Cluster;
 use super::replay::{Answer, Ask, Fault, Replay, Replayed};
-use super::store::{Appended, What};
+use super::store::{Appended, Group, What};
 use super::work::Work;
-use super::{UNROUTED, Way};
+use super::{Lane, UNROUTED, Way};
 use crate::receipt::{Cause, Parcel};
 use crate::spill::{AppendError, LaneId, LaneReader, Log, State};
 
 /// Bytes that one read of the log brings, and so the memory of one step of a replay.
 pub(super) const READ_BYTES: usize = 256 << 10;
+/// Bytes of events that one append gathers: enough that what it costs beside them doesn't count.
+const APPEND_BYTES: u64 = 256 << 10;
 /// Events of one lane's replay that the client may hold: enough for full requests, little enough to leave room.
 pub(super) const REPLAY_EVENTS: u32 = 2_000;
 /// How long new events may wait for a lane to return: a few writes and reads of a disk that is busy.
@@ -63,8 +65,8 @@ pub(super) struct OverLog {
     lane: LaneId,
     /// Appends under way.
     appending: u32,
-    /// Taken from the ring and not yet in the log, because more waited for the disk than may.
-    next: Option<Arc<Parcel>>,
+    /// Taken from the ring and not yet in the log, because more waited for the disk than may; in order.
+    next: VecDeque<Group>,
     reading: Reading,
     /// Read back, and not yet sent.
     pub(super) read: VecDeque<Replayed>,
@@ -99,7 +101,7 @@ impl OverLog {
 impl Mode {
     /// Whether appends are under way, or have to be made.
     pub(super) fn is_appending(&self) -> bool {
-        matches!(self, Mode::OverLog(way) if way.appending > 0 || way.next.is_some())
+        matches!(self, Mode::OverLog(way) if way.appending > 0 || !way.next.is_empty())
     }
 
     pub(super) fn is_direct(&self) -> bool {
@@ -153,7 +155,7 @@ impl Spiller {
         let mut way = OverLog {
             lane,
             appending: 0,
-            next: None,
+            next: VecDeque::new(),
             reading: Reading::NotYet,
             read: VecDeque::new(),
             is_fresh: true,
@@ -185,28 +187,32 @@ impl Spiller {
         };
         let mut refused = Vec::new();
         loop {
-            let parcel = match way.next.take() {
-                Some(parcel) => parcel,
-                None => {
-                    let Some(parcel) = work.backlog.pop_front() else {
-                        return refused;
-                    };
-                    work.lane.ring.release(parcel.bytes(), parcel.count());
-                    if !parcel.claim() {
-                        continue;
-                    }
-                    parcel
+            // What isn't claimed can still be refused for certain, should the disk hang.
+            let next = match way.next.pop_front() {
+                None if self.log.has_room(2 * APPEND_BYTES) => {
+                    take_group(&mut work.backlog, &work.lane)
                 }
+                next => next,
             };
-            match self.append(cluster, way.lane, &parcel, 0..parcel.count(), What::Waiting) {
+            let Some(group) = next else {
+                return refused;
+            };
+            match self.append_all(cluster, way.lane, &group) {
                 Ok(()) => way.appending += 1,
                 // The disk has enough to do for now; the next turn is soon.
                 Err(AppendError::Busy { .. }) => {
-                    way.next = Some(parcel);
+                    way.next.push_front(group);
                     return refused;
                 }
-                Err(_) if parcel.not_stored(Cause::NoRoom) => refused.push(parcel),
-                Err(_) => {}
+                // Then it's all that there is in `next`. One by one they may do.
+                Err(AppendError::TooLarge { .. }) if group.len() > 1 => {
+                    let alone = group.iter().map(|it| Arc::new(vec![Arc::clone(it)]));
+                    way.next.extend(alone);
+                }
+                Err(_) => {
+                    let finished = group.iter().filter(|it| it.not_stored(Cause::NoRoom));
+                    refused.extend(finished.cloned());
+                }
             }
         }
     }
@@ -235,7 +241,7 @@ impl Spiller {
             return false;
         };
         let has_read_all = way.read.is_empty() && !way.is_fresh && way.is_resting();
-        if has_read_all && way.appending == 0 && way.next.is_none() && way.has_arrivals {
+        if has_read_all && way.appending == 0 && way.next.is_empty() && way.has_arrivals {
             work.mode = Mode::Direct;
             return false;
         }
@@ -312,7 +318,7 @@ impl Spiller {
             return false;
         };
         let is_done = way.appending == 0
-            && way.next.is_none()
+            && way.next.is_empty()
             && way.read.is_empty()
             && !matches!(way.reading, Reading::Away)
             && work.window.is_empty()
@@ -323,6 +329,22 @@ impl Spiller {
         }
         is_done
     }
+}
+
+/// Claims what comes next of a backlog, as much as one append is to have.
+fn take_group(backlog: &mut VecDeque<Arc<Parcel>>, lane: &Lane) -> Option<Group> {
+    let (mut parcels, mut bytes) = (Vec::new(), 0);
+    while let Some(next) = backlog.front()
+        && (parcels.is_empty() || bytes + next.bytes() <= APPEND_BYTES)
+        && let Some(parcel) = backlog.pop_front()
+    {
+        lane.ring.release(parcel.bytes(), parcel.count());
+        if parcel.claim() {
+            bytes += parcel.bytes();
+            parcels.push(parcel);
+        }
+    }
+    (!parcels.is_empty()).then(|| Arc::new(parcels))
 }
 
 impl Work {

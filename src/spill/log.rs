@@ -102,6 +102,12 @@ impl Log {
         self.shared.settings.append_bytes()
     }
 
+    /// Whether so many more bytes may wait for the disk; always, if nothing does.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        let queued = self.shared.inbox.queued();
+        queued == 0 || queued + bytes <= self.shared.settings.queue.as_u64()
+    }
+
     /// As [`Log::append_batch`]; what is refused comes back.
     pub fn append<F>(&self, lane: LaneId, records: Vec<Record>, done: F) -> Result<(), Refused>
     where
