@@ -86,9 +86,12 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let Some(spiller) = self.spiller.take() else {
             return 0;
         };
-        let mut count = 0;
+        let (mut count, now) = (0, Instant::now());
         while let Some(appended) = spiller.next_appended() {
             count += 1;
+            if let Some((events, since)) = appended.newest() {
+                self.replay_pace.stored(events, now.duration_since(since));
+            }
             let to = appended.appended_to();
             let to = to.and_then(|lane| self.works.get_mut(lane as usize));
             if let Some(work) = to.and_then(Option::as_mut) {

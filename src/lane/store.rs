@@ -1,6 +1,7 @@
 //! Events on their way into the spill log, and what becomes of them there.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::cluster::Cluster;
 use super::spilling::Spiller;
@@ -131,6 +132,14 @@ impl Appended {
             What::Behind { unrouted } => Some(unrouted),
             What::Dead(_) => None,
         }
+    }
+
+    /// How many new events are durable with it, and when the last of them came.
+    pub(super) fn newest(&self) -> Option<(u32, Instant)> {
+        let is_new = matches!(self.what, What::Waiting) && self.result.is_ok();
+        let newest = self.parcels.last().filter(|_| is_new)?;
+        let events = self.parcels.iter().map(|parcel| parcel.count()).sum();
+        Some((events, newest.request().received_at()))
     }
 
     /// Notes it. Returns the parcels whose requests are finished by that.

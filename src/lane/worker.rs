@@ -67,6 +67,7 @@ pub(super) struct Worker<P> {
     pub(super) in_flight_bytes: u64,
     /// Bytes that are being read from the spill log.
     pub(super) reading: u64,
+    pub(super) replay_pace: pace::ReplayPace,
     pub(super) acked_bytes: u64,
     pub(super) swept_at: Instant,
     pub(super) replace_client: bool,
@@ -120,6 +121,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             in_flight_events: 0,
             in_flight_bytes: 0,
             reading: 0,
+            replay_pace: pace::ReplayPace::new(now),
             acked_bytes: 0,
             swept_at: now,
             replace_client: false,
@@ -250,6 +252,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             in_flight_events: self.in_flight_events,
             in_flight_bytes: self.in_flight_bytes,
             reading: self.reading,
+            replays: self.replay_pace.turn(now),
             partition: UNROUTED,
             finished: Vec::new(),
             refused: Vec::new(),
@@ -281,6 +284,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         (self.in_flight_events, self.in_flight_bytes) =
             (sending.in_flight_events, sending.in_flight_bytes);
         self.reading = sending.reading;
+        self.replay_pace.leave(sending.replays);
         let Sending {
             finished, refused, ..
         } = sending;
