@@ -137,6 +137,12 @@ pub(crate) const CASES: &[Case] = &[
         ..BATCH
     },
     Case {
+        name: "batch50x1024",
+        connections: 1024,
+        bar: None,
+        ..BATCH
+    },
+    Case {
         name: "ndjson50",
         shape: Shape::Ndjson,
         bar: None,

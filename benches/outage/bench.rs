@@ -143,6 +143,8 @@ impl Bench<'_> {
     /// The same with a forebay that is started for it.
     pub(crate) fn forebay(&self, setup: &Setup<'_>, case: &str) -> Sample {
         let gateway = Gateway::start(self, setup);
+        // Until the producer has its id, events would go to the log.
+        std::thread::sleep(Duration::from_secs(1));
         noted(
             "forebay",
             self.loaded(gateway.pid(), gateway.port, case, &self.pace(), None),

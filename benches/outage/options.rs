@@ -28,7 +28,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 16)]
     pub(crate) partitions: usize,
     /// Backlog of the replays, in MB of the log.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 800)]
     pub(crate) backlog_mb: u64,
     /// The quota that is filled by the case `memory`, in GB.
     #[arg(long, default_value_t = 3)]

@@ -186,7 +186,7 @@ pub(crate) fn with_traffic(bench: &Bench<'_>) -> Vec<Row> {
     };
     let capacity = bench.forebay(&setup, "batch50").events_per_second;
     let pace = Pace {
-        warm_up: Duration::from_millis(500),
+        warm_up: Duration::from_secs(1),
         window: Duration::from_secs_f64(bench.options.seconds / 2.0),
         skewed: false,
     };
@@ -194,10 +194,14 @@ pub(crate) fn with_traffic(bench: &Bench<'_>) -> Vec<Row> {
     let (mut ratios, mut during, mut without, mut speeds) =
         <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
     for round in 0..bench.options.rounds {
+        let spill = bench.spill("calm", &topic.name);
         let gateway = start(bench, &topic, &spill);
+        // Until the producer has its id, events would go to the log.
+        std::thread::sleep(Duration::from_secs(1));
         let calm = bench.loaded(gateway.pid(), gateway.port, "batch50", &pace, rate);
         let calm = noted("calm", calm);
         drop(gateway);
+        std::fs::remove_dir_all(spill).expect("the log goes");
         let dir = backlog.copy(bench);
         let gateway = start(bench, &topic, &dir);
         let (from, begun) = (topic.records(), Instant::now());
