@@ -34,6 +34,8 @@
 )]
 
 mod endtoend;
+#[path = "gateway/mod.rs"]
+mod gateway;
 #[path = "../tests/kafka/mod.rs"]
 #[allow(
     dead_code,
@@ -45,9 +47,8 @@ mod support;
 mod yardsticks;
 
 use clap::Parser as _;
-use endtoend::options::{Case, Options, Role};
-use endtoend::{cases, load};
-use yardsticks::{bare_hyper, parse, raw_producer, toy};
+use gateway::cases;
+use gateway::options::Options;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -55,25 +56,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let options = Options::parse();
-    let case = |name: &str| Case::named(name).expect("the parent knows the case");
     match &options.role {
         None if options.bench => cases::run(&options),
         // `cargo test --all-targets` runs benchmarks too, to see that they start.
         None => eprintln!("this measures for minutes; run it by `cargo bench --bench gateway`"),
-        Some(Role::Bare { http2_only, held }) => {
-            bare_hyper::run(*http2_only, held.map(Into::into));
-        }
-        Some(Role::Toy { target }) => toy::run(target),
-        Some(Role::Raw { target, pace, rate }) => raw_producer::run(target, pace, *rate),
-        Some(Role::Parse { case: name }) => {
-            let case = case(name);
-            parse::run(case.shape, case.events);
-        }
-        Some(Role::Load {
-            port,
-            case: name,
-            pace,
-            note,
-        }) => load::run(*port, case(name), pace, note.as_deref()),
+        Some(role) => role.run(),
     }
 }

@@ -13,7 +13,7 @@ use forebay::route::partition_of;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::options::{Case, Pace};
+use super::work::{Case, Pace};
 use crate::support::{self, Numbers};
 use crate::yardsticks::threads::say;
 
@@ -23,6 +23,10 @@ const EVENTS: usize = 12_800;
 /// What all connections count.
 struct Counts {
     case: Case,
+    /// Time between two requests of all connections together.
+    every: Option<Duration>,
+    begun: Instant,
+    next_due: Cell<u32>,
     stop: Cell<bool>,
     in_window: Cell<bool>,
     next_id: Cell<u64>,
@@ -105,6 +109,16 @@ impl Prepared {
 }
 
 impl Counts {
+    /// Waits until a request is due, if there is a pace; the time from which its latency counts.
+    async fn due(&self) -> Option<Instant> {
+        let every = self.every?;
+        let number = self.next_due.get();
+        self.next_due.set(number + 1);
+        let due = self.begun + every * number;
+        tokio::time::sleep_until(due.into()).await;
+        Some(due)
+    }
+
     fn answered(&self, request: &Prepared, first: u64, sent: Instant, status: u16) {
         let events = request.events.len() as u64;
         if !(200..300).contains(&status) || status == 207 {
@@ -128,10 +142,13 @@ impl Counts {
 }
 
 /// Loads `port` as `case` says, and tells the parent when the window begins and ends, and what was acknowledged in all.
-pub(crate) fn run(port: u16, case: Case, pace: &Pace, note: Option<&str>) {
+pub(crate) fn run(port: u16, case: Case, pace: &Pace, rate: Option<f64>, note: Option<&str>) {
     let note = note.map(|text| Note::parse(text).expect("PARTITION/PARTITIONS:FILE"));
     let counts = Rc::new(Counts {
         case,
+        every: rate.map(|rate| Duration::from_secs_f64(case.events as f64 / rate)),
+        begun: Instant::now(),
+        next_due: Cell::new(0),
         stop: Cell::new(false),
         in_window: Cell::new(false),
         next_id: Cell::new(1),
@@ -216,6 +233,7 @@ async fn http1(port: u16, mut requests: VecDeque<Prepared>, counts: Rc<Counts>) 
     let mut burst = Vec::new();
     let mut answers = Answers::default();
     while !counts.stop.get() {
+        let due = counts.due().await;
         let ids: Vec<_> = requests
             .iter_mut()
             .take(depth)
@@ -230,7 +248,7 @@ async fn http1(port: u16, mut requests: VecDeque<Prepared>, counts: Rc<Counts>) 
             }
             &burst
         };
-        let sent = Instant::now();
+        let sent = due.unwrap_or_else(Instant::now);
         if socket.write_all(bytes).await.is_err() {
             let lost = (depth * counts.case.events) as u64;
             counts.unknown.set(counts.unknown.get() + lost);

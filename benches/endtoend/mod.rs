@@ -1,12 +1,14 @@
-//! The machinery of the end-to-end benchmark: processes and their CPU, the load, topics and their audit, the table.
+//! The machinery of the end-to-end benchmarks: processes and their CPU, the load, topics and their audit.
 //!
-//! Reading order: [`options`] → [`cases`] (what is run) → [`child`] (processes) → [`load`] (clients) → [`topics`]
-//! (Kafka's side of the audit) → [`table`].
+//! Reading order: [`work`] (what is asked of a subject) → [`roles`] and [`child`] (processes) → [`load`] (clients) →
+//! [`topics`] (Kafka's side of the audit) → [`meter`] (CPU per event).
 
-pub(crate) mod cases;
+#![allow(dead_code, reason = "each benchmark uses a part of these")]
+
 pub(crate) mod child;
 pub(crate) mod load;
-pub(crate) mod options;
-pub(crate) mod subjects;
-pub(crate) mod table;
+pub(crate) mod meter;
+pub(crate) mod ports;
+pub(crate) mod roles;
 pub(crate) mod topics;
+pub(crate) mod work;

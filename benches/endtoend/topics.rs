@@ -84,6 +84,9 @@ impl Topic {
 
 impl Drop for Topic {
     fn drop(&mut self) {
-        self.kafka.delete_topic(&self.name);
+        // After a panic the broker may be dead, and goes with this process in any case.
+        if !std::thread::panicking() {
+            self.kafka.delete_topic(&self.name);
+        }
     }
 }

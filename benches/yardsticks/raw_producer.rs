@@ -19,7 +19,7 @@ use rdkafka::client::{Client, DefaultClientContext};
 use rdkafka::types::{RDKafkaRespErr, RDKafkaType};
 
 use super::threads::say;
-use crate::endtoend::options::{Pace, Target};
+use crate::endtoend::work::{Pace, Target};
 use crate::support::{self, Numbers};
 
 /// Events of one call, at most.
@@ -32,8 +32,8 @@ struct Counts {
     failed: AtomicU64,
 }
 
-/// Produces `rate` events per second, and says what came of it.
-pub(crate) fn run(target: &Target, pace: &Pace, rate: f64) {
+/// Produces `rate` events per second, holding at most `queue`, and says what came of it.
+pub(crate) fn run(target: &Target, pace: &Pace, rate: f64, queue: Option<u32>) {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &target.bootstrap)
@@ -41,6 +41,9 @@ pub(crate) fn run(target: &Target, pace: &Pace, rate: f64) {
         .set("enable.idempotence", "true")
         .set("message.timeout.ms", "0")
         .set("linger.ms", target.linger_ms.to_string());
+    if let Some(queue) = queue {
+        config.set("queue.buffering.max.messages", queue.to_string());
+    }
     let native = config.create_native_config().expect("a configuration");
     // SAFETY: the configuration is valid and not yet used.
     unsafe { sys::rd_kafka_conf_set_events(native.ptr(), sys::RD_KAFKA_EVENT_DR) };

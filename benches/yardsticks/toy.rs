@@ -22,7 +22,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::threads;
-use crate::endtoend::options::Target;
+use crate::endtoend::work::Target;
 
 /// What a request waits for.
 struct Waiting {

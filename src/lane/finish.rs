@@ -62,7 +62,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         }
         self.spiller = Some(spiller);
         let deadline = Instant::now() + STORE_WITHIN;
-        while self.is_appending() && Instant::now() < deadline {
+        while (self.is_appending() || self.is_behind()) && Instant::now() < deadline {
             self.take_appended();
             // What the log was too busy to take is tried again.
             if let Some(spiller) = &self.spiller {
@@ -105,6 +105,12 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 work.backlog.is_empty() && work.window.is_empty() && !work.mode.is_appending()
             })
         })
+    }
+
+    /// Whether lanes that go over the log have more for it.
+    fn is_behind(&self) -> bool {
+        let mut works = self.works.iter().flatten();
+        works.any(|work| !work.mode.is_direct() && !work.backlog.is_empty())
     }
 
     fn is_appending(&self) -> bool {

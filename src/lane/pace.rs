@@ -47,9 +47,98 @@ pub fn tick(settings: &Settings) -> Duration {
     (settings.linger / 5).clamp(Duration::from_micros(500), Duration::from_millis(2))
 }
 
+/// How many events of the spill log a worker may hand to its client in one turn.
+///
+/// A replay takes all the CPU and disk it can get, and new events, which go through the same log, would wait for their share
+/// of them. So it yields: while new events wait too long for the log, the number is halved again and again; while they
+/// don't, it grows back. It's never less than twice what came, so that the backlog gets smaller under any traffic.
+#[derive(Debug)]
+pub struct ReplayPace {
+    per_turn: u32,
+    /// Sent beyond what was allowed, because events are sent by parcels: as a negative number.
+    left: i64,
+    /// New events that were stored since the last turn, and how long the slowest of them took.
+    stored: u32,
+    slowest: Duration,
+    judged_at: Instant,
+}
+
+/// What new events may wait for the log while there is a replay.
+const STORED_WITHIN: Duration = Duration::from_millis(12);
+/// How often that is judged.
+const JUDGE: Duration = Duration::from_millis(20);
+/// Bounds of [`ReplayPace`].
+const PER_TURN: std::ops::RangeInclusive<u32> = 100..=10_000;
+
+impl ReplayPace {
+    /// As fast as it can be.
+    pub fn new(now: Instant) -> ReplayPace {
+        ReplayPace {
+            per_turn: *PER_TURN.end(),
+            left: 0,
+            stored: 0,
+            slowest: Duration::ZERO,
+            judged_at: now,
+        }
+    }
+
+    /// What is left at the end of a turn of what was allowed; less than 0 if more was sent.
+    pub fn leave(&mut self, left: i64) {
+        self.left = left.min(0);
+    }
+
+    /// So many new events of one append are durable, so long after the last of them came.
+    pub fn stored(&mut self, events: u32, after: Duration) {
+        self.stored += events;
+        self.slowest = self.slowest.max(after);
+    }
+
+    /// What may be replayed in the turn that begins; nothing, if it isn't more than 0.
+    pub fn turn(&mut self, now: Instant) -> i64 {
+        if now.duration_since(self.judged_at) >= JUDGE {
+            self.judged_at = now;
+            let next = if std::mem::take(&mut self.slowest) > STORED_WITHIN {
+                self.per_turn / 2
+            } else {
+                self.per_turn + self.per_turn / 8
+            };
+            self.per_turn = next.clamp(*PER_TURN.start(), *PER_TURN.end());
+        }
+        let allowed = self.per_turn.max(2 * std::mem::take(&mut self.stored));
+        i64::from(allowed) + self.left
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replay_yields_to_new_events_that_wait_and_takes_it_back() {
+        let begun = Instant::now();
+        let mut pace = ReplayPace::new(begun);
+        let most = pace.turn(begun + JUDGE);
+        pace.stored(1, 2 * STORED_WITHIN);
+        assert_eq!(pace.turn(begun + 2 * JUDGE), most / 2);
+        for turn in 3..20 {
+            pace.stored(1, 2 * STORED_WITHIN);
+            pace.turn(begun + turn * JUDGE);
+        }
+        assert_eq!(
+            pace.turn(begun + 20 * JUDGE - JUDGE / 2),
+            i64::from(*PER_TURN.start())
+        );
+        // Always more than what comes.
+        pace.stored(70, Duration::ZERO);
+        assert_eq!(pace.turn(begun + 20 * JUDGE - JUDGE / 4), 140);
+        pace.leave(-500);
+        assert!(pace.turn(begun + 20 * JUDGE - JUDGE / 4) < 0);
+        pace.leave(7);
+        for turn in 20..80 {
+            pace.turn(begun + turn * JUDGE);
+        }
+        assert_eq!(pace.turn(begun + 80 * JUDGE), most);
+    }
 
     const MS: Duration = Duration::from_millis(1);
 

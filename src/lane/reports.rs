@@ -86,19 +86,22 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let Some(spiller) = self.spiller.take() else {
             return 0;
         };
-        let mut count = 0;
+        let (mut count, now) = (0, Instant::now());
         while let Some(appended) = spiller.next_appended() {
             count += 1;
+            if let Some((events, since)) = appended.newest() {
+                self.replay_pace.stored(events, now.duration_since(since));
+            }
             let to = appended.appended_to();
             let to = to.and_then(|lane| self.works.get_mut(lane as usize));
             if let Some(work) = to.and_then(Option::as_mut) {
                 work.append_ended(appended.is_copy());
             }
             let work = self.works.get_mut(appended.lane() as usize);
-            if let Some(work) = work.and_then(Option::as_mut)
-                && let Some(parcel) = appended.settle(work, &spiller)
-            {
-                self.finished(&parcel);
+            if let Some(work) = work.and_then(Option::as_mut) {
+                for parcel in appended.settle(work, &spiller) {
+                    self.finished(&parcel);
+                }
             }
         }
         self.spiller = Some(spiller);

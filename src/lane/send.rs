@@ -30,6 +30,8 @@ pub(super) struct Sending<'a, P> {
     pub(super) in_flight_bytes: u64,
     /// Bytes that are being read from the spill log.
     pub(super) reading: u64,
+    /// Events of the log that may be sent in this turn.
+    pub(super) replays: i64,
     /// The partition of the batch that is being gathered.
     pub(super) partition: i32,
     /// Parcels whose requests are finished because the spill log has no room.
@@ -101,9 +103,11 @@ impl<P: Producer> Sending<'_, P> {
         while !work.window.is_rewinding()
             && work.window.outstanding() < REPLAY_EVENTS
             && self.allows(work.window.outstanding())
+            && self.replays > 0
             && let Mode::OverLog(way) = &mut work.mode
             && let Some((parcel, position)) = way.read.pop_front()
         {
+            self.replays -= i64::from(parcel.count());
             self.open_topic(work);
             self.send(work, &parcel, position);
         }

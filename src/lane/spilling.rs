@@ -32,7 +32,7 @@ use crossbeam_queue::SegQueue;
 
 use super::cluster::Cluster;
 use super::replay::{Answer, Ask, Fault, Replay, Replayed};
-use super::store::{Appended, What};
+use super::store::{APPEND_BYTES, Appended, Group, What, take_group};
 use super::work::Work;
 use super::{UNROUTED, Way};
 use crate::receipt::{Cause, Parcel};
@@ -66,8 +66,8 @@ pub(super) struct OverLog {
     appending: u32,
     /// Those of them that copy what was in the window.
     copying: u32,
-    /// Taken from the ring and not yet in the log, because more waited for the disk than may.
-    next: Option<Arc<Parcel>>,
+    /// Taken from the ring and not yet in the log, because more waited for the disk than may; in order.
+    next: VecDeque<Group>,
     reading: Reading,
     /// Read back, and not yet sent.
     pub(super) read: VecDeque<Replayed>,
@@ -104,7 +104,7 @@ impl OverLog {
 impl Mode {
     /// Whether appends are under way, or have to be made.
     pub(super) fn is_appending(&self) -> bool {
-        matches!(self, Mode::OverLog(way) if way.appending > 0 || way.next.is_some())
+        matches!(self, Mode::OverLog(way) if way.appending > 0 || !way.next.is_empty())
     }
 
     pub(super) fn is_direct(&self) -> bool {
@@ -159,7 +159,7 @@ impl Spiller {
             lane,
             appending: 0,
             copying: 0,
-            next: None,
+            next: VecDeque::new(),
             reading: Reading::NotYet,
             read: VecDeque::new(),
             is_fresh: true,
@@ -207,30 +207,34 @@ impl Spiller {
         };
         let mut refused = Vec::new();
         loop {
-            let parcel = match way.next.take() {
-                Some(parcel) => parcel,
+            // What isn't claimed can still be refused for certain, should the disk hang.
+            let next = match way.next.pop_front() {
                 None if at_most == 0 => return refused,
-                None => {
+                None if self.log.has_room(2 * APPEND_BYTES) => {
                     at_most -= 1;
-                    let Some(parcel) = work.backlog.pop_front() else {
-                        return refused;
-                    };
-                    work.lane.ring.release(parcel.bytes(), parcel.count());
-                    if !parcel.claim() {
-                        continue;
-                    }
-                    parcel
+                    take_group(&mut work.backlog, &work.lane)
                 }
+                next => next,
             };
-            match self.append(cluster, way.lane, &parcel, 0..parcel.count(), What::Waiting) {
+            let Some(group) = next else {
+                return refused;
+            };
+            match self.append_all(cluster, way.lane, &group) {
                 Ok(()) => way.appending += 1,
                 // The disk has enough to do for now; the next turn is soon.
                 Err(AppendError::Busy { .. }) => {
-                    way.next = Some(parcel);
+                    way.next.push_front(group);
                     return refused;
                 }
-                Err(_) if parcel.not_stored(Cause::NoRoom) => refused.push(parcel),
-                Err(_) => {}
+                // Then it's all that there is in `next`. One by one they may do.
+                Err(AppendError::TooLarge { .. }) if group.len() > 1 => {
+                    let alone = group.iter().map(|it| Arc::new(vec![Arc::clone(it)]));
+                    way.next.extend(alone);
+                }
+                Err(_) => {
+                    let finished = group.iter().filter(|it| it.not_stored(Cause::NoRoom));
+                    refused.extend(finished.cloned());
+                }
             }
         }
     }
@@ -259,7 +263,7 @@ impl Spiller {
             return false;
         };
         let has_read_all = way.read.is_empty() && !way.is_fresh && way.is_resting();
-        if has_read_all && way.appending == 0 && way.next.is_none() && way.has_arrivals {
+        if has_read_all && way.appending == 0 && way.next.is_empty() && way.has_arrivals {
             work.mode = Mode::Direct;
             return false;
         }
@@ -340,7 +344,7 @@ impl Spiller {
             return false;
         };
         let is_done = way.appending == 0
-            && way.next.is_none()
+            && way.next.is_empty()
             && way.read.is_empty()
             && !matches!(way.reading, Reading::Away)
             && work.window.is_empty()

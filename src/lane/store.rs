@@ -1,20 +1,27 @@
 //! Events on their way into the spill log, and what becomes of them there.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
-use bytes::Bytes;
-
+use super::Lane;
 use super::cluster::Cluster;
 use super::spilling::Spiller;
 use super::work::Work;
 use crate::event::wire;
 use crate::receipt::{Cause, Parcel};
-use crate::spill::{self, AppendError, LaneId, Position, Record};
+use crate::spill::{self, AppendError, Batch, LaneId, Position};
+
+/// Parcels of one lane that are appended together, in order; never none.
+pub(super) type Group = Arc<Vec<Arc<Parcel>>>;
+
+/// Bytes of events that one append gathers: enough that what it costs beside them doesn't count.
+pub(super) const APPEND_BYTES: u64 = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 
 /// What became of an append.
 #[derive(Debug)]
 pub(super) struct Appended {
-    parcel: Arc<Parcel>,
+    parcels: Group,
     what: What,
     result: Result<Position, AppendError>,
 }
@@ -63,44 +70,70 @@ impl Spiller {
         positions: impl IntoIterator<Item = u32>,
         what: What,
     ) -> Result<(), AppendError> {
-        let body = parcel.request().body();
-        // All in one buffer: one allocation per parcel instead of one per event.
-        let (mut bytes, mut ends) = (Vec::with_capacity(parcel.bytes() as usize), Vec::new());
-        for position in positions {
-            let event = &parcel.events()[position as usize];
-            wire::encode(event, body, parcel.received_ms(position), &mut bytes);
-            ends.push(bytes.len());
+        let mut batch = Batch::with_capacity(room_for(parcel));
+        encode(parcel, positions, &mut batch);
+        let parcels = Arc::new(vec![Arc::clone(parcel)]);
+        self.store(cluster, lane, parcels, batch, what)
+    }
+
+    /// Appends all events of parcels that were never sent: what one append costs beside its bytes is paid once for all.
+    pub(super) fn append_all(
+        &self,
+        cluster: &Arc<Cluster>,
+        lane: LaneId,
+        parcels: &Group,
+    ) -> Result<(), AppendError> {
+        let mut batch = Batch::with_capacity(parcels.iter().map(room_for).sum());
+        for parcel in parcels.iter() {
+            encode(parcel, 0..parcel.count(), &mut batch);
         }
-        let (bytes, mut start) = (Bytes::from(bytes), 0);
-        let records = ends.into_iter().map(|end| Record {
-            meta: Bytes::new(),
-            payload: bytes.slice(std::mem::replace(&mut start, end)..end),
-        });
+        self.store(cluster, lane, Arc::clone(parcels), batch, What::Waiting)
+    }
+
+    fn store(
+        &self,
+        cluster: &Arc<Cluster>,
+        lane: LaneId,
+        parcels: Group,
+        batch: Batch,
+        what: What,
+    ) -> Result<(), AppendError> {
         let (appended, cluster) = (Arc::clone(&self.appended), Arc::clone(cluster));
-        let parcel = Arc::clone(parcel);
         let done = move |result: Result<spill::Appended, AppendError>| {
             appended.push(Appended {
-                parcel,
+                parcels,
                 what,
                 result: result.map(|appended| appended.last()),
             });
             cluster.signal.wake();
         };
-        let result = self.log.append(lane, records.collect(), done);
-        result.map_err(|refused| refused.why)
+        self.log.append_batch(lane, batch, done)
+    }
+}
+
+/// About as many bytes as a parcel's records have; heads and keys are guessed.
+fn room_for(parcel: &Arc<Parcel>) -> usize {
+    parcel.bytes() as usize + parcel.count() as usize * 64
+}
+
+fn encode(parcel: &Parcel, positions: impl IntoIterator<Item = u32>, batch: &mut Batch) {
+    let body = parcel.request().body();
+    for position in positions {
+        let event = &parcel.events()[position as usize];
+        batch.push(|out| wire::encode(event, body, parcel.received_ms(position), out));
     }
 }
 
 impl Appended {
     /// The number, within its cluster, of the lane that the events came from.
     pub(super) fn lane(&self) -> u32 {
-        self.parcel.lane()
+        self.parcels[0].lane()
     }
 
     /// The number of the lane that they were appended to; none for dead letters.
     pub(super) fn appended_to(&self) -> Option<u32> {
         match self.what {
-            What::Waiting | What::Sent => Some(self.parcel.lane()),
+            What::Waiting | What::Sent => Some(self.lane()),
             What::Behind { unrouted } => Some(unrouted),
             What::Dead(_) => None,
         }
@@ -111,45 +144,71 @@ impl Appended {
         matches!(self.what, What::Sent)
     }
 
-    /// Notes it. Returns the parcel if its request is finished by that.
-    pub(super) fn settle(self, work: &mut Work, log: &Spiller) -> Option<Arc<Parcel>> {
-        let Appended {
-            parcel,
-            what,
-            result,
-        } = self;
-        let finished = match (what, result) {
-            (What::Waiting | What::Behind { .. }, Ok(_)) => parcel.spilled(),
+    /// How many new events are durable with it, and when the last of them came.
+    pub(super) fn newest(&self) -> Option<(u32, Instant)> {
+        let is_new = matches!(self.what, What::Waiting) && self.result.is_ok();
+        let newest = self.parcels.last().filter(|_| is_new)?;
+        let events = self.parcels.iter().map(|parcel| parcel.count()).sum();
+        Some((events, newest.request().received_at()))
+    }
+
+    /// Notes it. Returns the parcels whose requests are finished by that.
+    pub(super) fn settle(self, work: &mut Work, log: &Spiller) -> Vec<Arc<Parcel>> {
+        let of_all = |resolve: &dyn Fn(&Parcel) -> bool| {
+            let finished = self.parcels.iter().filter(|parcel| resolve(parcel));
+            finished.cloned().collect()
+        };
+        // All but those that wait are appended one by one.
+        let parcel = &self.parcels[0];
+        match (self.what, self.result) {
+            (What::Waiting | What::Behind { .. }, Ok(_)) => of_all(&Parcel::spilled),
             (What::Waiting | What::Behind { .. }, Err(AppendError::Failed(_))) => {
-                parcel.not_stored(Cause::Unknown)
+                of_all(&|parcel| parcel.not_stored(Cause::Unknown))
             }
-            (What::Waiting | What::Behind { .. }, Err(_)) => parcel.not_stored(Cause::NoRoom),
+            (What::Waiting | What::Behind { .. }, Err(_)) => {
+                of_all(&|parcel| parcel.not_stored(Cause::NoRoom))
+            }
             (What::Sent, Ok(position)) => {
-                if !work.window.stored(&parcel, position)
+                if !work.window.stored(parcel, position)
                     && let Some(lane) = work.lane.spill
                 {
                     // It arrived meanwhile, and so did all before it.
                     log.log.acked(lane, position);
                 }
-                parcel.spilled()
+                of_all(&Parcel::spilled)
             }
             // Its clients go on waiting for Kafka.
             (What::Sent, Err(why)) => {
                 if matches!(why, AppendError::Failed(_)) {
-                    work.window.note_doubt(&parcel);
+                    work.window.note_doubt(parcel);
                 }
-                false
+                Vec::new()
             }
             (What::Dead(position), Ok(_)) => {
                 parcel.dead();
-                work.window.buried(&parcel, position, true);
-                false
+                work.window.buried(parcel, position, true);
+                Vec::new()
             }
             (What::Dead(position), Err(_)) => {
-                work.window.buried(&parcel, position, false);
-                false
+                work.window.buried(parcel, position, false);
+                Vec::new()
             }
-        };
-        finished.then_some(parcel)
+        }
     }
+}
+
+/// Claims what comes next of a backlog, as much as one append is to have.
+pub(super) fn take_group(backlog: &mut VecDeque<Arc<Parcel>>, lane: &Lane) -> Option<Group> {
+    let (mut parcels, mut bytes) = (Vec::new(), 0);
+    while let Some(next) = backlog.front()
+        && (parcels.is_empty() || bytes + next.bytes() <= APPEND_BYTES)
+        && let Some(parcel) = backlog.pop_front()
+    {
+        lane.ring.release(parcel.bytes(), parcel.count());
+        if parcel.claim() {
+            bytes += parcel.bytes();
+            parcels.push(parcel);
+        }
+    }
+    (!parcels.is_empty()).then(|| Arc::new(parcels))
 }

@@ -70,6 +70,7 @@ pub(super) struct Worker<P> {
     pub(super) in_flight_bytes: u64,
     /// Bytes that are being read from the spill log.
     pub(super) reading: u64,
+    pub(super) replay_pace: pace::ReplayPace,
     pub(super) acked_bytes: u64,
     pub(super) swept_at: Instant,
     pub(super) replace_client: bool,
@@ -123,6 +124,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             in_flight_events: 0,
             in_flight_bytes: 0,
             reading: 0,
+            replay_pace: pace::ReplayPace::new(now),
             acked_bytes: 0,
             swept_at: now,
             replace_client: false,
@@ -252,6 +254,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             in_flight_events: self.in_flight_events,
             in_flight_bytes: self.in_flight_bytes,
             reading: self.reading,
+            replays: self.replay_pace.turn(now),
             partition: UNROUTED,
             finished: Vec::new(),
             refused: Vec::new(),
@@ -290,6 +293,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         (self.in_flight_events, self.in_flight_bytes) =
             (sending.in_flight_events, sending.in_flight_bytes);
         self.reading = sending.reading;
+        self.replay_pace.leave(sending.replays);
         let Sending {
             finished, refused, ..
         } = sending;

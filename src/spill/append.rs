@@ -1,9 +1,79 @@
-//! What an append is answered.
+//! What is appended, and what an append is answered.
 
 use std::io;
 use std::time::Duration;
 
+use super::frame::{self, RECORD};
 use super::{Position, Record};
+
+/// Records of one lane, as bytes in the form that the log stores, so that the writer copies them all at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    body: Vec<u8>,
+    count: u32,
+    /// A record was added that has no such form.
+    is_invalid: bool,
+}
+
+impl Batch {
+    /// A batch with room for `bytes` of records, 6 for each one beside its own.
+    pub fn with_capacity(bytes: usize) -> Batch {
+        Batch {
+            body: Vec::with_capacity(bytes),
+            ..Batch::default()
+        }
+    }
+
+    /// Adds a record without metadata; `write` puts its payload at the end of what it's given.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.body.len();
+        self.body.extend_from_slice(&[0; RECORD]);
+        write(&mut self.body);
+        let payload = self.body.len() - start - RECORD;
+        self.is_invalid |= !frame::put_head(&mut self.body[start..], 0, payload);
+        self.count += 1;
+    }
+
+    fn push_record(&mut self, record: &Record) {
+        let start = self.body.len();
+        let (meta, payload) = (&record.meta, &record.payload);
+        self.body.extend_from_slice(&[0; RECORD]);
+        self.body.extend_from_slice(meta);
+        self.body.extend_from_slice(payload);
+        self.is_invalid |= !frame::put_head(&mut self.body[start..], meta.len(), payload.len());
+        self.count += 1;
+    }
+
+    /// Bytes of the records as they are stored: 6 for each beside its metadata and payload.
+    pub fn bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// How many records there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether this can be stored at all.
+    pub(super) fn is_valid(&self) -> bool {
+        self.count > 0 && !self.is_invalid
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl From<&[Record]> for Batch {
+    fn from(records: &[Record]) -> Batch {
+        let bytes = records.iter().map(frame::record_len).sum();
+        let mut batch = Batch::with_capacity(bytes);
+        for record in records {
+            batch.push_record(record);
+        }
+        batch
+    }
+}
 
 /// Where the records of an append were stored, without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use bytes::{Buf, Bytes};
 
-use super::{Lsn, Record};
+use super::{Batch, Lsn, Record};
 
 /// Frames begin and end on multiples of this.
 pub(super) const PAGE: usize = 4096;
@@ -14,7 +14,7 @@ pub(super) const HEADER: usize = 64;
 /// What stands before the lane's name in an entry of the run directory.
 const ENTRY: usize = 32;
 /// What stands before each record's bytes.
-const RECORD: usize = 6;
+pub(super) const RECORD: usize = 6;
 const MAGIC: &[u8; 4] = b"SFRM";
 const PLAIN: u8 = 0;
 
@@ -197,21 +197,18 @@ pub(super) fn decode_body(mut body: Bytes, count: u32) -> Option<Vec<(Bytes, Byt
     body.is_empty().then_some(records)
 }
 
-/// A run to be written: its lane, the ordinal of its first record, and its records in order.
+/// A run to be written: its lane, the ordinal of its first record, and its records in order, batch by batch.
 pub(super) struct NewRun<'a> {
     pub(super) lane: &'a [u8],
     pub(super) ordinal: u64,
-    pub(super) records: Vec<&'a [Record]>,
+    pub(super) batches: Vec<&'a Batch>,
 }
 
 /// Encodes a data frame into `buffer`. The header still lacks its segment: see [`address`].
 pub(super) fn encode(buffer: &mut Buffer, base_lsn: Lsn, written_ms: u64, runs: &[NewRun<'_>]) {
     let directory_len: usize = runs.iter().map(|run| entry_len(run.lane)).sum();
-    let records = || {
-        runs.iter()
-            .flat_map(|run| run.records.iter().copied().flatten())
-    };
-    let bodies: usize = records().map(record_len).sum();
+    let batches = runs.iter().flat_map(|run| &run.batches);
+    let bodies: usize = batches.map(|batch| batch.body().len()).sum();
     let total_len = pages(HEADER + directory_len + bodies);
     let frame = buffer.reset(total_len);
     let (head, tail) = frame.split_at_mut(HEADER + directory_len);
@@ -220,9 +217,11 @@ pub(super) fn encode(buffer: &mut Buffer, base_lsn: Lsn, written_ms: u64, runs: 
     for run in runs {
         let start = body_at;
         let mut count = 0;
-        for record in run.records.iter().copied().flatten() {
-            body_at += put_record(&mut tail[body_at..], record);
-            count += 1;
+        for batch in &run.batches {
+            let body = batch.body();
+            tail[body_at..body_at + body.len()].copy_from_slice(body);
+            body_at += body.len();
+            count += batch.count();
         }
         let mut entry = [0; ENTRY];
         entry[0..2].copy_from_slice(&(run.lane.len() as u16).to_le_bytes());
@@ -263,14 +262,14 @@ pub(super) fn address(buffer: &mut Buffer, log_id: u128, segment: u64) {
     }
 }
 
-fn put_record(out: &mut [u8], record: &Record) -> usize {
-    let (meta, payload) = (&record.meta, &record.payload);
-    out[0..2].copy_from_slice(&(meta.len() as u16).to_le_bytes());
-    out[2..6].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-    out[RECORD..RECORD + meta.len()].copy_from_slice(meta);
-    let end = RECORD + meta.len() + payload.len();
-    out[RECORD + meta.len()..end].copy_from_slice(payload);
-    end
+/// Writes what stands before a record's bytes; false if they are more than it can tell.
+pub(super) fn put_head(out: &mut [u8], meta: usize, payload: usize) -> bool {
+    let (Ok(meta), Ok(payload)) = (u16::try_from(meta), u32::try_from(payload)) else {
+        return false;
+    };
+    out[0..2].copy_from_slice(&meta.to_le_bytes());
+    out[2..RECORD].copy_from_slice(&payload.to_le_bytes());
+    true
 }
 
 /// Bytes that begin on a page in memory, as direct I/O wants them; reused from frame to frame.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::append::{AppendError, Appended};
-use super::{LaneId, Record};
+use super::{Batch, LaneId};
 
 /// What is called when an append is durable or has failed.
 pub(super) type Done = Box<dyn FnOnce(Result<Appended, AppendError>) + Send>;
@@ -12,10 +12,15 @@ pub(super) type Done = Box<dyn FnOnce(Result<Appended, AppendError>) + Send>;
 /// One append.
 pub(super) struct Job {
     pub(super) lane: LaneId,
-    pub(super) records: Vec<Record>,
-    /// Bytes of the records as they are encoded.
-    pub(super) bytes: u64,
+    pub(super) batch: Batch,
     pub(super) done: Done,
+}
+
+impl Job {
+    /// Bytes of the records as they are stored.
+    pub(super) fn bytes(&self) -> u64 {
+        self.batch.bytes()
+    }
 }
 
 /// What an append may need beside its records: entries in the run directory and in the seal, with the lane's name.
@@ -65,7 +70,7 @@ impl Inbox {
         if state.is_closed {
             return Err((AppendError::Closed, job));
         }
-        if state.bytes + job.bytes > self.limit {
+        if state.bytes + job.bytes() > self.limit {
             let queued = state.bytes;
             return Err((
                 AppendError::Busy {
@@ -75,7 +80,7 @@ impl Inbox {
                 job,
             ));
         }
-        state.bytes += job.bytes;
+        state.bytes += job.bytes();
         state.jobs.push_back(job);
         if state.is_awaited {
             state.is_awaited = false;
@@ -89,8 +94,8 @@ impl Inbox {
         let mut state = self.state();
         let (mut bytes, mut room) = (0, 0);
         while let Some(job) = state.jobs.front() {
-            bytes += job.bytes;
-            room += job.bytes + JOB_ROOM;
+            bytes += job.bytes();
+            room += job.bytes() + JOB_ROOM;
             let is_too_much =
                 bytes > bounds.bytes || room > bounds.room || batch.len() >= bounds.jobs;
             if is_too_much && !batch.is_empty() {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::append::{AppendError, Appended, Refused};
 use super::clock::Clock;
 use super::disk::{Disk, Lock};
-use super::frame::record_len;
 use super::health::Health;
 use super::inbox::{Inbox, Job};
 use super::index::Index;
@@ -16,7 +15,7 @@ use super::space::Space;
 use super::stats::{Backlog, Counters, Stats};
 use super::steward::Bell;
 use super::threads::Threads;
-use super::{LaneId, LaneReader, OpenError, Position, Record, Recovered, Settings};
+use super::{Batch, LaneId, LaneReader, OpenError, Position, Record, Recovered, Settings};
 
 /// Longest name of a lane.
 const NAME_BYTES: usize = 255;
@@ -103,44 +102,47 @@ impl Log {
         self.shared.settings.append_bytes()
     }
 
-    /// Stores records behind all others of their lane. Never waits: either it's refused at once, or `done` is called, on
-    /// the writer's thread and in the order of the appends, when the records are durable or have failed.
+    /// Whether so many more bytes may wait for the disk; always, if nothing does.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        let queued = self.shared.inbox.queued();
+        queued == 0 || queued + bytes <= self.shared.settings.queue.as_u64()
+    }
+
+    /// As [`Log::append_batch`]; what is refused comes back.
     pub fn append<F>(&self, lane: LaneId, records: Vec<Record>, done: F) -> Result<(), Refused>
     where
         F: FnOnce(Result<Appended, AppendError>) + Send + 'static,
     {
-        let bytes = records.iter().map(|record| record_len(record) as u64).sum();
-        let job = Job {
-            lane,
-            records,
-            bytes,
-            done: Box::new(done),
-        };
+        let appended = self.append_batch(lane, Batch::from(&*records), done);
+        appended.map_err(|why| Refused { why, records })
+    }
+
+    /// Stores records behind all others of their lane. Never waits: either it's refused at once, or `done` is called, on
+    /// the writer's thread and in the order of the appends, when the records are durable or have failed.
+    pub fn append_batch<F>(&self, lane: LaneId, batch: Batch, done: F) -> Result<(), AppendError>
+    where
+        F: FnOnce(Result<Appended, AppendError>) + Send + 'static,
+    {
+        let done = Box::new(done);
+        let job = Job { lane, batch, done };
         let pushed = match self.refusal(&job) {
-            Some(why) => Err((why, job)),
-            None => self.shared.inbox.push(job),
+            Some(why) => Err(why),
+            None => self.shared.inbox.push(job).map_err(|(why, _)| why),
         };
-        pushed.map_err(|(why, job)| {
+        if pushed.is_err() {
             Counters::add(&self.shared.counters.refused, 1);
-            Refused {
-                why,
-                records: job.records,
-            }
-        })
+        }
+        pushed
     }
 
     fn refusal(&self, job: &Job) -> Option<AppendError> {
         let limit = self.max_append_bytes();
-        let fits = |record: &Record| record.meta.len() <= u16::MAX.into();
-        let is_known = self.shared.index().knows(job.lane);
-        if job.records.is_empty() || !is_known || !job.records.iter().all(fits) {
+        if !job.batch.is_valid() || !self.shared.index().knows(job.lane) {
             return Some(AppendError::Invalid);
         }
-        if job.bytes > limit {
-            return Some(AppendError::TooLarge {
-                bytes: job.bytes,
-                limit,
-            });
+        let bytes = job.bytes();
+        if bytes > limit {
+            return Some(AppendError::TooLarge { bytes, limit });
         }
         self.shared.health.refusal(self.shared.clock.now_ms())
     }

@@ -155,7 +155,7 @@ pub(crate) mod tests;
 
 use bytes::Bytes;
 
-pub use append::{AppendError, Appended, Refused};
+pub use append::{AppendError, Appended, Batch, Refused};
 pub use inspect::{InspectError, Inspection, Inspector};
 pub use log::Log;
 pub use reader::{LaneReader, ReadError, Stored};

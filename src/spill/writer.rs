@@ -89,7 +89,7 @@ impl Writer {
         self.shared.health.rests();
         self.shared
             .inbox
-            .release(batch.iter().map(|job| job.bytes).sum());
+            .release(batch.iter().map(Job::bytes).sum());
         answer(&mut batch, &runs, written);
         self.batch = batch;
         true
@@ -107,7 +107,7 @@ impl Writer {
         let mut runs = Vec::new();
         let mut start = 0;
         for jobs in batch.chunk_by(|one, other| one.lane == other.lane) {
-            let count = jobs.iter().map(|job| job.records.len() as u64).sum();
+            let count = jobs.iter().map(|job| u64::from(job.batch.count())).sum();
             let lane = jobs[0].lane;
             let first = Position {
                 lsn: index.next_lsn,
@@ -120,7 +120,7 @@ impl Writer {
                 first,
                 jobs: start..start + jobs.len(),
                 count,
-                bytes: jobs.iter().map(|job| job.bytes).sum(),
+                bytes: jobs.iter().map(Job::bytes).sum(),
             });
             start += jobs.len();
         }
@@ -320,9 +320,9 @@ fn new_run<'a>(run: &'a Planned, batch: &'a [Job]) -> NewRun<'a> {
     NewRun {
         lane: &run.name,
         ordinal: run.first.ordinal,
-        records: batch[run.jobs.clone()]
+        batches: batch[run.jobs.clone()]
             .iter()
-            .map(|job| job.records.as_slice())
+            .map(|job| &job.batch)
             .collect(),
     }
 }
@@ -333,7 +333,7 @@ fn answer(batch: &mut Vec<Job>, runs: &[Planned], written: Result<(), AppendErro
     for run in runs {
         let mut first = run.first;
         for job in jobs.by_ref().take(run.jobs.len()) {
-            let count = job.records.len() as u32;
+            let count = job.batch.count();
             (job.done)(written.map(|()| Appended { first, count }));
             first.lsn += u64::from(count);
             first.ordinal += u64::from(count);

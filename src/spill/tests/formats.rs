@@ -8,7 +8,7 @@ use super::super::acks::{Acks, Watermark};
 use super::super::frame::{self, Buffer, HEADER, Header, NewRun};
 use super::super::seal::{self, Seal, Span};
 use super::super::segment::{self, Decoded, End, Name};
-use super::super::{Record, stats::State};
+use super::super::{Batch, Record, stats::State};
 
 const LOG: u128 = 77;
 
@@ -24,11 +24,14 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
 }
 
 fn encode(lanes: &[(Vec<u8>, Vec<Record>)]) -> Vec<u8> {
-    let runs: Vec<_> = (lanes.iter())
-        .map(|(lane, records)| NewRun {
+    let batches: Vec<_> = (lanes.iter())
+        .map(|(_, records)| Batch::from(&**records))
+        .collect();
+    let runs: Vec<_> = (lanes.iter().zip(&batches))
+        .map(|((lane, _), batch)| NewRun {
             lane,
             ordinal: 5,
-            records: vec![records.as_slice()],
+            batches: vec![batch],
         })
         .collect();
     let mut buffer = Buffer::default();

@@ -1,41 +1,16 @@
 //! What is measured, one after the other: each is started, warmed up, measured over the window, audited, and ended.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::child::{Cpu, Place, Process, cpu, cpu_by_thread, cpu_worked, resident_mb};
-use super::options::{Case, Options, Pace, Target};
-use super::topics::Topic;
+use super::options::Options;
+use crate::endtoend::child::{Place, Process};
+use crate::endtoend::meter::{Meter, Sample};
+use crate::endtoend::ports::{free_port, number, port_of, wait_until_ready};
+use crate::endtoend::topics::Topic;
+use crate::endtoend::work::{Case, Pace, Target};
 use crate::kafka::Kafka;
 use crate::support::Shape;
-
-/// What one measurement of one subject found.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sample {
-    pub(crate) events_per_second: f64,
-    /// CPU of the subject's process per event, in microseconds.
-    pub(crate) user: f64,
-    pub(crate) system: f64,
-    pub(crate) p50_ms: f64,
-    pub(crate) p99_ms: f64,
-    pub(crate) resident_mb: f64,
-    /// CPU of the broker per event, if the broker was started here.
-    pub(crate) broker: f64,
-    /// Requests with another answer than 2xx.
-    pub(crate) others: u64,
-    /// Part of the subject's CPU that others used, in percent. More than a few disturb the measurement.
-    pub(crate) disturbed: f64,
-    /// CPU per event by thread.
-    pub(crate) threads: Vec<(String, f64)>,
-}
-
-impl Sample {
-    pub(crate) fn cpu(&self) -> f64 {
-        self.user + self.system
-    }
-}
 
 /// Everything that a measurement needs to know of the run.
 pub(crate) struct Bench<'a> {
@@ -120,7 +95,7 @@ impl Bench<'_> {
         arguments.push(format!("--rate={rate:.1}"));
         let mut producer = Process::role(self.server, &arguments);
         producer.expect("begin");
-        let meter = Meter::start(self, producer.pid());
+        let meter = Meter::start(self.kafka, self.server, producer.pid());
         let end = producer.expect("end");
         let sample = meter.stop(number(&end[0]), number(&end[1]));
         let done = producer.expect("done");
@@ -151,7 +126,7 @@ impl Bench<'_> {
         }
         let mut load = Process::role(self.load, &arguments);
         load.expect("begin");
-        let meter = Meter::start(self, pid);
+        let meter = Meter::start(self.kafka, self.server, pid);
         let end = load.expect("end");
         let mut sample = meter.stop(number(&end[0]), number(&end[1]));
         let latency = load.expect("latency");
@@ -181,61 +156,6 @@ impl Bench<'_> {
     }
 }
 
-/// CPU of the subject and the broker over the window.
-struct Meter {
-    pid: u32,
-    broker: Option<u32>,
-    /// The CPU that the subject is pinned to, and what it had worked.
-    core: Option<(usize, f64)>,
-    before: (Cpu, Cpu),
-    threads: Vec<(String, f64)>,
-}
-
-impl Meter {
-    fn start(bench: &Bench<'_>, pid: u32) -> Meter {
-        let broker = bench
-            .kafka
-            .nodes()
-            .first()
-            .and_then(|node| bench.kafka.pid(*node));
-        Meter {
-            pid,
-            broker,
-            core: match bench.server {
-                Place::Cpu(number) => Some((number, cpu_worked(number))),
-                Place::Anywhere => None,
-            },
-            before: (cpu(pid), broker.map(cpu).unwrap_or_default()),
-            threads: cpu_by_thread(pid),
-        }
-    }
-
-    fn stop(self, events: f64, seconds: f64) -> Sample {
-        let per_event = 1e6 / events;
-        let spent = cpu(self.pid) - self.before.0;
-        let broker = self.broker.map(cpu).unwrap_or_default() - self.before.1;
-        let threads = cpu_by_thread(self.pid).into_iter().map(|(name, after)| {
-            let before = self.threads.iter().find(|(known, _)| *known == name);
-            let spent = after - before.map_or(0.0, |(_, before)| *before);
-            let name = name.split('/').next().unwrap_or_default().to_owned();
-            (name, spent * per_event)
-        });
-        Sample {
-            events_per_second: events / seconds,
-            user: spent.user * per_event,
-            system: spent.system * per_event,
-            broker: broker.total() * per_event,
-            resident_mb: resident_mb(self.pid),
-            disturbed: self.core.map_or(0.0, |(number, before)| {
-                let others = cpu_worked(number) - before - spent.total();
-                (others / seconds * 100.0).max(0.0)
-            }),
-            threads: threads.collect(),
-            ..Sample::default()
-        }
-    }
-}
-
 /// Acknowledged events are in the topic, each once, and others only if nobody knows what became of them.
 fn audit(topic: &Topic, acked: u64, unknown: u64, what: &str) {
     let records = topic.records();
@@ -243,46 +163,6 @@ fn audit(topic: &Topic, acked: u64, unknown: u64, what: &str) {
         records >= acked && records <= acked + unknown,
         "{what}: {acked} events acknowledged and {unknown} without an answer, but {records} in the topic"
     );
-}
-
-fn port_of(ready: &[String]) -> u16 {
-    ready[0].parse().expect("a port")
-}
-
-fn number(word: &str) -> f64 {
-    word.parse()
-        .unwrap_or_else(|_| panic!("`{word}` is no number"))
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound port").port()
-}
-
-/// Asks `/readyz` until it says yes.
-fn wait_until_ready(admin: u16) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let ask = || -> std::io::Result<String> {
-        let mut socket = TcpStream::connect(("127.0.0.1", admin))?;
-        socket.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    loop {
-        let answer = ask();
-        if answer
-            .as_ref()
-            .is_ok_and(|text| text.starts_with("HTTP/1.1 200"))
-        {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "the gateway wasn't ready: {answer:?}"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// How the case's bodies look, for the table.

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::child::Place;
-use super::options::{CASES, Case, Options};
-use super::subjects::{Bench, Sample};
+use super::options::Options;
+use super::subjects::Bench;
 use super::table;
-use super::topics;
+use crate::endtoend::child::Place;
+use crate::endtoend::meter::Sample;
+use crate::endtoend::topics;
+use crate::endtoend::work::{CASES, Case};
 
 /// All samples of one case.
 #[derive(Default)]

@@ -1,8 +1,10 @@
 //! The result: one markdown table of medians, and under it the ratios that have bars.
 
 use super::cases::Found;
-use super::options::{Case, Options};
-use super::subjects::{Sample, describe};
+use super::options::Options;
+use super::subjects::describe;
+use crate::endtoend::meter::Sample;
+use crate::endtoend::work::Case;
 
 /// What the gateway may cost at most, as a multiple of the prototype.
 const TOY_BAR: f64 = 0.8;
