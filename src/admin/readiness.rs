@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::lifecycle::Phase;
 use crate::produce::health::Condition;
 
+/// How long a cluster that was never reached is waited for before the spill log stands in for it.
+const WARM_WITHIN: Duration = Duration::from_secs(1);
+
 /// The verdict and its reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
@@ -46,7 +49,12 @@ pub fn judge(
             },
         )
         .collect();
-    let takes = |cluster: &&Cluster| cluster.condition == Condition::Up || cluster.spills;
+    // A producer needs half a second to be ready; until then all events would take the way over the disk.
+    let spills = |cluster: &Cluster| {
+        let is_starting = matches!(cluster.condition, Condition::Starting(_));
+        cluster.spills && (!is_starting || running_for >= WARM_WITHIN)
+    };
+    let takes = |cluster: &&Cluster| cluster.condition == Condition::Up || spills(cluster);
     let taking = clusters.iter().filter(takes).count();
     let enough = taking == clusters.len() || (taking > 0 && running_for >= wait_for_all);
     match phase {
@@ -85,6 +93,9 @@ mod tests {
         clusters[0].spills = true;
         let readiness = judge(Phase::Running, Duration::ZERO, WAIT, &clusters);
         assert!(readiness.ready && readiness.reasons[0].contains("down0"));
+        clusters[0].condition = Condition::Starting("no id yet".into());
+        let ready_after = |time| judge(Phase::Running, time, WAIT, &clusters).ready;
+        assert!(!ready_after(WARM_WITHIN / 2) && ready_after(WARM_WITHIN));
     }
 
     #[test]
