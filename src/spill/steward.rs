@@ -250,7 +250,11 @@ impl Steward {
         if now_ms < not_before {
             return Some(not_before);
         }
-        match self.proven_spare() {
+        let proven = self.proven_spare().and_then(|spare| match retry_at_ms {
+            Some(_) => self.in_durable_directory(spare),
+            None => Ok(spare),
+        });
+        match proven {
             Ok(spare) => {
                 shared.space.keep(spare);
                 shared.health.healed();
@@ -286,6 +290,17 @@ impl Steward {
                 Err(error)
             }
         }
+    }
+
+    /// A new segment needs the directory as well: a disk that doesn't sync it hasn't healed.
+    fn in_durable_directory(&self, spare: Spare) -> io::Result<Spare> {
+        let shared = &*self.shared;
+        if let Err(error) = shared.disk.sync_dir() {
+            discard(&*shared.disk, &spare.name);
+            shared.space.gone(shared.space.segment_size());
+            return Err(error);
+        }
+        Ok(spare)
     }
 
     fn trouble(&self, what: &'static str, error: &io::Error) {
