@@ -21,7 +21,7 @@ use super::listener::Accepted;
 use super::port::{Local, Port};
 use super::settings::Settings;
 use super::watch::{Activity, Watched};
-use crate::lifecycle::{Phase, Watch, reached};
+use crate::lifecycle::{Awaited, Phase, Watch, reached};
 
 /// The running HTTP threads.
 #[derive(Debug)]
@@ -124,7 +124,8 @@ async fn run(
         tokio::select! {
             next = accepted.recv() => {
                 let Some(next) = next else { break };
-                let connection = Connection { local: Arc::clone(&local), open: Open(Arc::clone(&open)), watch: watching.clone() };
+                let closing = Awaited::new(&watching, Phase::Closing);
+                let connection = Connection { local: Arc::clone(&local), open: Open(Arc::clone(&open)), closing };
                 tokio::spawn(connection.serve(next));
             }
             () = &mut closing => break,
@@ -156,7 +157,7 @@ impl Drop for Open {
 struct Connection {
     local: Arc<Local>,
     open: Open,
-    watch: Watch,
+    closing: Awaited,
 }
 
 impl Connection {
@@ -164,7 +165,7 @@ impl Connection {
         let Connection {
             local,
             open: _open,
-            mut watch,
+            mut closing,
         } = self;
         let Accepted {
             socket,
@@ -184,9 +185,6 @@ impl Connection {
             TokioIo::new(Watched::new(socket, Arc::clone(&activity))),
             service
         ));
-        // Its own view, so that most turns see by one load that the phase is still the same.
-        let mut news = watch.clone();
-        let mut closing = pin!(reached(&mut watch, Phase::Closing));
         let mut is_new = true;
         let first_look = settings.head_timeout.min(settings.idle_timeout);
         let mut look = pin!(sleep_until(Instant::now() + first_look));
@@ -199,13 +197,10 @@ impl Connection {
                 return Poll::Ready(());
             }
             activity.stamp();
-            if !told_to_close && (is_new || news.has_changed().unwrap_or(true)) {
-                news.mark_unchanged();
-                if closing.as_mut().poll(cx).is_ready() {
-                    told_to_close = true;
-                    connection.as_mut().graceful_shutdown();
-                    cx.waker().wake_by_ref();
-                }
+            if !told_to_close && closing.has_come(cx) {
+                told_to_close = true;
+                connection.as_mut().graceful_shutdown();
+                cx.waker().wake_by_ref();
             }
             // A timer that was polled once wakes this task by itself.
             if !is_new && !look.is_elapsed() {
