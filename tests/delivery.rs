@@ -305,3 +305,56 @@ fn an_event_that_the_topic_does_not_take_is_the_clients_to_shorten() {
     );
     gateway.stop();
 }
+
+/// Kafka refuses batches, not events, and several batches of a partition are under way at once.
+#[test]
+fn what_the_topic_does_not_take_costs_its_neighbours_neither_their_place_nor_their_delivery() {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let topic = kafka.fresh_topic("mixed", 2, 1, &[("max.message.bytes", "4000")]);
+    let gateway = Gateway::ready(&streams(kafka.bootstrap(), &topic).replace(
+        "[streams.pointer",
+        "[clusters.main.kafka]\n\"batch.size\" = \"6000\"\n[streams.pointer",
+    ));
+    const EVENTS: usize = 100;
+    let send = |key: usize| {
+        let mut client = gateway.client();
+        for round in 0..4 {
+            let large = (round * 37 + key) % EVENTS;
+            let events: Vec<_> = (0..EVENTS)
+                .map(|at| {
+                    let pad = "x".repeat(if at == large { 4_500 } else { 150 });
+                    let id = round * EVENTS + at;
+                    format!(r#"{{"id":{id},"device":{{"id":"{key}"}},"pad":"{pad}"}}"#)
+                })
+                .collect();
+            let answer = client.post_json("pointer", &format!("[{}]", events.join(",")));
+            let errors = answer.json()["errors"].clone();
+            assert_eq!(errors.as_array().map(Vec::len), Some(1), "{errors}");
+            assert_eq!(errors[0]["index"], large, "{errors}");
+        }
+    };
+    std::thread::scope(|scope| {
+        for key in 0..4 {
+            let send = &send;
+            scope.spawn(move || send(key));
+        }
+    });
+    let mut arrived = BTreeMap::<_, Vec<_>>::new();
+    for record in consume_all(kafka.bootstrap(), &topic) {
+        let event: serde_json::Value = serde_json::from_slice(record.payload()).unwrap();
+        let id = event["id"].as_u64().unwrap() as usize;
+        arrived
+            .entry(event["device"]["id"].as_str().unwrap().to_owned())
+            .or_default()
+            .push(id);
+    }
+    assert_eq!(arrived.len(), 4);
+    for (key, ids) in arrived {
+        let key: usize = key.parse().unwrap();
+        let fine = (0..4 * EVENTS).filter(|id| id % EVENTS != (id / EVENTS * 37 + key) % EVENTS);
+        assert_eq!(ids, fine.collect::<Vec<_>>(), "of key {key}");
+    }
+    gateway.stop();
+}

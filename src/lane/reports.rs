@@ -245,6 +245,8 @@ enum Note {
 fn note(facility: &str, line: &str) -> Note {
     match facility {
         "IDEMPSTATE" => Note::ProducerId(line.ends_with("-> Assigned")),
+        // A gap is what a refused batch leaves; nothing behind it was stored.
+        "DRAIN" if line.ends_with("message sequence gap") => Note::Other,
         "DRAIN" if line.contains("Beginning partition drain") => Note::NewEpoch,
         _ => Note::Other,
     }
@@ -262,6 +264,8 @@ mod tests {
         assert_eq!(note_of("DrainBump"), Note::ProducerId(false));
         let drain = "Beginning partition drain in state Assigned for PID{Id:1,Epoch:0} epoch bump for 2 partition(s) with in-flight requests: skipped sequence numbers";
         assert_eq!(note("DRAIN", drain), Note::NewEpoch);
+        let refused = drain.replace("skipped sequence numbers", "message sequence gap");
+        assert_eq!(note("DRAIN", &refused), Note::Other);
         assert_eq!(note("FAIL", "connection refused"), Note::Other);
     }
 }

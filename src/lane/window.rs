@@ -5,9 +5,7 @@
 //!
 //! Kafka refuses a batch as a whole, be it for one event in it or because together they are too large for the topic. So what
 //! is refused with others is sent again in smaller and smaller *flights*, one at a time, until an event is refused alone.
-//! **A gap:** of a lane that had several batches under way, librdkafka resends those behind the refused one by itself, under a
-//! new epoch, before the refused one's sound events are sent again. So they can arrive out of order then. Knowing the
-//! topic's `max.message.bytes` beforehand, and never sending more than that at once, would close it for sizes.
+//! What was under way behind it comes back first: see `produce::native::hold`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -18,6 +18,8 @@
 //!
 //! **Order.** A lane's parcels reach the client in the order in which they came. An event that comes back stops its lane
 //! until all others of the lane have come back or were acknowledged; then everything unresolved is sent again in order.
+//! A client in which a batch failed gets nothing from any lane until it holds nothing any more: `produce::native::hold`
+//! says why.
 //! A client that reports a fatal error is replaced, and all windows are sent again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -161,6 +163,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
     pub(super) fn turn(&mut self, now: Instant) -> bool {
         self.keep_client(now);
         let reports = self.read_reports() + self.take_appended() + self.take_reads(now);
+        self.settle_client(now);
         self.collect_ready();
         let sent = self.release_due(now);
         if now.duration_since(self.swept_at) >= SWEEP {
@@ -189,6 +192,15 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 tracing::error!(cluster = self.cluster.name(), %error, "can't create a kafka client; check the cluster's `kafka` settings");
                 self.retry_client_at = now + Duration::from_secs(5);
             }
+        }
+    }
+
+    /// After a batch failed, has everything come back, so that it can be sent again in order.
+    fn settle_client(&mut self, now: Instant) {
+        if let Some(client) = &mut self.client
+            && client.is_settling()
+        {
+            client.settle(now);
         }
     }
 
@@ -244,7 +256,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
     fn release_due(&mut self, now: Instant) -> bool {
         let limits = self.cluster.settings();
         let mut sending = Sending {
-            client: self.client.as_mut(),
+            client: self.client.as_mut().filter(|client| !client.is_settling()),
             cluster: &self.cluster,
             spiller: self.spiller.as_ref(),
             now,

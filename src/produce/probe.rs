@@ -7,9 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::client::Client;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::Hold;
 use super::health::Health;
 use super::settings::Settings;
 use super::watchdog::Watchdog;
@@ -42,7 +43,7 @@ pub enum Finding {
 #[derive(Clone, Default)]
 pub struct SharedClient(Arc<(Mutex<Option<KafkaClient>>, Condvar)>);
 
-type KafkaClient = Arc<Client<DefaultClientContext>>;
+type KafkaClient = Arc<Client<Hold>>;
 
 impl SharedClient {
     /// Sets the client; `None` while there is none.
@@ -164,7 +165,7 @@ impl Run {
         }
     }
 
-    fn ask(&mut self, client: &Client<DefaultClientContext>, index: usize, on: &impl Fn(Finding)) {
+    fn ask(&mut self, client: &Client<Hold>, index: usize, on: &impl Fn(Finding)) {
         let topic = &self.topics[index];
         self.due[index] = Instant::now() + RETRY;
         let metadata = match client.fetch_metadata(Some(topic), ANSWER_WITHIN) {

@@ -1,18 +1,18 @@
 //! What lanes need of a client. [`Native`] is the one there is; the lanes' model test has another, which fails at will.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::{Native, Report};
+use super::{Hold, Native, Report};
 use crate::receipt::Parcel;
 
 /// A client that events are handed to, and that reports what became of each, in the order of its partition.
 pub trait Producer {
     /// The client, for metadata requests from other threads, if it can be asked.
-    fn shared(&self) -> Option<Arc<Client<DefaultClientContext>>>;
+    fn shared(&self) -> Option<Arc<Client<Hold>>>;
 
     /// Makes `name` known as topic number `topic`.
     fn open_topic(&mut self, topic: u32, name: &str);
@@ -40,12 +40,19 @@ pub trait Producer {
     /// Reads what the client has to report, at most `at_most` reports of whole requests, without waiting.
     fn poll(&mut self, at_most: usize, on: impl FnMut(Report<'_>)) -> usize;
 
+    /// Whether a batch failed and the client has to be settled: nothing may be handed over until then.
+    fn is_settling(&self) -> bool;
+
+    /// A step on the way to a client that holds nothing: what isn't on the wire comes back. To be called again and again while
+    /// the client is settling.
+    fn settle(&mut self, now: Instant);
+
     /// Gives up everything that the client holds and reads all reports. False if some were still missing after `at_most`.
     fn close(&mut self, at_most: Duration, on: impl FnMut(Report<'_>)) -> bool;
 }
 
 impl Producer for Native {
-    fn shared(&self) -> Option<Arc<Client<DefaultClientContext>>> {
+    fn shared(&self) -> Option<Arc<Client<Hold>>> {
         Some(Arc::clone(self.client()))
     }
 
@@ -78,6 +85,14 @@ impl Producer for Native {
 
     fn poll(&mut self, at_most: usize, on: impl FnMut(Report<'_>)) -> usize {
         Native::poll(self, at_most, on)
+    }
+
+    fn is_settling(&self) -> bool {
+        Native::is_settling(self)
+    }
+
+    fn settle(&mut self, now: Instant) {
+        Native::settle(self, now);
     }
 
     fn close(&mut self, at_most: Duration, on: impl FnMut(Report<'_>)) -> bool {

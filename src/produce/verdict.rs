@@ -48,9 +48,7 @@ pub fn verdict(code: Code) -> Verdict {
         | Code::InvalidProducerEpoch
         | Code::UnknownProducerId
         | Code::InvalidProducerIdMapping
-        | Code::ProducerFenced
-        | Code::PurgeQueue
-        | Code::PurgeInflight => Verdict::ReplaceClient,
+        | Code::ProducerFenced => Verdict::ReplaceClient,
         _ => Verdict::SendAgain,
     }
 }
@@ -71,6 +69,8 @@ mod tests {
             Code::AllBrokersDown,
             Code::MessageTimedOut,
             Code::QueueFull,
+            Code::PurgeQueue,
+            Code::PurgeInflight,
         ] {
             assert_eq!(verdict(code), Verdict::SendAgain, "{code:?}");
         }

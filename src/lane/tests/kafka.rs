@@ -2,19 +2,19 @@
 //!
 //! It keeps what the client was handed, in order per partition; the test says when how much of the front is answered, when
 //! the client dies, and what was stored although nobody heard of it. A batch that contains an event marked
-//! [`LARGE`] is refused as a whole, and what is behind it in the client's hands comes back as well, as with a client that keeps
-//! the order. An event marked [`LARGE_FOR_CLIENT`] isn't even taken by the client.
+//! [`LARGE`] is refused as a whole; the partition is paused then, and what is behind it stays in the client's hands until the
+//! client is settled. An event marked [`LARGE_FOR_CLIENT`] isn't even taken by the client.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::client::Client;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
 use crate::lane::Cluster;
-use crate::produce::{Producer, Report};
+use crate::produce::{Hold, Producer, Report};
 use crate::receipt::Parcel;
 
 /// Kafka refuses a batch with such an event.
@@ -64,6 +64,8 @@ enum Told {
 #[derive(Default)]
 pub(super) struct Kafka {
     hands: BTreeMap<i32, VecDeque<Message>>,
+    /// Partitions that send nothing until the client holds nothing.
+    paused: BTreeSet<i32>,
     /// The numbers of the events that are stored, by partition.
     pub(super) topic: BTreeMap<i32, Vec<usize>>,
     reports: Vec<Told>,
@@ -107,16 +109,15 @@ impl Kafka {
         let Some(hand) = self.hands.get_mut(&partition) else {
             return;
         };
+        if self.paused.contains(&partition) {
+            return;
+        }
         let batch: Vec<_> = hand.drain(..count.min(hand.len())).collect();
         if batch.iter().any(|message| message.mark() == LARGE) {
-            let behind = hand.drain(..);
-            let behind: Vec<_> = behind
-                .map(|message| Told::Failed(message, Code::RequestTimedOut))
-                .collect();
+            self.paused.insert(partition);
             let refused = batch.into_iter();
             self.reports
                 .extend(refused.map(|message| Told::Failed(message, Code::MessageSizeTooLarge)));
-            self.reports.extend(behind);
             return;
         }
         let stored = self.topic.entry(partition).or_default();
@@ -134,10 +135,11 @@ impl Kafka {
     /// The broker answers for all that the client holds, in batches.
     pub(super) fn answer_all(&mut self, batch: usize) {
         for partition in self.held() {
-            while self
-                .hands
-                .get(&partition)
-                .is_some_and(|hand| !hand.is_empty())
+            while !self.paused.contains(&partition)
+                && self
+                    .hands
+                    .get(&partition)
+                    .is_some_and(|hand| !hand.is_empty())
             {
                 self.answer(partition, batch);
             }
@@ -172,6 +174,7 @@ impl Kafka {
     /// The process of the client is gone.
     pub(super) fn forget_client(&mut self) {
         self.hands.clear();
+        self.paused.clear();
         self.reports.clear();
         (self.on_wire, self.loses_reports) = (0, false);
     }
@@ -192,7 +195,7 @@ impl FakeClient {
 }
 
 impl Producer for FakeClient {
-    fn shared(&self) -> Option<Arc<Client<DefaultClientContext>>> {
+    fn shared(&self) -> Option<Arc<Client<Hold>>> {
         None
     }
 
@@ -242,6 +245,26 @@ impl Producer for FakeClient {
         count
     }
 
+    fn is_settling(&self) -> bool {
+        !self.kafka().paused.is_empty()
+    }
+
+    fn settle(&mut self, _: Instant) {
+        let mut kafka = self.kafka();
+        let Kafka {
+            hands,
+            reports,
+            paused,
+            ..
+        } = &mut *kafka;
+        let held: Vec<_> = hands.values_mut().flat_map(|hand| hand.drain(..)).collect();
+        if held.is_empty() && reports.is_empty() {
+            paused.clear();
+        }
+        let held = held.into_iter();
+        reports.extend(held.map(|message| Told::Failed(message, Code::PurgeQueue)));
+    }
+
     fn close(&mut self, _: Duration, mut on: impl FnMut(Report<'_>)) -> bool {
         if std::mem::replace(&mut self.is_closed, true) {
             return true;
@@ -250,6 +273,7 @@ impl Producer for FakeClient {
         let (hands, on_wire, loses) = {
             let mut kafka = self.kafka();
             let hands = std::mem::take(&mut kafka.hands);
+            kafka.paused.clear();
             let loses = std::mem::take(&mut kafka.loses_reports);
             (hands, std::mem::take(&mut kafka.on_wire), loses)
         };

@@ -19,6 +19,7 @@
     reason = "librdkafka's batch path has no safe interface; the rules are in the module's docs"
 )]
 
+mod hold;
 mod reports;
 
 use std::ffi::{CString, c_void};
@@ -27,22 +28,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as sys;
-use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::client::Client;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::{RDKafkaQueue, RDKafkaRespErr, RDKafkaTopic, RDKafkaType};
 
+pub use hold::Hold;
 pub use reports::Report;
 use reports::{deliveries, position_of, text};
 
 use crate::receipt::Parcel;
 
+/// How often a client that is settling is asked for what it hasn't sent: a fraction of a round trip.
+const SETTLE_PAUSE: Duration = Duration::from_millis(2);
+
 /// A producer client.
 pub struct Native {
-    client: Arc<Client<DefaultClientContext>>,
+    client: Arc<Client<Hold>>,
     queue: *mut RDKafkaQueue,
     topics: Vec<*mut RDKafkaTopic>,
     batch: Vec<sys::rd_kafka_message_t>,
+    settled_at: Option<Instant>,
 }
 
 // SAFETY: librdkafka's handles may be used from any thread; `Native` is used from one at a time.
@@ -55,11 +61,12 @@ impl Native {
         let events = sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_LOG;
         // SAFETY: the configuration is valid and not yet used.
         unsafe { sys::rd_kafka_conf_set_events(native_config.ptr(), events) };
+        hold::watch(&native_config);
         let client = Client::new(
             config,
             native_config,
             RDKafkaType::RD_KAFKA_PRODUCER,
-            DefaultClientContext,
+            Hold::default(),
         )?;
         // SAFETY: the client is valid; the queue is destroyed in `drop`, before it.
         let queue = unsafe { sys::rd_kafka_queue_get_main(client.native_ptr()) };
@@ -68,11 +75,12 @@ impl Native {
             queue,
             topics: Vec::new(),
             batch: Vec::new(),
+            settled_at: None,
         })
     }
 
     /// The client, for metadata requests from other threads.
-    pub fn client(&self) -> &Arc<Client<DefaultClientContext>> {
+    pub fn client(&self) -> &Arc<Client<Hold>> {
         &self.client
     }
 
@@ -272,6 +280,29 @@ impl Native {
     pub fn outstanding(&self) -> usize {
         // SAFETY: the client is valid.
         usize::try_from(unsafe { sys::rd_kafka_outq_len(self.client.native_ptr()) }).unwrap_or(0)
+    }
+
+    /// Whether a partition is paused because a batch of it failed. Until everything was reported, nothing may be handed over.
+    pub fn is_settling(&self) -> bool {
+        self.client.context().is_held()
+    }
+
+    /// A step on the way to a client that holds nothing, after which paused partitions go on. To be called again and again
+    /// while the client [is settling](Native::is_settling), between reading its reports; it doesn't wait.
+    pub fn settle(&mut self, now: Instant) {
+        if self.outstanding() == 0 {
+            return hold::release(&self.client);
+        }
+        if self
+            .settled_at
+            .is_none_or(|at| now.duration_since(at) >= SETTLE_PAUSE)
+        {
+            self.settled_at = Some(now);
+            // What was on the wire and failed is in the queues only now: hence again and again.
+            let purge = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
+            // SAFETY: the client is valid.
+            let _: RDKafkaRespErr = unsafe { sys::rd_kafka_purge(self.client.native_ptr(), purge) };
+        }
     }
 
     /// Gives up everything that the client holds and reads all reports. False if some were still missing after

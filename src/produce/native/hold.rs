@@ -1,0 +1,185 @@
+//! Keeps the order of a partition when one of its batches fails: what stands behind it may not go on by itself.
+//!
+//! librdkafka has up to five batches of a partition under way. When Kafka refuses one for good, those behind it fail as well,
+//! for the gap in their sequence numbers; librdkafka then begins a new epoch and sends them again, before the lane has
+//! heard anything and could send the sound events of the refused batch, which belong before them.
+//!
+//! So the partition is paused in the moment in which a batch of it fails: by an interceptor, which librdkafka calls on the
+//! broker's thread, before it reports the failure and before that thread can send anything more. From then on the client
+//! is *settling*: the worker hands it nothing, asks for all back that isn't on the wire ([`super::Native::settle`]), and
+//! when everything was acknowledged or has come back, the partition goes on and the worker sends all that is
+//! unresolved again, in order. All partitions of the cluster wait for that, usually a few round trips; a new epoch makes them
+//! wait anyhow.
+//!
+//! Pausing waits for the client's main thread. It's done on threads of brokers only, for which that thread never waits, except
+//! at the end of the client, where the failures have another reason and are left alone.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::bindings as sys;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::config::NativeClientConfig;
+use rdkafka::types::{RDKafka, RDKafkaRespErr};
+
+/// A client's context: which of its partitions are paused.
+#[derive(Debug, Default)]
+pub struct Hold {
+    paused: Mutex<Vec<(CString, i32)>>,
+    is_held: AtomicBool,
+}
+
+impl ClientContext for Hold {}
+
+thread_local! {
+    static IS_BROKERS: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Hold {
+    /// Whether a partition is paused.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held.load(Acquire)
+    }
+
+    fn pause(&self, rk: *mut RDKafka, topic: &CStr, partition: i32) {
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        if paused
+            .iter()
+            .any(|(name, number)| *number == partition && name.as_c_str() == topic)
+        {
+            return;
+        }
+        paused.push((topic.to_owned(), partition));
+        self.is_held.store(true, Release);
+        drop(paused);
+        // SAFETY: the client is valid: it's calling.
+        unsafe { change(rk, topic, partition, sys::rd_kafka_pause_partitions) };
+    }
+}
+
+/// Lets the paused partitions of `client` go on, on a thread of its own, since it waits for a thread of the client. To be
+/// called when the client holds nothing any more.
+pub(super) fn release(client: &Arc<Client<Hold>>) {
+    let hold = client.context();
+    let paused = std::mem::take(&mut *hold.paused.lock().unwrap_or_else(PoisonError::into_inner));
+    if paused.is_empty() {
+        // They are going on already.
+        return;
+    }
+    let (client, again) = (Arc::clone(client), paused.clone());
+    let resumes = std::thread::Builder::new()
+        .name("resume".into())
+        .spawn(move || {
+            for (topic, partition) in &paused {
+                // SAFETY: the client is valid as long as it's owned here.
+                unsafe {
+                    change(
+                        client.native_ptr(),
+                        topic,
+                        *partition,
+                        sys::rd_kafka_resume_partitions,
+                    );
+                }
+            }
+            // Wakes the brokers' threads and waits until each has looked at its partitions. One that was paused, or emptied, with
+            // a wake-up on its way gives no further one for new events; they'd lie there for up to a second (seen).
+            // SAFETY: as above.
+            let _: RDKafkaRespErr =
+                unsafe { sys::rd_kafka_purge(client.native_ptr(), sys::RD_KAFKA_PURGE_F_QUEUE) };
+            client.context().is_held.store(false, Release);
+        });
+    if resumes.is_err() {
+        // No thread now; the next call tries again.
+        *hold.paused.lock().unwrap_or_else(PoisonError::into_inner) = again;
+    }
+}
+
+/// Has a client of this configuration pause the partitions whose batches fail. Its context has to be a [`Hold`].
+pub(super) fn watch(config: &NativeClientConfig) {
+    // SAFETY: the configuration is valid and not yet used; the name is a C string.
+    let _: RDKafkaRespErr = unsafe {
+        sys::rd_kafka_conf_interceptor_add_on_new(
+            config.ptr(),
+            c"hold".as_ptr(),
+            Some(on_new),
+            std::ptr::null_mut(),
+        )
+    };
+}
+
+unsafe extern "C" fn on_new(
+    rk: *mut RDKafka,
+    _: *const sys::rd_kafka_conf_t,
+    opaque: *mut c_void,
+    _: *mut c_char,
+    _: usize,
+) -> RDKafkaRespErr {
+    let name = c"hold".as_ptr();
+    // SAFETY: the client is being made, which is when interceptors may be added.
+    unsafe {
+        sys::rd_kafka_interceptor_add_on_thread_start(rk, name, Some(on_thread_start), opaque);
+        sys::rd_kafka_interceptor_add_on_acknowledgement(rk, name, Some(on_report), opaque)
+    }
+}
+
+unsafe extern "C" fn on_thread_start(
+    _: *mut RDKafka,
+    kind: sys::rd_kafka_thread_type_t,
+    _: *const c_char,
+    _: *mut c_void,
+) -> RDKafkaRespErr {
+    IS_BROKERS.set(kind == sys::rd_kafka_thread_type_t::RD_KAFKA_THREAD_BROKER);
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// Called for each message before it's reported.
+unsafe extern "C" fn on_report(
+    rk: *mut RDKafka,
+    message: *mut sys::rd_kafka_message_t,
+    _: *mut c_void,
+) -> RDKafkaRespErr {
+    use RDKafkaRespErr::*;
+    // SAFETY: the message is valid during the call, and so is its topic; the client's opaque is its context, set by the crate.
+    unsafe {
+        let message = &*message;
+        let is_ours = matches!(
+            message.err,
+            RD_KAFKA_RESP_ERR_NO_ERROR
+                | RD_KAFKA_RESP_ERR__PURGE_QUEUE
+                | RD_KAFKA_RESP_ERR__PURGE_INFLIGHT
+                | RD_KAFKA_RESP_ERR__DESTROY
+        );
+        if !is_ours && !message.rkt.is_null() && IS_BROKERS.get() {
+            let hold = sys::rd_kafka_opaque(rk).cast::<Hold>();
+            let topic = CStr::from_ptr(sys::rd_kafka_topic_name(message.rkt));
+            if let Some(hold) = hold.as_ref() {
+                hold.pause(rk, topic, message.partition);
+            }
+        }
+    }
+    RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// Pauses or resumes one partition.
+///
+/// # Safety
+/// The client must be valid.
+unsafe fn change(
+    rk: *mut RDKafka,
+    topic: &CStr,
+    partition: i32,
+    how: unsafe extern "C" fn(
+        *mut RDKafka,
+        *mut sys::rd_kafka_topic_partition_list_t,
+    ) -> RDKafkaRespErr,
+) {
+    // SAFETY: the list is made, used and destroyed here.
+    unsafe {
+        let list = sys::rd_kafka_topic_partition_list_new(1);
+        sys::rd_kafka_topic_partition_list_add(list, topic.as_ptr(), partition);
+        let _: RDKafkaRespErr = how(rk, list);
+        sys::rd_kafka_topic_partition_list_destroy(list);
+    }
+}
