@@ -301,6 +301,11 @@ impl Cluster {
         log_lane(&self.name, &topic.of, "")
     }
 
+    /// Whether a lane is held: its new events go behind unrouted ones.
+    pub(super) fn holds(&self, lane: &Lane) -> bool {
+        lane.partition != UNROUTED && self.unrouted_before(lane).is_some()
+    }
+
     /// The lane of unrouted events for which a lane has to wait, if there are any.
     pub(super) fn unrouted_before(&self, lane: &Lane) -> Option<&Arc<Lane>> {
         let topic = self.topics.get(lane.topic as usize)?;

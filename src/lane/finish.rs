@@ -1,11 +1,15 @@
 //! The end of a worker: what is only in memory goes to the spill log, or is refused; nothing is left without an answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::UNROUTED;
+use super::cluster::Cluster;
+use super::spilling::Spiller;
+use super::work::Work;
 use super::worker::{CLOSE_WITHIN, Worker, bury_client};
 use crate::produce::Producer;
-use crate::receipt::Cause;
+use crate::receipt::{Cause, Parcel};
 
 /// How long the spill log may take to store what is left at the end.
 const STORE_WITHIN: Duration = Duration::from_secs(3);
@@ -39,41 +43,48 @@ impl<P: Producer + Send + 'static> Worker<P> {
     fn spill_all(&mut self) {
         self.collect_ready();
         self.spill_unrouted();
-        for number in 0..self.works.len() as u32 {
-            let Some(work) = self.works[number as usize].as_mut() else {
-                continue;
-            };
-            work.pull();
-            if self.cluster.unrouted_before(&work.lane).is_some() && work.lane.partition() >= 0 {
-                // What is unrouted goes first, also after the next start.
-                self.go_behind_unrouted(number);
-            }
-        }
+        self.put_held_behind();
         let Some(spiller) = self.spiller.take() else {
             return;
         };
         let mut finished = Vec::new();
         for work in self.works.iter_mut().flatten() {
-            let waits = !work.backlog.is_empty() || !work.window.is_empty();
+            let waits = !self.cluster.holds(&work.lane) && !work.backlog.is_empty()
+                || !work.window.is_empty();
             if work.mode.is_direct() && waits {
-                spiller.enter(work, &self.cluster, true);
+                spiller.enter(work, true);
             }
-            finished.extend(spiller.append_backlog(work, &self.cluster));
+            finished.extend(append_last(&spiller, &self.cluster, work));
         }
         self.spiller = Some(spiller);
         let deadline = Instant::now() + STORE_WITHIN;
         while (self.is_appending() || self.is_behind()) && Instant::now() < deadline {
             self.take_appended();
+            self.put_held_behind();
             // What the log was too busy to take is tried again.
             if let Some(spiller) = &self.spiller {
                 for work in self.works.iter_mut().flatten() {
-                    finished.extend(spiller.append_backlog(work, &self.cluster));
+                    let cluster = &self.cluster;
+                    finished.extend(append_last(spiller, cluster, work));
                 }
             }
             std::thread::sleep(Duration::from_millis(1));
         }
         for parcel in finished {
             self.finished(&parcel);
+        }
+    }
+
+    /// What waits in held lanes goes behind what is unrouted, which goes first, also after the next start.
+    fn put_held_behind(&mut self) {
+        for number in 0..self.works.len() as u32 {
+            let Some(work) = self.works[number as usize].as_mut() else {
+                continue;
+            };
+            work.pull();
+            if self.cluster.holds(&work.lane) {
+                self.go_behind_unrouted(number);
+            }
         }
     }
 
@@ -87,7 +98,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         for work in works.filter(|work| work.lane.partition() == UNROUTED) {
             work.pull();
             if work.mode.is_direct() && !work.backlog.is_empty() {
-                spiller.enter(work, &self.cluster, false);
+                spiller.enter(work, false);
             }
             finished.extend(spiller.append_backlog(work, &self.cluster));
         }
@@ -107,10 +118,13 @@ impl<P: Producer + Send + 'static> Worker<P> {
         })
     }
 
-    /// Whether lanes that go over the log have more for it.
+    /// Whether lanes that go over the log, or behind what is unrouted, have more for it.
     fn is_behind(&self) -> bool {
         let mut works = self.works.iter().flatten();
-        works.any(|work| !work.mode.is_direct() && !work.backlog.is_empty())
+        works.any(|work| {
+            let has_way = !work.mode.is_direct() || self.cluster.holds(&work.lane);
+            has_way && !work.backlog.is_empty()
+        })
     }
 
     fn is_appending(&self) -> bool {
@@ -136,5 +150,16 @@ impl<P: Producer + Send + 'static> Worker<P> {
         {
             self.finished(parcel);
         }
+    }
+}
+
+/// Appends what a lane has for its own part of the log: all, or what is older than the unrouted events, if there are any.
+fn append_last(spiller: &Spiller, cluster: &Arc<Cluster>, work: &mut Work) -> Vec<Arc<Parcel>> {
+    let is_held =
+        work.lane.partition() != UNROUTED && cluster.unrouted_before(&work.lane).is_some();
+    if is_held {
+        spiller.append_begun(work, cluster)
+    } else {
+        spiller.append_backlog(work, cluster)
     }
 }

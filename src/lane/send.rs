@@ -48,7 +48,7 @@ impl<P: Producer> Sending<'_, P> {
         if let Some(spiller) = self.spiller {
             spiller.note_arrivals(work);
             if work.mode.is_direct() && self.goes_over_log(work) && spiller.takes() {
-                spiller.enter(work, cluster, true);
+                spiller.enter(work, true);
             }
             let spill_after = cluster.lane_settings().spill_after;
             if self.is_over_log(work) || !spiller.is_returning(work, spill_after, self.now) {

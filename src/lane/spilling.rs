@@ -32,11 +32,11 @@ use crossbeam_queue::SegQueue;
 
 use super::cluster::Cluster;
 use super::replay::{Answer, Ask, Fault, Replay, Replayed};
-use super::store::{APPEND_BYTES, Appended, Group, What, take_group};
+use super::store::{Appended, Group};
 use super::work::Work;
 use super::{UNROUTED, Way};
-use crate::receipt::{Cause, Parcel};
-use crate::spill::{AppendError, LaneId, LaneReader, Log, State};
+use crate::receipt::Parcel;
+use crate::spill::{LaneId, LaneReader, Log, State};
 
 /// Bytes that one read of the log brings, and so the memory of one step of a replay. Tiny in tests of the lanes, so that
 /// every limit is met all the time.
@@ -61,13 +61,15 @@ pub(super) enum Mode {
 /// A lane's way over the log.
 #[derive(Debug)]
 pub(super) struct OverLog {
-    lane: LaneId,
+    pub(super) lane: LaneId,
     /// Appends under way.
-    appending: u32,
+    pub(super) appending: u32,
     /// Those of them that copy what was in the window.
-    copying: u32,
-    /// Taken from the ring and not yet in the log, because more waited for the disk than may; in order.
-    next: VecDeque<Group>,
+    pub(super) copying: u32,
+    /// Parcels of the window that are to be copied, in order, because more waited for the disk than may.
+    pub(super) to_copy: VecDeque<Arc<Parcel>>,
+    /// Taken from the ring and not yet in the log, for the same reason; behind those.
+    pub(super) next: VecDeque<Group>,
     reading: Reading,
     /// Read back, and not yet sent.
     pub(super) read: VecDeque<Replayed>,
@@ -99,12 +101,17 @@ impl OverLog {
     fn is_resting(&self) -> bool {
         matches!(self.reading, Reading::Here(_))
     }
+
+    /// Whether something waits to be appended.
+    fn has_more(&self) -> bool {
+        !self.to_copy.is_empty() || !self.next.is_empty()
+    }
 }
 
 impl Mode {
     /// Whether appends are under way, or have to be made.
     pub(super) fn is_appending(&self) -> bool {
-        matches!(self, Mode::OverLog(way) if way.appending > 0 || !way.next.is_empty())
+        matches!(self, Mode::OverLog(way) if way.appending > 0 || way.has_more())
     }
 
     pub(super) fn is_direct(&self) -> bool {
@@ -153,12 +160,18 @@ impl Spiller {
 
     /// Takes a lane off its direct way. Copies of what is in the window go to the log, if all that it holds of the lane is in
     /// the window too; else what arrives would seem to be behind these.
-    pub(super) fn enter(&self, work: &mut Work, cluster: &Arc<Cluster>, is_all_in_window: bool) {
+    pub(super) fn enter(&self, work: &mut Work, is_all_in_window: bool) {
         let Some(lane) = work.lane.spill else { return };
-        let mut way = OverLog {
+        let to_copy = if is_all_in_window {
+            work.window.not_stored().collect()
+        } else {
+            VecDeque::new()
+        };
+        let way = OverLog {
             lane,
             appending: 0,
             copying: 0,
+            to_copy,
             next: VecDeque::new(),
             reading: Reading::NotYet,
             read: VecDeque::new(),
@@ -169,74 +182,7 @@ impl Spiller {
             has_arrivals: false,
             returning: None,
         };
-        let copies = if is_all_in_window {
-            work.window.not_stored()
-        } else {
-            Vec::new()
-        };
-        for (parcel, positions) in copies {
-            let copied = self.append(cluster, lane, &parcel, positions, What::Sent);
-            way.copying += u32::from(copied.is_ok());
-        }
-        way.appending = way.copying;
         work.mode = Mode::OverLog(Box::new(way));
-    }
-
-    /// What came since the last turn goes to the log; returns the parcels whose requests are finished by a refusal.
-    pub(super) fn append_backlog(
-        &self,
-        work: &mut Work,
-        cluster: &Arc<Cluster>,
-    ) -> Vec<Arc<Parcel>> {
-        self.append_more(work, cluster, usize::MAX)
-    }
-
-    /// As [`Spiller::append_backlog`], but only what was on its way already and found the disk busy.
-    pub(super) fn append_begun(&self, work: &mut Work, cluster: &Arc<Cluster>) -> Vec<Arc<Parcel>> {
-        self.append_more(work, cluster, 0)
-    }
-
-    fn append_more(
-        &self,
-        work: &mut Work,
-        cluster: &Arc<Cluster>,
-        mut at_most: usize,
-    ) -> Vec<Arc<Parcel>> {
-        let Mode::OverLog(way) = &mut work.mode else {
-            return Vec::new();
-        };
-        let mut refused = Vec::new();
-        loop {
-            // What isn't claimed can still be refused for certain, should the disk hang.
-            let next = match way.next.pop_front() {
-                None if at_most == 0 => return refused,
-                None if self.log.has_room(2 * APPEND_BYTES) => {
-                    at_most -= 1;
-                    take_group(&mut work.backlog, &work.lane)
-                }
-                next => next,
-            };
-            let Some(group) = next else {
-                return refused;
-            };
-            match self.append_all(cluster, way.lane, &group) {
-                Ok(()) => way.appending += 1,
-                // The disk has enough to do for now; the next turn is soon.
-                Err(AppendError::Busy { .. }) => {
-                    way.next.push_front(group);
-                    return refused;
-                }
-                // Then it's all that there is in `next`. One by one they may do.
-                Err(AppendError::TooLarge { .. }) if group.len() > 1 => {
-                    let alone = group.iter().map(|it| Arc::new(vec![Arc::clone(it)]));
-                    way.next.extend(alone);
-                }
-                Err(_) => {
-                    let finished = group.iter().filter(|it| it.not_stored(Cause::NoRoom));
-                    refused.extend(finished.cloned());
-                }
-            }
-        }
     }
 
     /// Acknowledges to the log what arrived.
@@ -263,7 +209,7 @@ impl Spiller {
             return false;
         };
         let has_read_all = way.read.is_empty() && !way.is_fresh && way.is_resting();
-        if has_read_all && way.appending == 0 && way.next.is_empty() && way.has_arrivals {
+        if has_read_all && way.appending == 0 && !way.has_more() && way.has_arrivals {
             work.mode = Mode::Direct;
             return false;
         }
@@ -292,7 +238,7 @@ impl Spiller {
         };
         // Copies of what has arrived are acknowledged to the log when they're known to be there; read before, they would be
         // sent again.
-        let has_copies = way.copying > 0;
+        let has_copies = way.copying > 0 || !way.to_copy.is_empty();
         if matches!(way.reading, Reading::NotYet) && work.window.is_empty() && !has_copies {
             way.reading = self
                 .log
@@ -344,7 +290,7 @@ impl Spiller {
             return false;
         };
         let is_done = way.appending == 0
-            && way.next.is_empty()
+            && !way.has_more()
             && way.read.is_empty()
             && !matches!(way.reading, Reading::Away)
             && work.window.is_empty()

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::Lane;
 use super::cluster::Cluster;
-use super::spilling::Spiller;
+use super::spilling::{Mode, Spiller};
 use super::work::Work;
 use crate::event::wire;
 use crate::receipt::{Cause, Parcel};
@@ -40,6 +40,93 @@ pub(super) enum What {
 }
 
 impl Spiller {
+    /// What came since the last turn goes to the log; returns the parcels whose requests are finished by a refusal.
+    pub(super) fn append_backlog(
+        &self,
+        work: &mut Work,
+        cluster: &Arc<Cluster>,
+    ) -> Vec<Arc<Parcel>> {
+        self.append_more(work, cluster, usize::MAX)
+    }
+
+    /// As [`Spiller::append_backlog`], but only what was on its way already and found the disk busy.
+    pub(super) fn append_begun(&self, work: &mut Work, cluster: &Arc<Cluster>) -> Vec<Arc<Parcel>> {
+        self.append_more(work, cluster, 0)
+    }
+
+    fn append_more(
+        &self,
+        work: &mut Work,
+        cluster: &Arc<Cluster>,
+        mut at_most: usize,
+    ) -> Vec<Arc<Parcel>> {
+        let mut refused = Vec::new();
+        if !self.append_copies(work, cluster) {
+            return refused;
+        }
+        let Mode::OverLog(way) = &mut work.mode else {
+            return refused;
+        };
+        loop {
+            // What isn't claimed can still be refused for certain, should the disk hang.
+            let next = match way.next.pop_front() {
+                None if at_most == 0 => return refused,
+                None if self.log.has_room(2 * APPEND_BYTES) => {
+                    at_most -= 1;
+                    take_group(&mut work.backlog, &work.lane)
+                }
+                next => next,
+            };
+            let Some(group) = next else {
+                return refused;
+            };
+            match self.append_all(cluster, way.lane, &group) {
+                Ok(()) => way.appending += 1,
+                // The disk has enough to do for now; the next turn is soon.
+                Err(AppendError::Busy { .. }) => {
+                    way.next.push_front(group);
+                    return refused;
+                }
+                // Then it's all that there is in `next`. One by one they may do.
+                Err(AppendError::TooLarge { .. }) if group.len() > 1 => {
+                    let alone = group.iter().map(|it| Arc::new(vec![Arc::clone(it)]));
+                    way.next.extend(alone);
+                }
+                Err(_) => {
+                    let finished = group.iter().filter(|it| it.not_stored(Cause::NoRoom));
+                    refused.extend(finished.cloned());
+                }
+            }
+        }
+    }
+
+    /// Appends copies of what was in the window when the lane went over the log. False if the disk has enough to do for now.
+    fn append_copies(&self, work: &mut Work, cluster: &Arc<Cluster>) -> bool {
+        let Mode::OverLog(way) = &mut work.mode else {
+            return true;
+        };
+        while let Some(parcel) = way.to_copy.pop_front() {
+            let open = work.window.unresolved_of(&parcel);
+            // It may have arrived meanwhile.
+            if open.is_empty() {
+                continue;
+            }
+            match self.append(cluster, way.lane, &parcel, open, What::Sent) {
+                Ok(()) => {
+                    way.copying += 1;
+                    way.appending += 1;
+                }
+                Err(AppendError::Busy { .. }) => {
+                    way.to_copy.push_front(parcel);
+                    return false;
+                }
+                // Its clients go on waiting for Kafka.
+                Err(_) => {}
+            }
+        }
+        true
+    }
+
     /// Keeps an event that Kafka refused for good after it was called durable. False if the log doesn't take it now.
     pub(super) fn bury(
         &self,

@@ -38,7 +38,7 @@ impl<P: Producer> Sending<'_, P> {
         };
         spiller.note_arrivals(work);
         if work.mode.is_direct() && !work.backlog.is_empty() {
-            spiller.enter(work, self.cluster, false);
+            spiller.enter(work, false);
         }
         self.finished
             .extend(spiller.append_backlog(work, self.cluster));
@@ -64,7 +64,7 @@ impl<P: Producer> Sending<'_, P> {
         spiller.note_arrivals(work);
         let is_late = work.is_late(self.cluster.lane_settings(), self.now);
         if work.mode.is_direct() && !work.window.is_empty() && is_late && spiller.takes() {
-            spiller.enter(work, self.cluster, true);
+            spiller.enter(work, true);
         }
         self.finished
             .extend(spiller.append_begun(work, self.cluster));
@@ -109,7 +109,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
                         let (all, what) = (0..parcel.count(), What::Behind { unrouted });
                         spiller.append(&self.cluster, lane, parcel, all, what)
                     };
-                    behind(&mut held, front, append)
+                    let has_room = |parcel: &Parcel| spiller.log.has_room(2 * parcel.bytes());
+                    behind(&mut held, front, has_room, append)
                 })
             });
             for parcel in refused.flatten().unwrap_or_default() {
@@ -121,17 +122,21 @@ impl<P: Producer + Send + 'static> Worker<P> {
     }
 }
 
-/// Appends the backlog of `held` to the lane of `front`; returns the parcels whose requests are finished by a refusal.
+/// Appends the backlog of `held` to the lane of `front`, as much as may wait for the disk; returns the parcels whose requests
+/// are finished by a refusal.
 fn behind(
     held: &mut Work,
     front: &mut Work,
+    has_room: impl Fn(&Parcel) -> bool,
     append: impl Fn(&Arc<Parcel>, crate::spill::LaneId) -> Result<(), crate::spill::AppendError>,
 ) -> Vec<Arc<Parcel>> {
     let mut refused = Vec::new();
     let Some(lane) = front.lane.spill.filter(|_| !front.mode.is_direct()) else {
         return refused;
     };
-    while let Some(parcel) = held.backlog.pop_front() {
+    while held.backlog.front().is_some_and(|next| has_room(next))
+        && let Some(parcel) = held.backlog.pop_front()
+    {
         held.lane.ring.release(parcel.bytes(), parcel.count());
         if !parcel.claim() {
             continue;

@@ -260,12 +260,17 @@ impl Window {
         self.sent.drain(..).map(|sent| sent.parcel)
     }
 
-    /// Events that Kafka hasn't acknowledged and that aren't in the spill log, parcel by parcel, with the positions of the
-    /// events in theirs.
-    pub fn not_stored(&self) -> Vec<(Arc<Parcel>, Vec<u32>)> {
-        let open = |sent: &Sent| (Arc::clone(&sent.parcel), sent.open().collect());
+    /// The parcels that aren't in the spill log.
+    pub fn not_stored(&self) -> impl Iterator<Item = Arc<Parcel>> {
         let sent = self.sent.iter().filter(|sent| sent.stored.is_none());
-        sent.map(open).collect()
+        sent.map(|sent| Arc::clone(&sent.parcel))
+    }
+
+    /// The positions of the events of a parcel that Kafka hasn't acknowledged.
+    pub fn unresolved_of(&self, parcel: &Arc<Parcel>) -> Vec<u32> {
+        let mut sent = self.sent.iter();
+        let sent = sent.find(|sent| Arc::ptr_eq(&sent.parcel, parcel));
+        sent.map(|sent| sent.open().collect()).unwrap_or_default()
     }
 
     /// Notes where the last event of a sent parcel stands in the spill log. False if the parcel has arrived meanwhile.

@@ -244,7 +244,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             && self.cluster.has_backlog(lane)
         {
             // An earlier run's events go before all others.
-            spiller.enter(work, &self.cluster, false);
+            spiller.enter(work, false);
         }
         if !work.active {
             work.active = true;
