@@ -80,17 +80,30 @@ impl Activity {
     /// Notes the time of a head that began to arrive and isn't complete. To be called whenever the connection has done what
     /// it could.
     pub fn stamp(&self) {
+        self.stamp_at(Instant::now);
+    }
+
+    fn stamp_at(&self, now: impl FnOnce() -> Instant) {
         if self.head_us.load(Relaxed) == JUST_NOW {
-            self.head_us.store(self.us_at(Instant::now()), Relaxed);
+            self.head_us.store(self.us_at(now()), Relaxed);
         }
     }
 
     /// Whether the connection is too slow, or else after what time to look again.
     pub fn check(&self, head_within: Duration, idle_within: Duration) -> Result<Duration, Slow> {
+        self.check_at(Instant::now(), head_within, idle_within)
+    }
+
+    fn check_at(
+        &self,
+        now: Instant,
+        head_within: Duration,
+        idle_within: Duration,
+    ) -> Result<Duration, Slow> {
         if self.requests.load(Relaxed) > 0 {
             return Ok(head_within.min(idle_within));
         }
-        let now = self.us_at(Instant::now());
+        let now = self.us_at(now);
         let head = self.head_us.load(Relaxed);
         let (since, within, slow) = if head > 0 {
             (head, head_within, Slow::Head)
@@ -209,40 +222,37 @@ mod tests {
     #[test]
     fn a_slow_head_and_a_long_rest_are_told_apart() {
         let activity = Activity::new();
-        assert!(activity.check(20 * MS, 60 * MS).is_ok());
+        let at = |ms: u32| activity.start + ms * MS;
+        let check = |ms| activity.check_at(at(ms), 20 * MS, 60 * MS);
+        assert_eq!(check(10), Ok(20 * MS), "a head may begin at once");
         activity.bytes_came();
-        activity.stamp();
-        std::thread::sleep(30 * MS);
+        activity.stamp_at(|| at(10));
+        assert!(check(29).is_ok());
         activity.bytes_came();
-        activity.stamp();
-        assert_eq!(
-            activity.check(20 * MS, 60 * MS),
-            Err(Slow::Head),
-            "further bytes don't buy time"
-        );
-        drop(activity.request());
-        assert!(activity.check(20 * MS, 60 * MS).is_ok());
-        std::thread::sleep(70 * MS);
-        assert_eq!(activity.check(20 * MS, 60 * MS), Err(Slow::Idle));
+        activity.stamp_at(|| at(29));
+        assert_eq!(check(30), Err(Slow::Head), "further bytes don't buy time");
+        activity.request().end(at(40));
+        assert!(check(99).is_ok());
+        assert_eq!(check(100), Err(Slow::Idle));
     }
 
     #[test]
     fn a_head_that_came_as_a_whole_begins_nothing() {
         let activity = Activity::new();
+        let at = |ms: u32| activity.start + ms * MS;
         activity.bytes_came();
-        activity.request().end(Instant::now());
-        activity.stamp();
-        std::thread::sleep(30 * MS);
-        assert!(activity.check(20 * MS, 60 * MS).is_ok());
+        activity.request().end(at(10));
+        activity.stamp_at(|| at(10));
+        assert!(activity.check_at(at(40), 20 * MS, 60 * MS).is_ok());
     }
 
     #[test]
     fn a_connection_that_waits_for_its_answer_is_not_slow() {
         let activity = Activity::new();
+        let at = |ms: u32| activity.start + ms * MS;
         let busy = activity.request();
-        std::thread::sleep(30 * MS);
-        assert!(activity.check(10 * MS, 10 * MS).is_ok());
-        drop(busy);
-        assert!(activity.check(10 * MS, 10 * MS).is_ok());
+        assert!(activity.check_at(at(1000), 10 * MS, 10 * MS).is_ok());
+        busy.end(at(1000));
+        assert!(activity.check_at(at(1009), 10 * MS, 10 * MS).is_ok());
     }
 }

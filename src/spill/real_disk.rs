@@ -7,6 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 
@@ -15,6 +16,10 @@ use super::frame::{Buffer, PAGE};
 
 const LOCK: &str = "LOCK";
 const PROBE: &str = "probe.tmp";
+/// How long the directory may still be another process's: one that was killed lets go when its last file is closed, and a
+/// child that's being started holds its parent's files for a moment.
+const LOCK_WITHIN: Duration = Duration::from_millis(250);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// File systems that never write in place, by their magic numbers: btrfs and zfs.
 const COPY_ON_WRITE: [i64; 2] = [0x9123_683e, 0x2fc1_2fc1];
 
@@ -198,10 +203,16 @@ impl Disk for RealDisk {
             .truncate(false)
             .mode(0o640)
             .open(path)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Box::new(file))),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
+        let deadline = Instant::now() + LOCK_WITHIN;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(Box::new(file))),
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
+use bytesize::ByteSize;
+
 use super::super::clock::Clock;
 use super::super::inbox::Bounds;
 use super::super::log::Shared;
+use super::super::settings::Settings;
 use super::super::steward::Steward;
 use super::super::writer::Writer;
 use super::super::{Log, recover};
 use super::sim_disk::{EIO, Faults, SimDisk};
 use super::world::tiny;
+
+/// Room for a few events.
+const BUSY_QUEUE: ByteSize = ByteSize::kib(3);
 
 /// What is wrong with the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +39,24 @@ struct Running {
 /// The disk, and the log on it while it's open.
 pub(crate) struct HandLog {
     disk: SimDisk,
+    settings: Settings,
     now_ms: u64,
     running: Option<Running>,
 }
 
 impl HandLog {
-    /// An empty disk.
+    /// An empty disk. With every other seed it's soon busy.
     pub(crate) fn new(seed: u64) -> HandLog {
         HandLog {
             disk: SimDisk::new(seed),
+            settings: Settings {
+                queue: if seed.is_multiple_of(2) {
+                    tiny().queue
+                } else {
+                    BUSY_QUEUE
+                },
+                ..tiny()
+            },
             now_ms: 1_700_000_000_000,
             running: None,
         }
@@ -50,7 +65,7 @@ impl HandLog {
     /// Opens the log that is on the disk.
     pub(crate) fn open(&mut self) -> Arc<Log> {
         let disk = Arc::new(self.disk.clone());
-        let opened = recover::open(disk, tiny(), Clock::standing(self.now_ms));
+        let opened = recover::open(disk, self.settings.clone(), Clock::standing(self.now_ms));
         // Whether anything is missing is the lanes' test's own business: watermarks that a full disk didn't take look like
         // losses.
         let (shared, _) = opened.expect("the log opens");
