@@ -81,6 +81,17 @@ fn two_thousand_clients_that_stall_halfway_leave_room_for_a_good_one() {
 }
 
 #[test]
+fn memory_is_in_small_pages_that_can_be_given_back_one_by_one() {
+    let (_mock, gateway) = small("");
+    check_good_client(&gateway);
+    let pages = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", gateway.pid())).unwrap();
+    let mut huge = pages
+        .lines()
+        .filter_map(|line| line.strip_prefix("AnonHugePages:"));
+    assert_eq!(huge.next().map(str::trim), Some("0 kB"));
+}
+
+#[test]
 fn a_promised_body_takes_no_memory_until_it_comes() {
     let (_mock, gateway) = small("");
     let clients: Vec<_> = (0..100)
