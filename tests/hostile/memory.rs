@@ -92,6 +92,31 @@ fn memory_is_in_small_pages_that_can_be_given_back_one_by_one() {
 }
 
 #[test]
+fn connections_do_not_keep_the_memory_of_large_answers() {
+    let (_mock, gateway) = small("");
+    check_good_client(&gateway);
+    let before = gateway.resident();
+    let good_and_bad = format!("[{EVENT}{}]", ",1".repeat(9_999));
+    let all_bad = format!("[1{}]", ",1".repeat(9_999));
+    let clients: Vec<_> = (0..100)
+        .map(|number| {
+            let mut client = gateway.client();
+            let (body, status) = match number % 2 {
+                0 => (&good_and_bad, 207),
+                _ => (&all_bad, 422),
+            };
+            let answer = client.post_json("events", body);
+            assert_eq!(answer.status, status);
+            assert!(answer.text().len() > 500_000);
+            assert!(client.until_closed(SOON).is_some());
+            client
+        })
+        .collect();
+    check_growth(&gateway, before);
+    drop(clients);
+}
+
+#[test]
 fn a_promised_body_takes_no_memory_until_it_comes() {
     let (_mock, gateway) = small("");
     let clients: Vec<_> = (0..100)
