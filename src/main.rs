@@ -8,7 +8,15 @@ use forebay::commands::{check, dev, serve, spill, tail};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Asks the system for pages of 4 KiB only. With huge pages the first byte that is used of 2 MiB makes all of them
+/// resident, and what is freed between two bytes in use never comes back: measured with thousands of connections, a third
+/// more memory than was ever used, which no budget can count. Best effort: not every sandbox lets a process ask.
+fn ask_for_small_pages() {
+    rustix::thread::disable_transparent_huge_pages(true).unwrap_or_default();
+}
+
 fn main() -> std::process::ExitCode {
+    ask_for_small_pages();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -21,7 +21,7 @@ const HEAD_MIN: ByteSize = ByteSize::kib(8);
 const HEAD_MAX: ByteSize = ByteSize::mib(1);
 
 /// What an open connection holds beside the head of its request.
-const CONNECTION: ByteSize = ByteSize::kib(4);
+const CONNECTION: ByteSize = ByteSize::kib(12);
 
 /// Most events that a cluster's client may hold.
 const IN_FLIGHT_EVENTS_MAX: u32 = 1_000_000;

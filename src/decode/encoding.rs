@@ -15,6 +15,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 use std::io::Read;
 use zstd::stream::raw::{DParameter, Decoder, Operation};
 
+use super::window::WindowAlloc;
+
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
@@ -274,7 +276,7 @@ fn brotli(compressed: &[u8], sink: &mut Sink<'_>) -> Result<(), DecompressError>
     // Strict: without the large windows, of up to a gigabyte, that are no part of RFC 7932.
     // Plain `new` allows them.
     let mut state = BrotliState::new_strict(
-        StandardAlloc::default(),
+        WindowAlloc,
         StandardAlloc::default(),
         StandardAlloc::default(),
     );

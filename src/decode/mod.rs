@@ -23,6 +23,7 @@ mod settings;
 mod tests;
 mod text;
 mod track;
+mod window;
 
 use std::borrow::Cow;
 

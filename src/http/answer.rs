@@ -21,6 +21,10 @@ use serde::Serialize;
 use crate::receipt::{Cause, Outcome};
 use crate::telemetry::Answer;
 
+/// What a connection is charged for writing from. An HTTP/1 connection keeps the memory of its largest answer, so it ends
+/// with one that is larger: a list of errors can have as many as the request had events.
+const LARGE_ANSWER_BYTES: usize = 8 * 1024;
+
 /// A response with its whole body.
 pub type Reply = Response<Full<Bytes>>;
 
@@ -103,6 +107,7 @@ impl Problem {
         };
         // Serialising strings and numbers doesn't fail; an empty body would still have the right status.
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
+        let close = self.close || bytes.len() > LARGE_ANSWER_BYTES;
         let mut reply = Response::new(Full::new(Bytes::from(bytes)));
         *reply.status_mut() = self.status;
         let headers = reply.headers_mut();
@@ -116,7 +121,7 @@ impl Problem {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
-        if self.close {
+        if close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         reply
@@ -267,6 +272,7 @@ fn success(
         queued,
         ..
     } = counts;
+    headers.clear();
     let body = if !rejected.is_empty() {
         #[derive(Serialize)]
         struct Partly<'a> {
@@ -278,7 +284,11 @@ fn success(
             counts,
             errors: rejected,
         };
-        Bytes::from(serde_json::to_vec(&partly).unwrap_or_default())
+        let bytes = serde_json::to_vec(&partly).unwrap_or_default();
+        if bytes.len() > LARGE_ANSWER_BYTES {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Bytes::from(bytes)
     } else if (accepted, acked) == (1, 1) {
         Bytes::from_static(br#"{"accepted":1,"acked":1,"spilled":0}"#)
     } else if queued > 0 {
@@ -292,7 +302,6 @@ fn success(
     };
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
-    headers.clear();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *reply.headers_mut() = headers;
     reply

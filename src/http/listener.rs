@@ -18,8 +18,9 @@ use crate::lifecycle::{Phase, Watch, reached};
 const BACKLOG: i32 = 4_096;
 /// Connections on their way to one HTTP thread, at most.
 pub(super) const DEALT: usize = 1_024;
-/// What a connection holds beside its read buffer: hyper's state, ours, and the task.
-const CONNECTION_BYTES: u64 = 4 * 1024;
+/// What a connection holds beside its read buffer: 8 KiB for hyper to write from, and 4 KiB for hyper's state, ours, and
+/// the task.
+const CONNECTION_BYTES: u64 = 12 * 1024;
 /// How long accepting pauses when the system has no file descriptors left, or the budget no memory.
 const PAUSE: Duration = Duration::from_millis(50);
 

@@ -19,7 +19,8 @@ pub struct Settings {
     /// Largest body after decompression, in bytes. Default 16 MiB, so that a small bomb can't take the memory.
     pub max_decompressed: ByteSize,
     /// Largest request head (request line and headers), in bytes. Default 16 KiB; at least 8 KiB.
-    /// Each open connection is charged this much against the memory budget, because that is what it may make us hold.
+    /// Each open connection is charged this much, and 12 KiB, against the memory budget, because that is what it may make
+    /// us hold.
     pub max_head: ByteSize,
     /// Open connections at once, all clients together. Default 10,000. More wait in the kernel's backlog.
     pub max_connections: usize,

@@ -251,17 +251,17 @@ fn limits_do_not_contradict_each_other() {
 
 #[test]
 fn connections_leave_room_for_events() {
-    // 19,660 x 20 KiB is just below three quarters of 512 MiB, 19,661 x 20 KiB just above.
-    takes("HTTP__MAX_CONNECTIONS", "19660");
+    // 14,043 x 28 KiB is just below three quarters of 512 MiB, 14,044 x 28 KiB just above.
+    takes("HTTP__MAX_CONNECTIONS", "14043");
     refuses(
         "HTTP__MAX_CONNECTIONS",
         "50000",
-        "http.max_connections: 50000 connections x (16KiB of http.max_head + 4KiB) = 976.6 MiB, more than three \
+        "http.max_connections: 50000 connections x (16KiB of http.max_head + 12KiB) = 1.3 GiB, more than three \
          quarters of memory.budget, 384.0 MiB of 512MiB; lower http.max_connections or http.max_head, or raise \
          memory.budget",
     );
     assert_eq!(
-        problems("", &[("FOREBAY__HTTP__MAX_CONNECTIONS", "19661")]).len(),
+        problems("", &[("FOREBAY__HTTP__MAX_CONNECTIONS", "14044")]).len(),
         1
     );
 }
