@@ -197,6 +197,16 @@ impl HeldByProcess {
             bytes,
         })
     }
+
+    /// Holds `bytes` that are there already, whether there was room for them or not: until they're given back, nothing else
+    /// gets any.
+    pub fn hold_anyway(budget: &Arc<Budget>, bytes: u64) -> HeldByProcess {
+        budget.used.fetch_add(bytes, Relaxed);
+        HeldByProcess {
+            budget: Arc::clone(budget),
+            bytes,
+        }
+    }
 }
 
 impl Drop for HeldByProcess {
@@ -219,6 +229,15 @@ mod tests {
 
     fn fill(account: &Arc<Account>, step: u64) -> Vec<Held> {
         std::iter::from_fn(|| account.hold(step).ok()).collect()
+    }
+
+    #[test]
+    fn what_is_there_already_is_held_and_keeps_others_out() {
+        let budget = Budget::new(100);
+        let held = HeldByProcess::hold_anyway(&budget, 150);
+        assert!(HeldByProcess::hold(&budget, 1).is_err());
+        drop(held);
+        assert!(HeldByProcess::hold(&budget, 100).is_ok());
     }
 
     #[test]

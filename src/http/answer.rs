@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Body as _;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
@@ -21,12 +22,23 @@ use serde::Serialize;
 use crate::receipt::{Cause, Outcome};
 use crate::telemetry::Answer;
 
-/// What a connection is charged for writing from. An HTTP/1 connection keeps the memory of its largest answer, so it ends
-/// with one that is larger: a list of errors can have as many as the request had events.
-const LARGE_ANSWER_BYTES: usize = 8 * 1024;
+/// What a connection is charged for writing from. It may keep the memory of its largest answer, and its client may be slow to
+/// read it, so it ends with one that is larger: a list of errors can have as many as the request had events.
+const LARGE_ANSWER_BYTES: u64 = 8 * 1024;
 
 /// A response with its whole body.
 pub type Reply = Response<Full<Bytes>>;
+
+/// If the answer is large, says in it that the connection ends with it, and returns its bytes.
+pub fn make_last_if_large(reply: &mut Reply) -> Option<u64> {
+    let bytes = reply.body().size_hint().exact()?;
+    if bytes <= LARGE_ANSWER_BYTES {
+        return None;
+    }
+    let close = HeaderValue::from_static("close");
+    reply.headers_mut().insert(CONNECTION, close);
+    Some(bytes)
+}
 
 /// An event that can never be accepted, or isn't durable, with its place in the request.
 #[derive(Clone, Debug, Serialize)]
@@ -107,7 +119,6 @@ impl Problem {
         };
         // Serialising strings and numbers doesn't fail; an empty body would still have the right status.
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
-        let close = self.close || bytes.len() > LARGE_ANSWER_BYTES;
         let mut reply = Response::new(Full::new(Bytes::from(bytes)));
         *reply.status_mut() = self.status;
         let headers = reply.headers_mut();
@@ -121,7 +132,7 @@ impl Problem {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
-        if close {
+        if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         reply
@@ -284,11 +295,7 @@ fn success(
             counts,
             errors: rejected,
         };
-        let bytes = serde_json::to_vec(&partly).unwrap_or_default();
-        if bytes.len() > LARGE_ANSWER_BYTES {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        Bytes::from(bytes)
+        Bytes::from(serde_json::to_vec(&partly).unwrap_or_default())
     } else if (accepted, acked) == (1, 1) {
         Bytes::from_static(br#"{"accepted":1,"acked":1,"spilled":0}"#)
     } else if queued > 0 {

@@ -20,7 +20,7 @@ use super::port::Local;
 use super::retry;
 use super::streams::Stream;
 use super::watch::Busy;
-use crate::budget::Held;
+use crate::budget::{Held, HeldByProcess};
 use crate::lane::{Refusal, admit};
 use crate::receipt::{self, Arrival, Outcome, Parcels};
 use crate::route::{Ack, KeySource};
@@ -48,7 +48,11 @@ pub fn handle(
     mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Reply, Infallible>> {
     async move {
-        let (reply, answered) = answer(&local, &mut request).await;
+        let (mut reply, answered) = answer(&local, &mut request).await;
+        if let Some(bytes) = answer::make_last_if_large(&mut reply) {
+            let held = HeldByProcess::hold_anyway(&local.port.budget, bytes);
+            busy.end_connection(held);
+        }
         busy.end(answered);
         Ok(reply)
     }

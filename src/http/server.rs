@@ -197,7 +197,7 @@ impl Connection {
                 return Poll::Ready(());
             }
             activity.stamp();
-            if !told_to_close && closing.has_come(cx) {
+            if !told_to_close && (activity.is_ending() || closing.has_come(cx)) {
                 told_to_close = true;
                 connection.as_mut().graceful_shutdown();
                 cx.waker().wake_by_ref();

@@ -8,12 +8,14 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::budget::HeldByProcess;
 
 /// What a connection is doing, and since when.
 #[derive(Debug)]
@@ -28,6 +30,10 @@ pub struct Activity {
     rest_us: AtomicU64,
     /// HTTP/2: bytes between requests are pings and the like, and no head begins with them.
     is_framed: AtomicBool,
+    /// The connection is to end with what is under way.
+    is_ending: AtomicBool,
+    /// What its last answers are charged with, until it has ended.
+    last: Mutex<Vec<HeldByProcess>>,
 }
 
 const JUST_NOW: u64 = u64::MAX;
@@ -50,7 +56,14 @@ impl Activity {
             head_us: AtomicU64::new(0),
             rest_us: AtomicU64::new(1),
             is_framed: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
+            last: Mutex::default(),
         })
+    }
+
+    /// Whether the connection is to end with what is under way.
+    pub fn is_ending(&self) -> bool {
+        self.is_ending.load(Relaxed)
     }
 
     fn us_at(&self, at: Instant) -> u64 {
@@ -127,6 +140,14 @@ pub struct Busy {
 }
 
 impl Busy {
+    /// The answer is the connection's last, and `held` for as long as the connection lives.
+    pub fn end_connection(&self, held: HeldByProcess) {
+        let activity = &self.activity;
+        let mut last = activity.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.push(held);
+        activity.is_ending.store(true, Relaxed);
+    }
+
     /// Ends, with the answer ready `at` this time.
     pub fn end(mut self, at: Instant) {
         self.answered = Some(at);
