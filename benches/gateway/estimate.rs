@@ -1,6 +1,7 @@
 //! How long a run takes, said before it begins.
 
 use super::options::Options;
+use super::subjects::settling;
 use crate::endtoend::cases::{Ack, Case};
 
 /// What a measurement takes beside its warm-up and window, in seconds: a topic, a process, the audit.
@@ -26,7 +27,8 @@ pub(crate) fn of(options: &Options, cases: &[Case]) -> String {
         if !before.iter().any(|it| it.has_bodies_of(case)) {
             round += wants("bare").max(wants("held")) * PARSE;
         }
-        round += wants("gateway") * (1.0 + wants("raw")) * each;
+        let settled = each + settling(case).as_secs_f64();
+        round += wants("gateway") * (1.0 + wants("raw")) * settled;
         round += f64::from(u8::from(options.against.is_some())) * each;
         round += wants("toy") * f64::from(u8::from(case.has_toy)) * each;
         if case.ack != Ack::Durable {

@@ -12,10 +12,16 @@ use crate::endtoend::forebay::Gateway;
 use crate::endtoend::meter::Sample;
 use crate::endtoend::ports::port_of;
 use crate::endtoend::topics::Topic;
-use crate::endtoend::work::Target;
+use crate::endtoend::work::{Pace, Target};
 
 /// How long events may need to Kafka after clients had their answers, where that isn't what an answer says.
 const DRAINED_WITHIN: Duration = Duration::from_secs(120);
+
+/// More warm-up than the options say: 5 s with 256 partitions.
+pub(crate) fn settling(case: &Case) -> Duration {
+    let partitions = case.partitions.unwrap_or_default().saturating_sub(16);
+    Duration::from_millis(20) * partitions as u32
+}
 
 /// The run and what it was told.
 pub(crate) struct Subjects<'a> {
@@ -48,6 +54,13 @@ impl Subjects<'_> {
         self.bench.bare(case, rate, held)
     }
 
+    /// With a longer warm-up for many partitions, as the broker stands still for seconds when a producer is new to them.
+    fn pace(&self, case: &Case) -> Pace {
+        let mut pace = self.options.common.pace();
+        pace.warm_up += settling(case);
+        pace
+    }
+
     pub(crate) fn parse(&self, case: &Case) -> f64 {
         self.bench.parse(case)
     }
@@ -56,7 +69,7 @@ impl Subjects<'_> {
     pub(crate) fn raw(&self, case: &Case, rate: f64) -> Sample {
         let topics = self.topics(case);
         let target = self.target(&topics, case);
-        let pace = self.options.common.pace();
+        let pace = self.pace(case);
         let (sample, acked) = self.bench.raw(&target, &pace, rate, None);
         audit(&topics, &Outcome { acked, unknown: 0 }, "raw");
         sample
@@ -70,7 +83,7 @@ impl Subjects<'_> {
         let load = Load {
             port: port_of(&server.expect("ready")),
             case: case.name,
-            pace: self.options.common.pace(),
+            pace: self.pace(case),
             rate,
             note: None,
         };
@@ -89,7 +102,7 @@ impl Subjects<'_> {
         let load = Load {
             port: server.port,
             case: case.name,
-            pace: self.options.common.pace(),
+            pace: self.pace(case),
             rate,
             // Partition 0 is as good as any; its ids are checked one by one.
             note: Some(format!("0/{}:{}", topics[0].partitions, ids.display())),
