@@ -6,6 +6,13 @@
 //! cargo bench --bench gateway -- --cases list
 //! ```
 //!
+//! The table that is committed, which takes half an hour of a machine that does nothing else:
+//!
+//! ```text
+//! cargo bench --bench gateway -- --cases all --rounds 3 --seconds 3 --warm-up 1.5 --table benches/RESULTS.md
+//! cargo bench --bench gateway -- --cases all --rounds 1 --seconds 1 --warm-up 1 --table target/quick.md  # quick: 6 minutes
+//! ```
+//!
 //! What is measured is CPU per event: machines are bought by it, and unlike the rate it doesn't depend on who else wants
 //! the cores. Each subject is a process of its own, so that its CPU is all of it, kernel and librdkafka's threads included.
 //!
@@ -19,10 +26,12 @@
 //! | forebay | `forebay serve` with everything on that users get |
 //!
 //! The first three together are what any gateway on these libraries pays; the bar is a multiple of their sum. Machines
-//! differ by the minute, so all subjects take turns, ratios are taken within a round, and medians are printed.
+//! differ by the minute, so all subjects take turns, ratios are taken within a round, and medians are printed. Cases that
+//! are alike before Kafka share the first two of a round.
 //!
 //! The numbers are only worth something if the events arrived: after each measurement the topic must hold exactly as many
-//! records as were acknowledged, and for forebay one partition is read and compared id by id.
+//! records as were acknowledged, and for forebay one partition is read and compared id by id. With `ack = disk` or `memory`
+//! that is after everything has reached Kafka.
 //!
 //! The broker is a real one, from `tests/kafka`; `FOREBAY_TEST_KAFKA=host:port` names another (its CPU isn't shown then).
 //! The yardsticks have the gateway's allocator, so that no ratio is one of allocators.
@@ -47,8 +56,8 @@ mod support;
 mod yardsticks;
 
 use clap::Parser as _;
-use gateway::cases;
 use gateway::options::Options;
+use gateway::run;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -56,10 +65,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let options = Options::parse();
-    match &options.role {
-        None if options.bench => cases::run(&options),
-        // `cargo test --all-targets` runs benchmarks too, to see that they start.
-        None => eprintln!("this measures for minutes; run it by `cargo bench --bench gateway`"),
-        Some(role) => role.run(),
-    }
+    options.common.play_or("gateway", || run::run(&options));
 }

@@ -47,10 +47,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let options = Options::parse();
-    match &options.role {
-        None if options.bench => outage::run(&options),
-        // `cargo test --all-targets` runs benchmarks too, to see that they start.
-        None => eprintln!("this measures for minutes; run it by `cargo bench --bench outage`"),
-        Some(role) => role.run(),
-    }
+    options.common.play_or("outage", || outage::run(&options));
 }

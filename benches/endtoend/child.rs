@@ -6,6 +6,8 @@ use std::io::{BufRead as _, BufReader, Lines};
 use std::ops::Sub;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Kernel ticks per second, as `/proc` counts CPU; the same on every Linux of the last decades.
 const TICKS: f64 = 100.0;
 
@@ -87,6 +89,24 @@ pub(crate) fn resident_mb(pid: u32) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kb = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     kb.unwrap_or(0.0) / 1024.0
+}
+
+/// Allows this process, and those that it starts, so many open files.
+pub(crate) fn allow_files(count: u64) {
+    let limits = getrlimit(Resource::Nofile);
+    if limits.current.is_none_or(|current| current >= count) {
+        return;
+    }
+    let raised = Rlimit {
+        current: Some(count),
+        ..limits
+    };
+    let error = setrlimit(Resource::Nofile, raised).err();
+    assert!(
+        error.is_none(),
+        "so many connections need {count} open files, but the hard limit is {:?} (`ulimit -Hn`): {error:?}",
+        limits.maximum
+    );
 }
 
 /// Where a process runs.

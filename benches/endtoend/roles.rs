@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 
+use super::cases::Case;
 use super::load;
-use super::work::{Case, Pace, Target};
+use super::work::{Pace, Target};
 use crate::yardsticks::{bare_hyper, parse, raw_producer, toy};
 
 /// What a process of the benchmark is.
@@ -67,10 +68,7 @@ impl Role {
                 rate,
                 queue,
             } => raw_producer::run(target, pace, *rate, *queue),
-            Role::Parse { case: name } => {
-                let case = case(name);
-                parse::run(case.shape, case.events);
-            }
+            Role::Parse { case: name } => parse::run(&case(name)),
             Role::Load {
                 port,
                 case: name,

@@ -4,53 +4,42 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::endtoend::roles::Role;
+use crate::endtoend::cases::{CASES, Case};
+use crate::endtoend::options::Options as Common;
 
 /// The gateway end to end, beside yardsticks that are measured in the same run.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
-    /// Cases, separated by commas; `list` lists them.
+    /// Cases, separated by commas; `all` are those of the table, and `list` lists them.
     #[arg(long, default_value = "single64,batch50")]
     pub(crate) cases: String,
-    /// Which of bare,held,gateway,raw,toy to measure.
+    /// Which of bare,held,gateway,raw,toy to measure. The toy only runs in cases that are its own.
     #[arg(long, default_value = "bare,gateway,raw,toy")]
     pub(crate) subjects: String,
-    /// How often everything is measured; the table has medians.
-    #[arg(long, default_value_t = 3)]
-    pub(crate) rounds: usize,
-    /// Length of each measurement.
-    #[arg(long, default_value_t = 6.0)]
-    pub(crate) seconds: f64,
-    /// Time before each measurement.
-    #[arg(long, default_value_t = 2.0)]
-    pub(crate) warm_up: f64,
-    /// Partitions of the topics.
-    #[arg(long, default_value_t = 16)]
-    pub(crate) partitions: usize,
+    /// Write the table to this file, with machine, commit and date.
+    #[arg(long)]
+    pub(crate) table: Option<PathBuf>,
     /// How long a batch may be waited for, in the gateway, the toy and the raw producer.
     #[arg(long, default_value = "5ms")]
     pub(crate) linger: humantime::Duration,
-    /// A few users get most events, instead of all alike.
-    #[arg(long)]
-    pub(crate) skewed: bool,
-    /// Let everything run on all cores, instead of servers on CPU 0, load and broker on CPU 1.
-    #[arg(long)]
-    pub(crate) unpinned: bool,
-    /// Print the CPU of each of the gateway's threads.
-    #[arg(long)]
-    pub(crate) threads: bool,
-    /// Measure another build of the gateway instead.
-    #[arg(long)]
-    pub(crate) gateway: Option<PathBuf>,
     /// Measure another build of the gateway beside it.
     #[arg(long)]
     pub(crate) against: Option<PathBuf>,
-    /// One more line for the gateway's configuration, in TOML, as `http.threads = 1`; may be repeated.
-    #[arg(long)]
-    pub(crate) set: Vec<String>,
-    /// Given by cargo; without it nothing is measured.
-    #[arg(long, hide = true)]
-    pub(crate) bench: bool,
-    #[command(subcommand)]
-    pub(crate) role: Option<Role>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+impl Options {
+    pub(crate) fn cases(&self) -> Vec<Case> {
+        if self.cases == "all" {
+            return CASES.to_vec();
+        }
+        let named =
+            |name| Case::named(name).unwrap_or_else(|| panic!("no case `{name}`; try `list`"));
+        self.cases.split(',').map(named).collect()
+    }
+
+    pub(crate) fn wants(&self, subject: &str) -> bool {
+        self.subjects.split(',').any(|it| it == subject)
+    }
 }

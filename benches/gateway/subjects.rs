@@ -1,184 +1,194 @@
 //! What is measured, one after the other: each is started, warmed up, measured over the window, audited, and ended.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::options::Options;
-use crate::endtoend::child::{Place, Process};
-use crate::endtoend::meter::{Meter, Sample};
-use crate::endtoend::ports::{free_port, number, port_of, wait_until_ready};
+use crate::endtoend::bench::{Bench, Load, Outcome};
+use crate::endtoend::cases::{Ack, Case};
+use crate::endtoend::child::{Process, cpu};
+use crate::endtoend::forebay::Gateway;
+use crate::endtoend::meter::Sample;
+use crate::endtoend::ports::port_of;
 use crate::endtoend::topics::Topic;
-use crate::endtoend::work::{Case, Pace, Target};
-use crate::kafka::Kafka;
-use crate::support::Shape;
+use crate::endtoend::work::{Pace, Target};
 
-/// Everything that a measurement needs to know of the run.
-pub(crate) struct Bench<'a> {
-    pub(crate) options: &'a Options,
-    pub(crate) kafka: &'static Kafka,
-    pub(crate) server: Place,
-    pub(crate) load: Place,
-    pub(crate) folder: PathBuf,
+/// How long events may need to Kafka after clients had their answers, where that isn't what an answer says.
+const DRAINED_WITHIN: Duration = Duration::from_secs(120);
+
+/// More warm-up than the options say: 5 s with 256 partitions.
+pub(crate) fn settling(case: &Case) -> Duration {
+    let partitions = case.partitions.unwrap_or_default().saturating_sub(16);
+    Duration::from_millis(20) * partitions as u32
 }
 
-impl Bench<'_> {
-    fn pace(&self) -> Pace {
-        Pace {
-            warm_up: Duration::from_secs_f64(self.options.warm_up),
-            window: Duration::from_secs_f64(self.options.seconds),
-            skewed: self.options.skewed,
-        }
-    }
+/// The run and what it was told.
+pub(crate) struct Subjects<'a> {
+    pub(crate) bench: Bench<'a>,
+    pub(crate) options: &'a Options,
+}
 
-    fn target(&self, topic: &Topic) -> Target {
+impl Subjects<'_> {
+    fn target(&self, topics: &[Topic], case: &Case) -> Target {
+        let names: Vec<_> = topics.iter().map(|topic| topic.name.as_str()).collect();
         Target {
-            bootstrap: self.kafka.bootstrap().into(),
-            topic: topic.name.clone(),
-            partitions: topic.partitions,
+            bootstrap: self.bench.kafka.bootstrap().into(),
+            topic: names.join(","),
+            partitions: topics[0].partitions,
             linger_ms: self.options.linger.as_secs_f64() * 1000.0,
+            compression: case.compression.into(),
         }
     }
 
-    fn topic(&self) -> Topic {
-        Topic::new(self.kafka, self.options.partitions)
+    /// One for each cluster.
+    fn topics(&self, case: &Case) -> Vec<Topic> {
+        let partitions = case.partitions.unwrap_or(self.options.common.partitions);
+        (0..case.clusters)
+            .map(|_| Topic::new(self.bench.kafka, partitions))
+            .collect()
     }
 
-    /// Bare hyper; with its answers held for about as long as Kafka takes, or at once.
-    pub(crate) fn bare(&self, case: &Case, is_held: bool) -> Sample {
-        let mut arguments = vec!["bare".to_owned()];
-        arguments.extend(case.http2.then(|| "--http2-only".to_owned()));
-        arguments.extend(is_held.then(|| format!("--held={}", self.options.linger)));
-        let mut server = Process::role(self.server, &arguments);
-        let port = port_of(&server.expect("ready"));
-        self.loaded(case, server.pid(), port, None)
+    pub(crate) fn bare(&self, case: &Case, rate: Option<f64>, is_held: bool) -> Sample {
+        let held = is_held.then(|| self.options.linger.into());
+        self.bench.bare(case, rate, held)
     }
 
-    pub(crate) fn toy(&self, case: &Case) -> Sample {
-        let topic = self.topic();
-        let mut arguments = vec!["toy".to_owned()];
-        arguments.extend(self.target(&topic).arguments());
-        let mut server = Process::role(self.server, &arguments);
-        let port = port_of(&server.expect("ready"));
-        self.loaded(case, server.pid(), port, Some((&topic, false)))
+    /// With a longer warm-up for many partitions, as the broker stands still for seconds when a producer is new to them.
+    fn pace(&self, case: &Case) -> Pace {
+        let mut pace = self.options.common.pace();
+        pace.warm_up += settling(case);
+        pace
     }
 
-    pub(crate) fn gateway(&self, case: &Case, program: &Path) -> Sample {
-        let topic = self.topic();
-        let (port, admin) = (free_port(), free_port());
-        let file = self.folder.join("forebay.toml");
-        let mut config = format!(
-            "http.listen = \"127.0.0.1:{port}\"\nadmin.listen = \"127.0.0.1:{admin}\"\nlane.linger = \"{}\"\n\
-             shutdown.grace = \"0s\"\nlog.filter = \"warn\"\nclusters.bench.bootstrap = \"{}\"\n\
-             streams.events = {{ cluster = \"bench\", topic = \"{}\", key = \"/user\", id = \"/id\" }}\n",
-            self.options.linger,
-            self.kafka.bootstrap(),
-            topic.name,
-        );
-        for line in &self.options.set {
-            config.push_str(line);
-            config.push('\n');
-        }
-        std::fs::write(&file, config).expect("the configuration's file");
-        let mut command = self.server.command(program);
-        command.arg("serve").arg("--config").arg(&file);
-        let server = Process::start(command);
-        wait_until_ready(admin);
-        self.loaded(case, server.pid(), port, Some((&topic, true)))
+    pub(crate) fn parse(&self, case: &Case) -> f64 {
+        self.bench.parse(case)
     }
 
     /// The raw producer, at the rate that the gateway reached.
-    pub(crate) fn raw(&self, rate: f64) -> Sample {
-        let topic = self.topic();
-        let mut arguments = vec!["raw".to_owned()];
-        arguments.extend(self.target(&topic).arguments());
-        arguments.extend(self.pace().arguments());
-        arguments.push(format!("--rate={rate:.1}"));
-        let mut producer = Process::role(self.server, &arguments);
-        producer.expect("begin");
-        let meter = Meter::start(self.kafka, self.server, producer.pid());
-        let end = producer.expect("end");
-        let sample = meter.stop(number(&end[0]), number(&end[1]));
-        let done = producer.expect("done");
-        assert_eq!(done[1], "0", "no event of the raw producer failed");
-        audit(&topic, number(&done[0]) as u64, 0, "raw");
+    pub(crate) fn raw(&self, case: &Case, rate: f64) -> Sample {
+        let topics = self.topics(case);
+        let target = self.target(&topics, case);
+        let pace = self.pace(case);
+        let (sample, acked) = self.bench.raw(&target, &pace, rate, None);
+        audit(&topics, &Outcome { acked, unknown: 0 }, "raw");
         sample
     }
 
-    /// CPU per event of finding events in bodies.
-    pub(crate) fn parse(&self, case: &Case) -> f64 {
-        let arguments = ["parse".to_owned(), format!("--case={}", case.name)];
-        let mut process = Process::role(self.server, &arguments);
-        number(&process.expect("parse")[0])
+    pub(crate) fn toy(&self, case: &Case, rate: Option<f64>) -> Sample {
+        let topics = self.topics(case);
+        let mut arguments = vec!["toy".to_owned()];
+        arguments.extend(self.target(&topics, case).arguments());
+        let mut server = Process::role(self.bench.server, &arguments);
+        let load = Load {
+            port: port_of(&server.expect("ready")),
+            case: case.name,
+            pace: self.pace(case),
+            rate,
+            note: None,
+        };
+        let (sample, outcome) = self.bench.loaded(server.pid(), &load);
+        audit(&topics, &outcome, "toy");
+        sample
     }
 
-    /// Loads a server and measures it; then compares what it acknowledged with what is in its topic.
-    fn loaded(&self, case: &Case, pid: u32, port: u16, into: Option<(&Topic, bool)>) -> Sample {
-        let mut arguments = vec![
-            "load".to_owned(),
-            format!("--port={port}"),
-            format!("--case={}", case.name),
-        ];
-        arguments.extend(self.pace().arguments());
-        let noted = self.folder.join("ids");
-        if let Some((topic, true)) = into {
+    /// A build of the gateway.
+    pub(crate) fn gateway(&self, case: &Case, rate: Option<f64>, program: Option<&Path>) -> Sample {
+        let topics = self.topics(case);
+        let spill = tempfile::tempdir_in(self.bench.folder()).expect("a folder");
+        let config = self.config(case, &topics, spill.path());
+        let server = Gateway::start(&self.bench, program, &config);
+        let ids = self.bench.folder().join("ids");
+        let load = Load {
+            port: server.port,
+            case: case.name,
+            pace: self.pace(case),
+            rate,
             // Partition 0 is as good as any; its ids are checked one by one.
-            arguments.push(format!("--note=0/{}:{}", topic.partitions, noted.display()));
+            note: Some(format!("0/{}:{}", topics[0].partitions, ids.display())),
+        };
+        let before = cpu(server.pid());
+        let (mut sample, outcome) = self.bench.loaded(server.pid(), &load);
+        if case.ack != Ack::Durable {
+            // Answers come before the work is done: the CPU is that of all events, until the last is in Kafka.
+            drained(&topics, outcome.acked);
+            let spent = cpu(server.pid()) - before;
+            let per_event = 1e6 / outcome.acked as f64;
+            (sample.user, sample.system) = (spent.user * per_event, spent.system * per_event);
         }
-        let mut load = Process::role(self.load, &arguments);
-        load.expect("begin");
-        let meter = Meter::start(self.kafka, self.server, pid);
-        let end = load.expect("end");
-        let mut sample = meter.stop(number(&end[0]), number(&end[1]));
-        let latency = load.expect("latency");
-        (sample.p50_ms, sample.p99_ms) = (number(&latency[0]), number(&latency[1]));
-        let done: Vec<_> = load
-            .expect("done")
-            .iter()
-            .map(|word| number(word) as u64)
-            .collect();
-        sample.others = done[1];
-        if let Some((topic, check_ids)) = into {
-            audit(topic, done[0], done[2], case.name);
-            if check_ids && done[2] == 0 {
-                let bytes = std::fs::read(&noted).expect("the noted ids");
-                let ids = bytes
-                    .chunks_exact(8)
-                    .map(|id| u64::from_le_bytes(id.try_into().expect("chunks of eight")));
-                let mut ids: Vec<_> = ids.collect();
-                ids.sort_unstable();
-                assert!(
-                    ids == topic.ids(0),
-                    "partition 0 holds exactly the acknowledged events"
-                );
-            }
-        }
+        audit(&topics, &outcome, case.name);
+        audit_ids(&topics[0], &ids, outcome.unknown);
         sample
+    }
+
+    fn config(&self, case: &Case, topics: &[Topic], spill: &Path) -> String {
+        let mut text = format!(
+            "lane.linger = \"{}\"\nlog.filter = \"warn\"\n",
+            self.options.linger
+        );
+        let ack = match case.ack {
+            Ack::Durable => "durable",
+            Ack::Disk => "disk",
+            Ack::Memory => "memory",
+        };
+        if case.ack == Ack::Disk {
+            writeln!(text, "spill.dir = \"{}\"", spill.display())
+                .expect("a string takes everything");
+        }
+        for (number, topic) in topics.iter().enumerate() {
+            write!(
+                text,
+                "clusters.bench{number} = {{ bootstrap = \"{}\", kafka = {{ \"compression.type\" = \"{}\" }} }}\n\
+                 streams.{} = {{ cluster = \"bench{number}\", topic = \"{}\", key = \"/user\", id = \"/id\", ack = \"{ack}\" }}\n",
+                self.bench.kafka.bootstrap(),
+                case.compression,
+                case.stream(number),
+                topic.name,
+            )
+            .expect("a string takes everything");
+        }
+        text
     }
 }
 
-/// Acknowledged events are in the topic, each once, and others only if nobody knows what became of them.
-fn audit(topic: &Topic, acked: u64, unknown: u64, what: &str) {
-    let records = topic.records();
+fn records(topics: &[Topic]) -> u64 {
+    topics.iter().map(Topic::records).sum()
+}
+
+/// Waits until everything that was acknowledged is in Kafka, or no more comes; the audit tells which.
+fn drained(topics: &[Topic], acked: u64) {
+    let deadline = Instant::now() + DRAINED_WITHIN;
+    while records(topics) < acked && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Acknowledged events are in the topics, each once, and others only if nobody knows what became of them.
+fn audit(topics: &[Topic], outcome: &Outcome, what: &str) {
+    let Outcome { acked, unknown } = outcome;
+    let records = records(topics);
     assert!(
-        records >= acked && records <= acked + unknown,
+        records >= *acked && records <= acked + unknown,
         "{what}: {acked} events acknowledged and {unknown} without an answer, but {records} in the topic"
     );
 }
 
-/// How the case's bodies look, for the table.
-pub(crate) fn describe(case: &Case) -> String {
-    let format = match (case.shape, case.events) {
-        (_, 1) => "one event".to_owned(),
-        (Shape::Json, events) => format!("JSON array of {events}"),
-        (Shape::Ndjson, events) => format!("{events} lines"),
-    };
-    let protocol = match (case.http2, case.depth) {
-        (true, streams) => format!(", h2c with {streams} streams each"),
-        (false, 1) => String::new(),
-        (false, depth) => format!(", {depth} pipelined"),
-    };
-    format!(
-        "{format} per POST, {} connections{protocol}",
-        case.connections
-    )
+/// The same for the ids of one partition: those that were acknowledged are there, as often as they were sent.
+fn audit_ids(topic: &Topic, noted: &Path, unknown: u64) {
+    let bytes = std::fs::read(noted).expect("the noted ids");
+    let ids = bytes
+        .chunks_exact(8)
+        .map(|id| u64::from_le_bytes(id.try_into().expect("chunks of eight")));
+    let mut acked: Vec<_> = ids.collect();
+    acked.sort_unstable();
+    let stored = topic.ids(0);
+    let surplus = stored.len().saturating_sub(acked.len()) as u64;
+    let mut others = stored.iter();
+    let is_complete = acked.iter().all(|id| others.any(|other| other == id));
+    assert!(
+        is_complete && surplus <= unknown,
+        "partition 0 holds the acknowledged events: {} acknowledged, {} stored, {unknown} without an answer",
+        acked.len(),
+        stored.len()
+    );
 }

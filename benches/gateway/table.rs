@@ -1,10 +1,10 @@
 //! The result: one markdown table of medians, and under it the ratios that have bars.
 
-use super::cases::Found;
 use super::options::Options;
-use super::subjects::describe;
+use super::run::{Found, cpus, ratios};
+use crate::endtoend::cases::Case;
+use crate::endtoend::figures::median;
 use crate::endtoend::meter::Sample;
-use crate::endtoend::work::Case;
 
 /// What the gateway may cost at most, as a multiple of the prototype.
 const TOY_BAR: f64 = 0.8;
@@ -12,11 +12,11 @@ const TOY_BAR: f64 = 0.8;
 pub(crate) fn print(options: &Options, cases: &[Case], found: &[Found]) {
     println!(
         "\nMedians of {} rounds of {} s; {} partitions, acks=all, linger {}, {}. CPU is that of the whole process, in µs per event.\n",
-        options.rounds,
-        options.seconds,
-        options.partitions,
+        options.common.rounds,
+        options.common.seconds,
+        options.common.partitions,
         options.linger,
-        if options.unpinned {
+        if options.common.unpinned {
             "nothing pinned"
         } else {
             "server on CPU 0, load and broker on CPU 1"
@@ -46,9 +46,9 @@ pub(crate) fn print(options: &Options, cases: &[Case], found: &[Found]) {
         }
     }
     for (case, found) in cases.iter().zip(found) {
-        println!("\n**{}** ({})", case.name, describe(case));
-        ratios(case, found);
-        if options.threads {
+        println!("\n**{}** ({})", case.name, case.describe());
+        print_ratios(case, found);
+        if options.common.threads {
             threads("forebay", &found.gateway);
             threads("the other build", &found.other);
             threads("toy", &found.toy);
@@ -83,54 +83,30 @@ fn row(case: &str, subject: &str, samples: &[Sample]) {
     );
 }
 
-/// Ratios are taken within each round, because the machine is another one in the next.
-fn ratios(case: &Case, found: &Found) {
-    let cpus = |samples: &[Sample]| -> Vec<f64> { samples.iter().map(Sample::cpu).collect() };
+fn print_ratios(case: &Case, found: &Found) {
     let gateway = cpus(&found.gateway);
-    let parts = cpus(&found.bare)
-        .into_iter()
-        .zip(&found.parse)
-        .zip(cpus(&found.raw))
-        .map(|((bare, parse), raw)| bare + parse + raw);
-    let to_parts: Vec<_> = gateway
-        .iter()
-        .zip(parts)
-        .map(|(it, parts)| it / parts)
-        .collect();
-    let to_toy: Vec<_> = gateway
-        .iter()
-        .zip(cpus(&found.toy))
-        .map(|(it, toy)| it / toy)
-        .collect();
-    if !to_parts.is_empty() {
-        let bar = case
-            .bar
-            .map_or(String::new(), |bar| format!(" (bar: {bar})"));
-        println!(
-            "- forebay / (bare hyper + parse + raw producer) = {:.2}{bar}",
-            median(to_parts)
-        );
-    }
-    let to_held: Vec<_> = gateway
-        .iter()
-        .zip(cpus(&found.held))
-        .zip(&found.parse)
-        .zip(cpus(&found.raw))
-        .map(|(((it, held), parse), raw)| it / (held + parse + raw))
-        .collect();
-    if !to_held.is_empty() {
-        println!(
-            "- forebay / (held hyper + parse + raw producer) = {:.2}",
-            median(to_held)
-        );
-    }
-    let to_other = gateway.iter().zip(cpus(&found.other));
-    let to_other: Vec<_> = to_other.map(|(it, other)| it / other).collect();
-    if !to_other.is_empty() {
-        println!("- forebay / other build = {:.2}", median(to_other));
-    }
-    if !to_toy.is_empty() {
-        println!("- forebay / toy = {:.2} (bar: {TOY_BAR})", median(to_toy));
+    let toy_bar = format!(" (bar: {TOY_BAR})");
+    let bar = case.bar.map(|bar| format!(" (bar: {bar})"));
+    let of = [
+        (
+            "(bare hyper + parse + raw producer)",
+            found.limits(),
+            bar.as_deref(),
+        ),
+        (
+            "(held hyper + parse + raw producer)",
+            found.held_limits(),
+            None,
+        ),
+        ("other build", cpus(&found.other), None),
+        ("toy", cpus(&found.toy), Some(toy_bar.as_str())),
+    ];
+    for (name, cpus, bar) in of {
+        let ratios = ratios(&gateway, &cpus);
+        if !ratios.is_empty() {
+            let bar = bar.unwrap_or_default();
+            println!("- forebay / {name} = {:.2}{bar}", median(ratios));
+        }
     }
 }
 
@@ -150,10 +126,4 @@ fn threads(subject: &str, samples: &[Sample]) {
         .map(|(name, cpu)| format!("{name} {cpu:.3}"))
         .collect();
     println!("- threads of {subject}: {}", words.join(", "));
-}
-
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.into_iter().collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -1,12 +1,15 @@
-//! forebay as a child process, and what its admin port tells.
+//! forebay as these cases set it up, and what they all measure of it.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
-use super::bench::Bench;
+use crate::endtoend::bench::{Bench, Load, noted};
+use crate::endtoend::cases::Case;
 use crate::endtoend::child::Process;
-use crate::endtoend::ports::{free_port, get, wait_until_ready};
+use crate::endtoend::forebay::Gateway;
+use crate::endtoend::meter::Sample;
+use crate::endtoend::work::Pace;
 
 /// What differs from case to case.
 #[derive(Clone, Debug, Default)]
@@ -18,53 +21,9 @@ pub(crate) struct Setup<'a> {
     pub(crate) budget: Option<String>,
 }
 
-/// A running forebay; killed when this is dropped.
-pub(crate) struct Gateway {
-    process: Process,
-    pub(crate) port: u16,
-    admin: u16,
-    /// From the start of the process until it was ready.
-    pub(crate) ready_after: Duration,
-}
-
-impl Gateway {
-    pub(crate) fn start(bench: &Bench<'_>, setup: &Setup<'_>) -> Gateway {
-        let (port, admin) = (free_port(), free_port());
-        let file = bench.folder().join("forebay.toml");
-        let config = config(bench, setup, port, admin);
-        std::fs::write(&file, config).expect("the configuration's file");
-        let ours = PathBuf::from(env!("CARGO_BIN_EXE_forebay"));
-        let program = bench.options.gateway.as_ref().unwrap_or(&ours);
-        let mut command = bench.server.command(program);
-        command.arg("serve").arg("--config").arg(&file);
-        let begun = Instant::now();
-        let process = Process::start(command);
-        wait_until_ready(admin);
-        Gateway {
-            process,
-            port,
-            admin,
-            ready_after: begun.elapsed(),
-        }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    /// A metric without labels.
-    pub(crate) fn metric(&self, name: &str) -> f64 {
-        let text = get(self.admin, "/metrics").expect("the metrics");
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let value = line.and_then(|rest| rest.trim_start_matches("{}").trim().parse().ok());
-        value.unwrap_or_else(|| panic!("no metric `{name}`"))
-    }
-}
-
-fn config(bench: &Bench<'_>, setup: &Setup<'_>, port: u16, admin: u16) -> String {
+pub(crate) fn start(bench: &Bench<'_>, setup: &Setup<'_>) -> Gateway {
     let mut text = format!(
-        "http.listen = \"127.0.0.1:{port}\"\nadmin.listen = \"127.0.0.1:{admin}\"\n\
-         shutdown.grace = \"0s\"\nlog.filter = \"error\"\nclusters.bench.bootstrap = \"{}\"\n\
+        "log.filter = \"error\"\nclusters.bench.bootstrap = \"{}\"\n\
          streams.events = {{ cluster = \"bench\", topic = \"{}\", key = \"/user\", id = \"/id\" }}\n",
         bench.kafka.bootstrap(),
         setup.topic,
@@ -81,11 +40,68 @@ fn config(bench: &Bench<'_>, setup: &Setup<'_>, port: u16, admin: u16) -> String
     if let Some(budget) = &setup.budget {
         line("memory.budget", budget);
     }
-    for line in &bench.options.set {
-        text.push_str(line);
-        text.push('\n');
+    Gateway::start(bench, None, &text)
+}
+
+/// The load of a case on a gateway, for as long as it takes, or at a rate.
+pub(crate) fn load<'a>(
+    gateway: &Gateway,
+    case: &'a str,
+    pace: &Pace,
+    rate: Option<f64>,
+) -> Load<'a> {
+    Load {
+        port: gateway.port,
+        case,
+        pace: *pace,
+        rate,
+        note: None,
     }
-    text
+}
+
+/// Loads a gateway and measures it.
+#[expect(clippy::print_stderr, reason = "for the one who waits")]
+pub(crate) fn loaded(
+    bench: &Bench<'_>,
+    gateway: &Gateway,
+    case: &str,
+    pace: &Pace,
+    rate: Option<f64>,
+) -> Sample {
+    let load = load(gateway, case, pace, rate);
+    let (sample, _) = bench.loaded(gateway.pid(), &load);
+    if bench.options.threads {
+        for (name, cpu) in sample.threads.iter().filter(|(_, cpu)| *cpu > 0.005) {
+            eprintln!("    {name:20} {cpu:.3} us/event");
+        }
+    }
+    sample
+}
+
+/// The same with a forebay that is started for it.
+pub(crate) fn fresh(bench: &Bench<'_>, setup: &Setup<'_>, case: &str) -> Sample {
+    let gateway = start(bench, setup);
+    // Until the producer has its id, events would go to the log.
+    std::thread::sleep(Duration::from_secs(1));
+    let pace = bench.options.pace();
+    noted("forebay", loaded(bench, &gateway, case, &pace, None))
+}
+
+/// Bare hyper under the same load, and CPU per event of parsing: what any gateway pays for HTTP.
+pub(crate) fn http_parts(bench: &Bench<'_>, case: &str) -> (Sample, f64) {
+    let case = Case::named(case).expect("a case");
+    let bare = noted("bare", bench.bare(&case, None, None));
+    (bare, bench.parse(&case))
+}
+
+/// Starts the clients of a case, to be ended with their handle.
+pub(crate) fn endless(bench: &Bench<'_>, gateway: &Gateway, case: &str) -> Process {
+    let pace = Pace {
+        warm_up: Duration::from_secs(1),
+        window: Duration::from_secs(100_000),
+        skewed: false,
+    };
+    bench.load(&load(gateway, case, &pace, None))
 }
 
 /// Peak of resident memory in MiB.

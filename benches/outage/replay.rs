@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::bench::{Bench, noted};
-use super::gateway::{Gateway, Setup};
-use super::table::{Row, median, spread, thousands};
-use crate::endtoend::child::{Process, cpu};
-use crate::endtoend::meter::Meter;
-use crate::endtoend::ports::number;
+use super::gateway::{self, Setup};
+use super::table::Row;
+use crate::endtoend::bench::{Bench, noted};
+use crate::endtoend::child::cpu;
+use crate::endtoend::figures::{median, spread, thousands};
+use crate::endtoend::forebay::Gateway;
 use crate::endtoend::topics::Topic;
 use crate::endtoend::work::{Pace, Target};
 
@@ -25,7 +25,7 @@ struct Backlog {
 
 impl Backlog {
     /// Fills a log with Kafka dead, as an outage does.
-    fn fill(bench: &Bench<'_>, topic: &Topic) -> Backlog {
+    fn fill(bench: &Bench<'_>, topic: &Topic, size_mb: u64) -> Backlog {
         bench.kill_kafka();
         let dir = bench.spill("backlog", &topic.name);
         let setup = Setup {
@@ -33,14 +33,9 @@ impl Backlog {
             spill: Some(&dir),
             ..Setup::default()
         };
-        let gateway = Gateway::start(bench, &setup);
-        let pace = Pace {
-            warm_up: Duration::from_secs(1),
-            window: PATIENCE,
-            skewed: false,
-        };
-        let load = bench.load(gateway.port, "batch50", &pace, None);
-        let bytes = bench.options.backlog_mb as f64 * 1e6;
+        let gateway = gateway::start(bench, &setup);
+        let load = gateway::endless(bench, &gateway, "batch50");
+        let bytes = size_mb as f64 * 1e6;
         while gateway.metric("forebay_spill_backlog_bytes") < bytes {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -99,29 +94,22 @@ fn raw(bench: &Bench<'_>, topic: &Topic) -> (f64, f64) {
         topic: topic.name.clone(),
         partitions: topic.partitions,
         linger_ms: 5.0,
+        compression: "none".into(),
     };
     let pace = Pace {
         warm_up: Duration::from_secs(1),
         window: Duration::from_secs_f64(bench.options.seconds / 2.0),
         skewed: false,
     };
-    let mut arguments = vec!["raw".to_owned()];
-    arguments.extend(target.arguments());
-    arguments.extend(pace.arguments());
-    arguments.extend(["--rate=1e9".to_owned(), format!("--queue={RAW_QUEUE}")]);
-    let mut producer = Process::role(bench.server, &arguments);
-    producer.expect("begin");
-    let meter = Meter::start(bench.kafka, bench.server, producer.pid());
-    let end = producer.expect("end");
-    let sample = noted("raw", meter.stop(number(&end[0]), number(&end[1])));
-    producer.expect("done");
+    let (sample, _) = bench.raw(&target, &pace, 1e9, Some(RAW_QUEUE));
+    let sample = noted("raw", sample);
     (sample.events_per_second, sample.cpu())
 }
 
 /// The backlog's rate into Kafka.
-pub(crate) fn alone(bench: &Bench<'_>) -> Vec<Row> {
+pub(crate) fn alone(bench: &Bench<'_>, backlog_mb: u64) -> Vec<Row> {
     let topic = bench.topic();
-    let backlog = Backlog::fill(bench, &topic);
+    let backlog = Backlog::fill(bench, &topic, backlog_mb);
     // A broker that has just started compiles itself while it works.
     raw(bench, &topic);
     let (mut ratios, mut ours, mut raws) = (Vec::new(), Vec::new(), Vec::new());
@@ -150,7 +138,7 @@ pub(crate) fn alone(bench: &Bench<'_>) -> Vec<Row> {
     let cpu = |found: &[(f64, f64)]| median(found.iter().map(|it| it.1));
     vec![Row {
         case: "replay",
-        what: format!("events/s of a backlog of {} MB", bench.options.backlog_mb),
+        what: format!("events/s of a backlog of {backlog_mb} MB"),
         measured: thousands(rate(&ours)),
         against: format!("raw producer: {}", thousands(rate(&raws))),
         ratio: format!("{ratio:.2}"),
@@ -171,20 +159,20 @@ fn start(bench: &Bench<'_>, topic: &Topic, dir: &Path) -> Gateway {
         spill: Some(dir),
         ..Setup::default()
     };
-    Gateway::start(bench, &setup)
+    gateway::start(bench, &setup)
 }
 
 /// New events during a replay.
-pub(crate) fn with_traffic(bench: &Bench<'_>) -> Vec<Row> {
+pub(crate) fn with_traffic(bench: &Bench<'_>, backlog_mb: u64) -> Vec<Row> {
     let topic = bench.topic();
-    let backlog = Backlog::fill(bench, &topic);
+    let backlog = Backlog::fill(bench, &topic, backlog_mb);
     let spill = bench.spill("spill", &topic.name);
     let setup = Setup {
         topic: &topic.name,
         spill: Some(&spill),
         ..Setup::default()
     };
-    let capacity = bench.forebay(&setup, "batch50").events_per_second;
+    let capacity = gateway::fresh(bench, &setup, "batch50").events_per_second;
     let pace = Pace {
         warm_up: Duration::from_secs(1),
         window: Duration::from_secs_f64(bench.options.seconds / 2.0),
@@ -198,14 +186,14 @@ pub(crate) fn with_traffic(bench: &Bench<'_>) -> Vec<Row> {
         let gateway = start(bench, &topic, &spill);
         // Until the producer has its id, events would go to the log.
         std::thread::sleep(Duration::from_secs(1));
-        let calm = bench.loaded(gateway.pid(), gateway.port, "batch50", &pace, rate);
+        let calm = gateway::loaded(bench, &gateway, "batch50", &pace, rate);
         let calm = noted("calm", calm);
         drop(gateway);
         std::fs::remove_dir_all(spill).expect("the log goes");
         let dir = backlog.copy(bench);
         let gateway = start(bench, &topic, &dir);
         let (from, begun) = (topic.records(), Instant::now());
-        let busy = bench.loaded(gateway.pid(), gateway.port, "batch50", &pace, rate);
+        let busy = gateway::loaded(bench, &gateway, "batch50", &pace, rate);
         let busy = noted("replay", busy);
         let arrived = (topic.records() - from) as f64 / begun.elapsed().as_secs_f64();
         let left = gateway.metric("forebay_spill_backlog_events");

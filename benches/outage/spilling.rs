@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, noted};
 use super::disk;
-use super::gateway::{Gateway, Setup, peak_mib};
-use super::table::{Row, median, spread, thousands};
+use super::gateway::{self, Setup, peak_mib};
+use super::table::Row;
+use crate::endtoend::bench::{Bench, noted};
+use crate::endtoend::child::Place;
+use crate::endtoend::figures::{median, spread, thousands};
 use crate::endtoend::meter::Sample;
-use crate::endtoend::work::Pace;
 
 /// Durable events per second against the disk and against the CPU.
 pub(crate) fn disk(bench: &Bench<'_>) -> Vec<Row> {
@@ -15,7 +16,8 @@ pub(crate) fn disk(bench: &Bench<'_>) -> Vec<Row> {
     let mut found = Vec::new();
     for round in 0..bench.options.rounds {
         eprintln!(" round {}", round + 1);
-        let healthy = bench.forebay(
+        let healthy = gateway::fresh(
+            bench,
             &Setup {
                 topic: &topic.name,
                 ..Setup::default()
@@ -23,17 +25,17 @@ pub(crate) fn disk(bench: &Bench<'_>) -> Vec<Row> {
             "batch50",
         );
         bench.kill_kafka();
-        let (bare, parse) = bench.http_parts("batch50");
+        let (bare, parse) = gateway::http_parts(bench, "batch50");
         let spill = bench.spill("spill", &topic.name);
         let setup = Setup {
             topic: &topic.name,
             spill: Some(&spill),
             ..Setup::default()
         };
-        let gateway = Gateway::start(bench, &setup);
-        let pace = bench.pace();
+        let gateway = gateway::start(bench, &setup);
+        let pace = bench.options.pace();
         let before = disk::write(bench.folder(), bench.options.seconds / 2.0);
-        let ours = bench.loaded(gateway.pid(), gateway.port, "batch50", &pace, None);
+        let ours = gateway::loaded(bench, &gateway, "batch50", &pace, None);
         let ours = noted("spilled", ours);
         let bytes = gateway.metric("forebay_spill_backlog_bytes")
             / gateway.metric("forebay_spill_backlog_events");
@@ -42,7 +44,7 @@ pub(crate) fn disk(bench: &Bench<'_>) -> Vec<Row> {
         eprintln!("  write + fdatasync: {before:.0} and {after:.0} MB/s");
         let disk = f64::midpoint(before, after) * 1e6 / bytes;
         // Others may have used the same CPU meanwhile; nobody can use it twice.
-        let cpus = bench.cores() - ours.disturbed / 100.0;
+        let cpus = cores(bench) - ours.disturbed / 100.0;
         let limits = Limits {
             disk,
             cpu: cpus * 1e6 / healthy.cpu(),
@@ -53,6 +55,16 @@ pub(crate) fn disk(bench: &Bench<'_>) -> Vec<Row> {
         bench.start_kafka();
     }
     disk_rows(&found)
+}
+
+/// CPUs that forebay has for itself.
+fn cores(bench: &Bench<'_>) -> f64 {
+    let all = std::thread::available_parallelism().map_or(1, Into::into);
+    match bench.server {
+        Place::Cpu(_) => 1.0,
+        // The load needs about as much.
+        Place::Anywhere => all as f64 / 2.0,
+    }
 }
 
 /// What bounds the rate, in events per second.
@@ -125,7 +137,7 @@ pub(crate) fn single(bench: &Bench<'_>) -> Vec<Row> {
             spill: Some(&spill),
             ..Setup::default()
         };
-        found.push(bench.forebay(&setup, "single64"));
+        found.push(gateway::fresh(bench, &setup, "single64"));
         std::fs::remove_dir_all(spill).expect("the log goes");
     }
     bench.start_kafka();
@@ -170,7 +182,7 @@ pub(crate) fn healthy(bench: &Bench<'_>) -> Vec<Row> {
                     spill,
                     ..Setup::default()
                 };
-                let cpu = bench.forebay(&setup, case).cpu();
+                let cpu = gateway::fresh(bench, &setup, case).cpu();
                 if spill.is_some() {
                     with.push(cpu);
                 } else {
@@ -196,25 +208,19 @@ pub(crate) fn healthy(bench: &Bench<'_>) -> Vec<Row> {
 }
 
 /// Peak memory until the quota is full, and a little longer.
-pub(crate) fn memory(bench: &Bench<'_>) -> Vec<Row> {
+pub(crate) fn memory(bench: &Bench<'_>, quota: u64, budget: u64) -> Vec<Row> {
     let topic = bench.topic();
     bench.kill_kafka();
     let spill = bench.spill("spill", &topic.name);
-    let (quota, budget) = (bench.options.quota_gb, bench.options.budget_mib);
     let setup = Setup {
         topic: &topic.name,
         spill: Some(&spill),
         quota: Some(format!("{quota}GB")),
         budget: Some(format!("{budget}MiB")),
     };
-    let gateway = Gateway::start(bench, &setup);
+    let gateway = gateway::start(bench, &setup);
     let fresh = peak_mib(gateway.pid());
-    let pace = Pace {
-        warm_up: Duration::from_secs(1),
-        window: Duration::from_secs(100_000),
-        skewed: false,
-    };
-    let load = bench.load(gateway.port, "batch50x1024", &pace, None);
+    let load = gateway::endless(bench, &gateway, "batch50x1024");
     while gateway.metric("forebay_spill_takes") > 0.0 {
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-use super::bench::Bench;
-use super::gateway::{Gateway, Setup, peak_mib};
+use super::gateway::{self, Setup, peak_mib};
 use super::table::Row;
-use crate::endtoend::work::Pace;
+use crate::endtoend::bench::Bench;
 
 /// The backlog for which the bar holds, and the bar.
 const BAR: (u64, f64) = (5, 2.0);
 
 /// Grows one log and starts on it at each size.
-pub(crate) fn run(bench: &Bench<'_>) -> Vec<Row> {
+pub(crate) fn run(bench: &Bench<'_>, sizes_gb: &[u64]) -> Vec<Row> {
     let topic = bench.topic();
     bench.kill_kafka();
     let spill = bench.spill("spill", &topic.name);
-    let largest = bench.options.start_gb.last().copied().unwrap_or_default();
+    let largest = sizes_gb.last().copied().unwrap_or_default();
     let setup = Setup {
         topic: &topic.name,
         spill: Some(&spill),
@@ -24,7 +23,7 @@ pub(crate) fn run(bench: &Bench<'_>) -> Vec<Row> {
     };
     let mut rows = Vec::new();
     let mut found = Vec::new();
-    for size in bench.options.start_gb.iter().copied() {
+    for size in sizes_gb.iter().copied() {
         grow(bench, &setup, size);
         let (seconds, fastest, resident) = ready(bench, &setup);
         found.push((size as f64, fastest, resident));
@@ -50,13 +49,8 @@ pub(crate) fn run(bench: &Bench<'_>) -> Vec<Row> {
 
 /// Fills the log up to a size, and kills its owner.
 fn grow(bench: &Bench<'_>, setup: &Setup<'_>, size: u64) {
-    let gateway = Gateway::start(bench, setup);
-    let pace = Pace {
-        warm_up: Duration::from_secs(1),
-        window: Duration::from_secs(100_000),
-        skewed: false,
-    };
-    let load = bench.load(gateway.port, "batch50", &pace, None);
+    let gateway = gateway::start(bench, setup);
+    let load = gateway::endless(bench, &gateway, "batch50");
     while gateway.metric("forebay_spill_backlog_bytes") < size as f64 * 1e9 {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -66,7 +60,7 @@ fn grow(bench: &Bench<'_>, setup: &Setup<'_>, size: u64) {
 /// Time until ready, the slowest and the fastest of three starts, and the peak of memory within a second.
 fn ready(bench: &Bench<'_>, setup: &Setup<'_>) -> (f64, f64, f64) {
     let starts = (0..3).map(|_| {
-        let gateway = Gateway::start(bench, setup);
+        let gateway = gateway::start(bench, setup);
         std::thread::sleep(Duration::from_secs(1));
         let seconds = gateway.ready_after.as_secs_f64();
         (seconds, seconds, peak_mib(gateway.pid()))

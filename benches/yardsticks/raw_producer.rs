@@ -32,75 +32,102 @@ struct Counts {
     failed: AtomicU64,
 }
 
-/// Produces `rate` events per second, holding at most `queue`, and says what came of it.
-pub(crate) fn run(target: &Target, pace: &Pace, rate: f64, queue: Option<u32>) {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &target.bootstrap)
-        .set("acks", "all")
-        .set("enable.idempotence", "true")
-        .set("message.timeout.ms", "0")
-        .set("linger.ms", target.linger_ms.to_string());
-    if let Some(queue) = queue {
-        config.set("queue.buffering.max.messages", queue.to_string());
-    }
-    let native = config.create_native_config().expect("a configuration");
-    // SAFETY: the configuration is valid and not yet used.
-    unsafe { sys::rd_kafka_conf_set_events(native.ptr(), sys::RD_KAFKA_EVENT_DR) };
-    let client = Client::new(
-        &config,
-        native,
-        RDKafkaType::RD_KAFKA_PRODUCER,
-        DefaultClientContext,
-    );
-    let client = Arc::new(client.expect("a client"));
-    let counts = Arc::new(Counts {
-        acked: AtomicU64::new(0),
-        failed: AtomicU64::new(0),
-    });
-    poll(Arc::clone(&client), Arc::clone(&counts));
-    let name = CString::new(target.topic.as_str()).expect("a topic's name");
-    // SAFETY: the client is valid and the name is a C string. The handle lives as long as the process.
-    let topic = unsafe { sys::rd_kafka_topic_new(client.native_ptr(), name.as_ptr(), null_mut()) };
+/// A client, and the topic that it writes to. Both live as long as the process.
+struct Producer {
+    client: Arc<Client<DefaultClientContext>>,
+    topic: *mut sys::rd_kafka_topic_t,
+    partitions: usize,
+}
 
-    let mut numbers = Numbers::new(11);
-    let mut bytes = Vec::new();
-    for id in 0..EVENTS as u64 {
-        let user = numbers.user(pace.skewed);
-        support::event(&mut numbers, id, user, &mut bytes);
+impl Producer {
+    fn new(target: &Target, topic: &str, queue: Option<u32>) -> Producer {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &target.bootstrap)
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "0")
+            .set("linger.ms", target.linger_ms.to_string())
+            .set("compression.type", &target.compression);
+        if let Some(queue) = queue {
+            config.set("queue.buffering.max.messages", queue.to_string());
+        }
+        let native = config.create_native_config().expect("a configuration");
+        // SAFETY: the configuration is valid and not yet used.
+        unsafe { sys::rd_kafka_conf_set_events(native.ptr(), sys::RD_KAFKA_EVENT_DR) };
+        let client = Client::new(
+            &config,
+            native,
+            RDKafkaType::RD_KAFKA_PRODUCER,
+            DefaultClientContext,
+        );
+        let client = Arc::new(client.expect("a client"));
+        let name = CString::new(topic).expect("a topic's name");
+        // SAFETY: the client is valid and the name is a C string.
+        let topic =
+            unsafe { sys::rd_kafka_topic_new(client.native_ptr(), name.as_ptr(), null_mut()) };
+        Producer {
+            client,
+            topic,
+            partitions: target.partitions,
+        }
     }
-    // Never freed: librdkafka reads payloads until their acknowledgement.
-    let bytes: &'static [u8] = bytes.leak();
-    let events: Vec<_> = bytes.chunks_exact(support::EVENT_BYTES).collect();
-    let send = |first: u64, count: usize| -> usize {
+
+    /// Hands over `count` of these events, in turn from the one with this number; how many were taken.
+    fn send(&self, events: &[&'static [u8]], first: u64, count: usize) -> usize {
         let mut batch: Vec<_> = (0..count)
-            .map(|offset| {
-                message(
-                    events[(first as usize + offset) % EVENTS],
-                    target.partitions,
-                )
-            })
+            .map(|offset| message(events[(first as usize + offset) % EVENTS], self.partitions))
             .collect();
         // SAFETY: the topic is valid, and payloads are never freed.
         let taken = unsafe {
             let flags = sys::RD_KAFKA_MSG_F_PARTITION;
-            sys::rd_kafka_produce_batch(topic, 0, flags, batch.as_mut_ptr(), count as i32)
+            sys::rd_kafka_produce_batch(self.topic, 0, flags, batch.as_mut_ptr(), count as i32)
         };
         usize::try_from(taken).expect("a number of messages")
-    };
+    }
+}
 
+fn events(skewed: bool) -> Vec<&'static [u8]> {
+    let mut numbers = Numbers::new(11);
+    let mut bytes = Vec::new();
+    for id in 0..EVENTS as u64 {
+        let user = numbers.user(skewed);
+        support::event(&mut numbers, id, user, &mut bytes);
+    }
+    // Never freed: librdkafka reads payloads until their acknowledgement.
+    let bytes: &'static [u8] = bytes.leak();
+    bytes.chunks_exact(support::EVENT_BYTES).collect()
+}
+
+/// Produces `rate` events per second, holding at most `queue`, and says what came of it. Several topics take turns.
+pub(crate) fn run(target: &Target, pace: &Pace, rate: f64, queue: Option<u32>) {
+    let counts = Arc::new(Counts {
+        acked: AtomicU64::new(0),
+        failed: AtomicU64::new(0),
+    });
+    let topics = target.topic.split(',');
+    let producers: Vec<_> = topics
+        .map(|topic| Producer::new(target, topic, queue))
+        .collect();
+    for producer in &producers {
+        poll(Arc::clone(&producer.client), Arc::clone(&counts));
+    }
+    let events = events(pace.skewed);
     // The first acknowledgement takes half a second, because the producer acquires its id.
-    let mut sent = send(0, 1) as u64;
-    while counts.acked.load(Acquire) == 0 {
+    let firsts = producers.iter().map(|it| it.send(&events, 0, 1) as u64);
+    let mut sent = firsts.sum();
+    while counts.acked.load(Acquire) < sent {
         std::thread::sleep(Duration::from_millis(1));
     }
     let begun = Instant::now();
+    let mut turns = producers.iter().cycle();
     let mut paced = |until: Instant| {
         while Instant::now() < until {
             let due = (begun.elapsed().as_secs_f64() * rate) as u64;
             while sent < due {
                 let count = BATCH.min((due - sent) as usize);
-                let taken = send(sent, count);
+                let producer = turns.next().expect("at least one");
+                let taken = producer.send(&events, sent, count);
                 sent += taken as u64;
                 if taken < count {
                     break;

@@ -81,6 +81,7 @@ pub(crate) fn run(target: &Target) {
         .set("acks", "all")
         .set("enable.idempotence", "true")
         .set("linger.ms", target.linger_ms.to_string())
+        .set("compression.type", &target.compression)
         .create_with_context(Reports)
         .expect("a producer");
     let toy = Arc::new(Toy {

@@ -1,0 +1,121 @@
+//! The table that is committed: one line for each case, with everything that is needed to judge it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::options::Options;
+use super::run::{Found, cpus, ratios};
+use super::{comparisons, machine};
+use crate::endtoend::cases::Case;
+use crate::endtoend::figures::{median, spread, thousands};
+
+/// How to read it.
+const LEGEND: &str = "\
+Each figure is the median of the rounds; ratios are taken within a round. CPU is that of a whole process, kernel and
+librdkafka included, in µs per event. *Limits* are what its bare parts cost in the same round: hyper that only reads
+bodies, the decoder alone (with decompression), and librdkafka's cheapest path at the rate that forebay reached. Cases
+alike over HTTP share the first two. The *toy* is a prototype by the usual means, where it can do what the case asks.
+Saturated means that each connection sends as soon as it has its answer, so p99 is the queue's; `paced` cases are offered a
+fixed rate, and their p99 is counted from when a request was due. With `ack = disk` and `memory` answers come before the
+work is done: CPU is that of all events until the last is in Kafka, and no limit counts the disk.
+
+Every case was audited: topics hold exactly the acknowledged events, one partition of them id by id.
+
+| figure | from |
+|---|---|
+| events/s, p50, p99, not 2xx | the benchmark's own clients (`benches/endtoend/load`): one process, one thread |
+| CPU, others | `/proc/PID/stat` and `/proc/stat`; *others* is what else ran on the server's CPU |
+| bare, parse, raw, toy | `benches/yardsticks`, each a process of its own |
+| Kafka | one real broker on loopback, from `tests/kafka` |
+";
+
+/// The whole file.
+pub(crate) fn text(options: &Options, cases: &[Case], found: &[Found], took: Duration) -> String {
+    let common = &options.common;
+    let (_, version) = rdkafka::util::get_rdkafka_version();
+    let place = if common.unpinned {
+        "nothing pinned"
+    } else {
+        "servers on CPU 0, clients and broker on CPU 1"
+    };
+    format!(
+        "# Results\n\nWritten by `cargo bench --bench gateway -- {}`.\n\n{}\
+         - rounds: {} of {} s after {} s of warm-up; {:.0} minutes in all\n\
+         - setting: events of 400 bytes, {} partitions unless a case says otherwise, acks=all, idempotent, linger {}, librdkafka {version}, {place}\n\n\
+         {LEGEND}\n## Cases\n\n{}\n## One case over another\n\n\
+         Each with the other of the same round, forebay only.\n\n{}",
+        std::env::args()
+            .skip(1)
+            .filter(|argument| argument != "--bench")
+            .collect::<Vec<_>>()
+            .join(" "),
+        machine::describe(),
+        common.rounds,
+        common.seconds,
+        common.warm_up,
+        took.as_secs_f64() / 60.0,
+        common.partitions,
+        options.linger,
+        rows(cases, found),
+        comparisons::table(cases, found),
+    )
+}
+
+fn rows(cases: &[Case], found: &[Found]) -> String {
+    let mut text = "\
+        | case | what | events/s | p50 ms | p99 ms | forebay CPU | min..max | bare + parse + raw = limits | forebay / limits | min..max | toy CPU | forebay / toy | min..max | not 2xx | others |\n\
+        |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for (case, found) in cases.iter().zip(found) {
+        let gateway = &found.gateway;
+        if gateway.is_empty() {
+            continue;
+        }
+        let cpu = cpus(gateway);
+        let limits = if found.limits().is_empty() {
+            String::new()
+        } else {
+            format!(
+                "{:.2} + {:.2} + {:.2} = {:.2}",
+                median(cpus(&found.bare)),
+                median(found.parse.iter().copied()),
+                median(cpus(&found.raw)),
+                median(found.limits()),
+            )
+        };
+        let toy = match cpus(&found.toy) {
+            cpus if cpus.is_empty() => String::new(),
+            cpus => format!("{:.2}", median(cpus)),
+        };
+        writeln!(
+            text,
+            "| {} | {} | {} | {:.2} | {:.2} | {:.2} | {} | {limits} | {} | {toy} | {} | {} | {:.0} % |",
+            case.name,
+            case.describe(),
+            thousands(median(gateway.iter().map(|it| it.events_per_second))),
+            median(gateway.iter().map(|it| it.p50_ms)),
+            median(gateway.iter().map(|it| it.p99_ms)),
+            median(cpu.iter().copied()),
+            spread(&cpu),
+            ratio(&cpu, &found.limits()),
+            ratio(&cpu, &cpus(&found.toy)),
+            thousands(gateway.iter().map(|it| it.others).sum::<u64>() as f64),
+            median(gateway.iter().map(|it| it.disturbed)),
+        )
+        .expect("a string takes everything");
+    }
+    text
+}
+
+/// Two cells: the ratio and its spread.
+fn ratio(of: &[f64], to: &[f64]) -> String {
+    let ratios = ratios(of, to);
+    if ratios.is_empty() {
+        return " | ".to_owned();
+    }
+    format!(
+        "{:.2} | {}",
+        median(ratios.iter().copied()),
+        spread(&ratios)
+    )
+}
