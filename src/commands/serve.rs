@@ -2,15 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::{Failure, configuration, control_runtime};
 use crate::app::{Account, App, Running};
 use crate::lifecycle::signals::Signals;
 use crate::telemetry::logs;
 
+/// Files that are open beside connections: those of the Kafka clients, of the spill log, and the process's own.
+const OTHER_FILES: u64 = 1_024;
+
 /// Runs until a signal, then stops in order. What the spill directories `adopt` hold goes to Kafka as well.
 pub fn run(file: &Path, adopt: &[PathBuf]) -> Result<(), Failure> {
     let config = configuration(file)?;
     logs::start(&config.log).map_err(Failure::config)?;
+    raise_open_files(config.http.max_connections);
     control_runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(Failure::internal)?;
         let unavailable = |error| Failure::unavailable(format!("{error:#}"));
@@ -22,6 +28,29 @@ pub fn run(file: &Path, adopt: &[PathBuf]) -> Result<(), Failure> {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %running.data(), admin = %running.admin(), "forebay listens");
         until_stopped(running, &mut signals).await
     })
+}
+
+/// Raises the limit of open files to what that many connections need, as far as it may be raised.
+fn raise_open_files(connections: usize) {
+    let wanted = connections as u64 + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let most = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = Rlimit {
+        current: Some(most),
+        ..limit
+    };
+    let is_raised = setrlimit(Resource::Nofile, raised).is_ok();
+    if !is_raised || most < wanted {
+        let files = if is_raised { Some(most) } else { limit.current };
+        tracing::warn!(
+            files,
+            wanted,
+            "fewer files may be open than http.max_connections needs; raise the limit (`ulimit -Hn`, systemd's LimitNOFILE), or lower the setting"
+        );
+    }
 }
 
 /// Waits for a signal and stops; a second signal hurries.

@@ -146,3 +146,29 @@ fn what_keeps_it_from_starting_is_told_with_an_exit_code() {
         );
     }
 }
+
+#[test]
+fn the_limit_of_open_files_is_raised_to_what_connections_need() {
+    let open_files = |gateway: &Gateway| {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", gateway.pid())).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let soft = line.and_then(|line| line.split_whitespace().nth(3));
+        soft.unwrap().parse::<u64>().unwrap()
+    };
+    let mock = mock();
+    let config = config(mock.bootstrap(), "[http]\nmax_connections = 3000\n");
+    let sh = |limit: &str| {
+        let command = format!("{limit} && exec \"$@\"");
+        Gateway::try_start(&["sh", "-c", &command, "sh"], &config, &[], &[]).unwrap()
+    };
+    assert_eq!(open_files(&sh("ulimit -Sn 512")), 4024);
+    let low = sh("ulimit -n 2000");
+    assert_eq!(open_files(&low), 2000);
+    assert!(
+        low.log().contains("fewer files may be open"),
+        "{}",
+        low.log()
+    );
+}
