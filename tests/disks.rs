@@ -10,11 +10,14 @@ mod crashes;
 mod room;
 mod sickness;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::kafka::Ledger;
 use crate::support::gateway::Gateway;
 use crate::support::http::Client;
-use crate::support::sender::Plan;
+use crate::support::outage::{Outage, assert_kept};
+use crate::support::sender::{Plan, Senders};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: u64 = 1 << 20;
@@ -37,6 +40,28 @@ fn clients_without_patience() -> Plan {
         pause: Duration::from_millis(20),
         ..some_clients()
     }
+}
+
+/// A gateway over a log in `dir`, Kafka gone, and clients that send.
+fn under_fire_or_skip(
+    name: &str,
+    dir: &Path,
+    change: impl FnOnce(String) -> String,
+) -> Option<(Outage, Senders)> {
+    let outage = Outage::prepare_or_skip(name, dir, change)?;
+    let data = outage.gateway.data;
+    let senders = Senders::start(name, data, "events", &clients_without_patience());
+    outage.begin(&senders);
+    Some((outage, senders))
+}
+
+/// After a crash: Kafka is back, the gateway starts again over what the disk has, and everything arrives.
+#[track_caller]
+fn assert_all_comes_back(mut outage: Outage, sent: Ledger) {
+    outage.gate.open();
+    outage.start_again();
+    outage.gateway.wait_ready(60 * SECOND);
+    assert_kept(&outage.end(sent));
 }
 
 /// The process lives, and says so at once.

@@ -21,18 +21,6 @@ fn mock() -> Mock {
     Mock::start(1, &[("events", 1)])
 }
 
-/// Takes the mock cluster's broker away, or gives it back.
-fn set_broker(mock: &Mock, up: bool) {
-    mock.with(move |cluster| {
-        if up {
-            cluster.broker_up(1)
-        } else {
-            cluster.broker_down(1)
-        }
-        .unwrap()
-    });
-}
-
 /// Checks the last line of the log: its counts, and that nothing is lost.
 #[track_caller]
 fn check_account(log: &str, counts: &str) {

@@ -14,18 +14,6 @@ use crate::support::mock::Mock;
 const MS: Duration = Duration::from_millis(1);
 const SOON: Duration = Duration::from_secs(10);
 
-/// Takes the mock cluster's broker away, or gives it back.
-fn set_broker(mock: &Mock, up: bool) {
-    mock.with(move |cluster| {
-        if up {
-            cluster.broker_up(1)
-        } else {
-            cluster.broker_down(1)
-        }
-        .unwrap()
-    });
-}
-
 fn event(user: &str, id: &str) -> String {
     format!(r#"{{"user":"{user}","id":"{id}"}}"#)
 }

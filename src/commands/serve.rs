@@ -79,32 +79,19 @@ fn say(account: &Account) {
         lost,
         residual,
     } = *account;
+    macro_rules! tell {
+        ($level:ident, $words:literal) => {
+            tracing::$level!(
+                accepted, acked, spilled, replayed, refused, failed, unknown, late, lost, residual,
+                $words
+            )
+        };
+    }
     if lost == 0 && residual == 0 {
-        tracing::info!(
-            accepted,
-            acked,
-            spilled,
-            replayed,
-            refused,
-            failed,
-            unknown,
-            late,
-            lost,
-            residual,
-            "stopped; every event is accounted for"
-        );
+        tell!(info, "stopped; every event is accounted for");
     } else {
-        tracing::error!(
-            accepted,
-            acked,
-            spilled,
-            replayed,
-            refused,
-            failed,
-            unknown,
-            late,
-            lost,
-            residual,
+        tell!(
+            error,
             "stopped; events are not accounted for: this is a bug in forebay"
         );
     }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{MIB, SECOND, assert_alive, assert_answered, assert_refused, clients_without_patience};
+use super::{
+    MIB, SECOND, assert_alive, assert_all_comes_back, assert_answered, assert_refused,
+    under_fire_or_skip,
+};
 use crate::support::outage::{Outage, assert_kept};
 use crate::support::sender::{Plan, Senders};
 use crate::support::volume::{Throttle, Volume};
@@ -13,16 +16,9 @@ fn a_full_file_system_is_503_and_heals_when_there_is_room() {
         return;
     };
     let dir = volume.path().join("spill");
-    let Some(mut outage) = Outage::prepare_or_skip("enospc", &dir, |config| config) else {
+    let Some((mut outage, senders)) = under_fire_or_skip("enospc", &dir, |config| config) else {
         return;
     };
-    let senders = Senders::start(
-        "enospc",
-        outage.gateway.data,
-        "events",
-        &clients_without_patience(),
-    );
-    outage.begin(&senders);
     volume.fill();
     outage.wait_for_state("full", 30 * SECOND);
     std::thread::sleep(2 * SECOND);
@@ -61,16 +57,9 @@ fn a_device_without_room_loses_nothing_that_was_acknowledged() {
         return;
     };
     let dir = volume.path().join("spill");
-    let Some(mut outage) = Outage::prepare_or_skip("thin", &dir, |config| config) else {
+    let Some((mut outage, senders)) = under_fire_or_skip("thin", &dir, |config| config) else {
         return;
     };
-    let senders = Senders::start(
-        "thin",
-        outage.gateway.data,
-        "events",
-        &clients_without_patience(),
-    );
-    outage.begin(&senders);
     volume.fill();
     let failed = Instant::now();
     while outage.spill("state") == "healthy" && failed.elapsed() < 30 * SECOND {
@@ -85,10 +74,7 @@ fn a_device_without_room_loses_nothing_that_was_acknowledged() {
     // Only what is on the device comes back.
     volume.make_room();
     volume.reopen();
-    outage.gate.open();
-    outage.start_again();
-    outage.gateway.wait_ready(60 * SECOND);
-    assert_kept(&outage.end(sent));
+    assert_all_comes_back(outage, sent);
 }
 
 /// 2 MB/s under clients who bring ten times as much: they wait or are refused, and memory stays within its bound.

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use super::{SECOND, assert_alive, assert_answered, assert_refused, clients_without_patience};
+use super::{
+    SECOND, assert_alive, assert_all_comes_back, assert_answered, assert_refused,
+    clients_without_patience, under_fire_or_skip,
+};
 use crate::support::command;
 use crate::support::eventually;
 use crate::support::outage::{Outage, assert_kept, spilling_config};
@@ -75,16 +78,9 @@ fn a_file_system_that_becomes_read_only_is_503_and_loses_nothing() {
         return;
     };
     let dir = volume.path().join("spill");
-    let Some(mut outage) = Outage::prepare_or_skip("erofs", &dir, |config| config) else {
+    let Some((mut outage, senders)) = under_fire_or_skip("erofs", &dir, |config| config) else {
         return;
     };
-    let senders = Senders::start(
-        "erofs",
-        outage.gateway.data,
-        "events",
-        &clients_without_patience(),
-    );
-    outage.begin(&senders);
     volume.break_down();
     outage.wait_for_state("degraded", 20 * SECOND);
     std::thread::sleep(2 * SECOND);
@@ -94,10 +90,7 @@ fn a_file_system_that_becomes_read_only_is_503_and_loses_nothing() {
     assert_answered(&latencies, 6 * SECOND, 503);
     outage.crash();
     volume.reopen();
-    outage.gate.open();
-    outage.start_again();
-    outage.gateway.wait_ready(60 * SECOND);
-    assert_kept(&outage.end(sent));
+    assert_all_comes_back(outage, sent);
 }
 
 /// No new file can be opened when a segment is full.
@@ -105,17 +98,10 @@ fn a_file_system_that_becomes_read_only_is_503_and_loses_nothing() {
 fn a_process_without_file_descriptors_is_503_and_heals() {
     let dir = tempfile::tempdir().unwrap();
     let small = |config: String| config.replace("segment = \"1MiB\"", "segment = \"64KiB\"");
-    let Some(outage) = Outage::prepare_or_skip("nofile", dir.path(), small) else {
+    let Some((outage, senders)) = under_fire_or_skip("nofile", dir.path(), small) else {
         return;
     };
     let gateway = &outage.gateway;
-    let senders = Senders::start(
-        "nofile",
-        gateway.data,
-        "events",
-        &clients_without_patience(),
-    );
-    outage.begin(&senders);
     let limit = |how: &str| run(&format!("prlimit --pid {} {how}", gateway.pid()));
     let before = match limit("--nofile --raw --noheadings --output SOFT") {
         Ok(before) => before,
@@ -142,16 +128,9 @@ fn a_process_without_file_descriptors_is_503_and_heals() {
 fn a_directory_that_goes_away_acknowledges_nothing_that_is_lost() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("spill");
-    let Some(mut outage) = Outage::prepare_or_skip("removed", &dir, |config| config) else {
+    let Some((mut outage, senders)) = under_fire_or_skip("removed", &dir, |config| config) else {
         return;
     };
-    let senders = Senders::start(
-        "removed",
-        outage.gateway.data,
-        "events",
-        &clients_without_patience(),
-    );
-    outage.begin(&senders);
     outage.gate.open();
     eventually("the log is empty", 30 * SECOND, || {
         outage.spill("backlog_events") == 0

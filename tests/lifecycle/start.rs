@@ -40,10 +40,10 @@ fn without_kafka_it_lives_and_says_why_it_is_not_ready() {
 #[test]
 fn it_is_ready_when_kafka_appears_and_while_kafka_is_there() {
     let mock = mock();
-    set_broker(&mock, false);
+    mock.set_broker(false);
     let gateway = Gateway::start(&config(mock.bootstrap(), ""));
     assert_eq!(gateway.get("/readyz").0, 503);
-    set_broker(&mock, true);
+    mock.set_broker(true);
     gateway.wait_ready(4 * SOON);
     assert_eq!(gateway.get("/readyz").1, "ready\n");
     let answer = gateway.client().post_json("events", EVENT);

@@ -107,7 +107,7 @@ fn with_kafka_dead_it_ends_within_its_deadlines_and_accounts_for_every_event() {
     let limits = "[http]\nanswer_within = \"2s\"\n[lane]\nstalled_after = \"1900ms\"\n[shutdown]\ndrain = \"1s\"\n";
     let gateway = Gateway::ready(&config(mock.bootstrap(), limits));
     assert_eq!(gateway.client().post_json("events", EVENT).status, 200);
-    set_broker(&mock, false);
+    mock.set_broker(false);
     let requests: Vec<_> = (0..20).map(|_| under_way(&gateway, EVENT)).collect();
     eventually("all are taken", SOON, || {
         gateway.events("events", "accepted") == 21
@@ -132,7 +132,7 @@ fn a_second_signal_hurries() {
             &[("FOREBAY__SHUTDOWN__GRACE", grace)],
         );
         gateway.wait_ready(4 * SOON);
-        set_broker(&mock, false);
+        mock.set_broker(false);
         let waiting = under_way(&gateway, EVENT);
         eventually("it is taken", SOON, || {
             gateway.events("events", "accepted") == 1
@@ -147,7 +147,7 @@ fn a_second_signal_hurries() {
         assert!(begun.elapsed() < 8000 * MS, "{:?}", begun.elapsed());
         check_account(&log, "accepted=1 acked=0");
         assert_ne!(waiting.join().unwrap(), 200);
-        set_broker(&mock, true);
+        mock.set_broker(true);
     }
 }
 

@@ -13,7 +13,7 @@ fn a_full_lane_refuses_at_once_and_takes_no_part_of_a_request() {
     let config =
         config(mock.bootstrap(), &tiny).replace("[streams.", "max_in_flight_events = 1\n[streams.");
     let gateway = Gateway::ready(&config);
-    set_broker(&mock, false);
+    mock.set_broker(false);
     // One goes to the client, then ten wait in the lane of `a`.
     let mut waiting = vec![sent(&gateway, "events", &event("a", "a0"))];
     eventually("the client has it", SOON, || {
@@ -58,7 +58,7 @@ fn a_full_lane_refuses_at_once_and_takes_no_part_of_a_request() {
         gateway.events("events", "accepted") > accepted
     });
 
-    set_broker(&mock, true);
+    mock.set_broker(true);
     let answers: Vec<_> = waiting
         .iter_mut()
         .map(|client| client.answer().unwrap())
@@ -103,7 +103,7 @@ fn a_dead_cluster_takes_its_fair_part_of_the_memory_and_gives_it_back() {
         )
         .replace("max_head", "max_body = \"1MiB\"\nmax_head")),
     );
-    set_broker(&dead, false);
+    dead.set_broker(false);
     let large = format!(r#"{{"user":"a","id":"1","x":"{}"}}"#, "x".repeat(64 * 1024));
     let mut flood: Vec<_> = (0..250).map(|_| sent(&gateway, "events", &large)).collect();
     let unavailable = || {
@@ -121,7 +121,7 @@ fn a_dead_cluster_takes_its_fair_part_of_the_memory_and_gives_it_back() {
         assert!(begun.elapsed() < 1500 * MS, "{:?}", begun.elapsed());
     }
 
-    set_broker(&dead, true);
+    dead.set_broker(true);
     let answers: Vec<_> = flood
         .iter_mut()
         .map(|client| client.answer().unwrap())

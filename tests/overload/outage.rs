@@ -82,7 +82,7 @@ fn an_outage_is_told_in_time_and_what_was_told_is_true() {
         eventually("events flow", SOON, || {
             gateway.events("events", "acked") > 100
         });
-        set_broker(&mock, false);
+        mock.set_broker(false);
         let unavailable = || {
             gateway.status()["streams"]["events"]["answers"]["unavailable"]
                 .as_u64()
@@ -93,7 +93,7 @@ fn an_outage_is_told_in_time_and_what_was_told_is_true() {
         eventually("the outage goes on", SOON, || {
             refused_at.elapsed() > 1500 * MS
         });
-        set_broker(&mock, true);
+        mock.set_broker(true);
         let before = gateway.events("events", "acked");
         eventually("events flow again", 2 * SOON, || {
             gateway.events("events", "acked") > before + 100

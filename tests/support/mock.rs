@@ -44,6 +44,18 @@ impl Mock {
         &self.bootstrap
     }
 
+    /// Takes the broker away, or gives it back.
+    pub fn set_broker(&self, up: bool) {
+        self.with(move |cluster| {
+            if up {
+                cluster.broker_up(1)
+            } else {
+                cluster.broker_down(1)
+            }
+            .unwrap()
+        });
+    }
+
     /// Does something with the cluster on its thread, and waits for it.
     pub fn with<T: Send + 'static>(&self, job: impl FnOnce(&Cluster) -> T + Send + 'static) -> T {
         let (tell, done) = mpsc::channel();
