@@ -86,7 +86,8 @@ pub(crate) fn fresh(bench: &Bench<'_>, setup: &Setup<'_>, case: &str) -> Sample 
     std::thread::sleep(Duration::from_secs(1));
     let pace = bench.options.pace();
     let sample = noted("forebay", loaded(bench, &gateway, case, &pace, None));
-    let spilled = gateway.metric("forebay_events_spilled_total{stream=\"events\",cluster=\"bench\"}");
+    let spilled =
+        gateway.metric("forebay_events_spilled_total{stream=\"events\",cluster=\"bench\"}");
     if spilled > 0.0 {
         eprintln!("    {spilled} events went over the log");
     }

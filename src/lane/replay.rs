@@ -107,11 +107,8 @@ impl Replay {
 
 /// Reads what is asked for, `now`.
 pub(super) fn answer(mut ask: Ask, now: Instant) -> Answer {
-    let mut is_all = false;
     let (read, fault) = match ask.reader.read(ask.bytes) {
         Ok(records) => {
-            let bytes = records.iter().map(|stored| stored.payload.len());
-            is_all = bytes.sum::<usize>() < ask.bytes;
             let (found, understood) = Found::gather(records);
             (
                 found.parcels(&mut ask, now),
@@ -122,9 +119,9 @@ pub(super) fn answer(mut ask: Ask, now: Instant) -> Answer {
     };
     Answer {
         lane: ask.lane,
+        is_all: ask.reader.is_at_end(),
         reader: ask.reader,
         read,
-        is_all,
         fault,
     }
 }

@@ -59,6 +59,7 @@ pub struct LaneReader {
     /// The rest of a run that was more than the last call wanted.
     rest: VecDeque<Stored>,
     failures: u32,
+    is_at_end: bool,
 }
 
 impl std::fmt::Debug for LaneReader {
@@ -92,6 +93,7 @@ impl LaneReader {
             given: watermark.lsn,
             rest: VecDeque::new(),
             failures: 0,
+            is_at_end: false,
         })
     }
 
@@ -105,13 +107,17 @@ impl LaneReader {
     pub fn read(&mut self, max_bytes: usize) -> Result<Vec<Stored>, ReadError> {
         let mut batch = Vec::new();
         let mut room = max_bytes;
+        self.is_at_end = false;
         loop {
             if !self.give(&mut batch, &mut room) {
                 return Ok(batch);
             }
             match self.read_run() {
                 Ok(true) => self.failures = 0,
-                Ok(false) => return Ok(batch),
+                Ok(false) => {
+                    self.is_at_end = true;
+                    return Ok(batch);
+                }
                 // The records that are there go first; the error comes again.
                 Err(_) if !batch.is_empty() => return Ok(batch),
                 Err(error) => {
@@ -120,6 +126,11 @@ impl LaneReader {
                 }
             }
         }
+    }
+
+    /// Whether nothing more was stored when the last read ended. Its size doesn't tell: it ends a little before its limit.
+    pub fn is_at_end(&self) -> bool {
+        self.is_at_end
     }
 
     /// Goes back to the first unacknowledged record: what was read and not acknowledged is read again.

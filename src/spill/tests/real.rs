@@ -100,7 +100,11 @@ fn many_appenders_are_read_back_in_order_after_a_restart() {
         for lane in recovered.lanes {
             assert_eq!(lane.events, 500);
             let mut reader = log.reader(lane.lane).unwrap();
+            let begins = reader.read(1_000).unwrap().len();
+            assert!((1..500).contains(&begins) && !reader.is_at_end());
+            reader.rewind();
             assert!(read_all(&mut reader).into_iter().eq(0..500));
+            assert!(reader.is_at_end());
         }
     }
 }
