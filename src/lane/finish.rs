@@ -155,9 +155,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
 /// Appends what a lane has for its own part of the log: all, or what is older than the unrouted events, if there are any.
 fn append_last(spiller: &Spiller, cluster: &Arc<Cluster>, work: &mut Work) -> Vec<Arc<Parcel>> {
-    let is_held =
-        work.lane.partition() != UNROUTED && cluster.unrouted_before(&work.lane).is_some();
-    if is_held {
+    if cluster.holds(&work.lane) {
         spiller.append_begun(work, cluster)
     } else {
         spiller.append_backlog(work, cluster)
