@@ -19,4 +19,5 @@ mod ends;
 mod gateway;
 mod kafka;
 mod model;
+mod returns;
 mod window;
