@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench outage
 //! cargo bench --bench outage -- --cases disk,single,replay --rounds 3 --seconds 6
+//! FOREBAY_TEST_KAFKA_DATA=/dev/shm cargo bench --bench outage -- --cases traffic --rounds 5 --backlog-mb 2000
 //! ```
 //!
 //! | case | what is measured | bar |
@@ -17,7 +18,10 @@
 //!
 //! forebay is its release build, a process of its own, with the settings that users have unless the table says otherwise.
 //! It runs on CPU 0, load and broker on CPU 1. Ratios are taken within a round, and medians are printed.
-//! Kafka is one real broker on loopback, from `tests/kafka`; it is killed, so it can't be one of yours.
+//! Kafka is one real broker on loopback, from `tests/kafka`; it is killed, so it can't be one of yours. It shares the disk
+//! with the spill log, which no deployment does: what the kernel writes for the broker (400 MB/s during a replay) then makes
+//! each fdatasync wait, up to hundreds of milliseconds, with a replay and without. So latencies need a broker whose files are
+//! elsewhere: the variable above puts them into memory, 2 GB for each round.
 
 #![allow(
     clippy::print_stdout,

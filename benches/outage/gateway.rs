@@ -79,19 +79,24 @@ pub(crate) fn loaded(
 }
 
 /// The same with a forebay that is started for it.
-#[expect(clippy::print_stderr, reason = "for the one who waits")]
 pub(crate) fn fresh(bench: &Bench<'_>, setup: &Setup<'_>, case: &str) -> Sample {
     let gateway = start(bench, setup);
     // Until the producer has its id, events would go to the log.
     std::thread::sleep(Duration::from_secs(1));
     let pace = bench.options.pace();
     let sample = noted("forebay", loaded(bench, &gateway, case, &pace, None));
+    note_spilled(&gateway);
+    sample
+}
+
+/// Says if new events went over the log.
+#[expect(clippy::print_stderr, reason = "for the one who waits")]
+pub(crate) fn note_spilled(gateway: &Gateway) {
     let spilled =
         gateway.metric("forebay_events_spilled_total{stream=\"events\",cluster=\"bench\"}");
     if spilled > 0.0 {
         eprintln!("    {spilled} events went over the log");
     }
-    sample
 }
 
 /// Bare hyper under the same load, and CPU per event of parsing: what any gateway pays for HTTP.

@@ -49,12 +49,16 @@ impl Backlog {
         Backlog { dir, events }
     }
 
+    /// On the disk like the backlog of an outage: else the kernel would write it while new events are to be written.
     fn copy(&self, bench: &Bench<'_>) -> PathBuf {
         let to = bench.folder().join("copy");
         std::fs::create_dir(&to).expect("a directory");
         for entry in std::fs::read_dir(&self.dir).expect("the backlog") {
             let entry = entry.expect("a file");
-            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+            let copy = to.join(entry.file_name());
+            std::fs::copy(entry.path(), &copy).expect("a copy");
+            let copy = std::fs::File::open(copy).expect("the copy");
+            copy.sync_all().expect("a copy on the disk");
         }
         to
     }
@@ -188,6 +192,7 @@ pub(crate) fn with_traffic(bench: &Bench<'_>, backlog_mb: u64) -> Vec<Row> {
         std::thread::sleep(Duration::from_secs(1));
         let calm = gateway::loaded(bench, &gateway, "batch50", &pace, rate);
         let calm = noted("calm", calm);
+        gateway::note_spilled(&gateway);
         drop(gateway);
         std::fs::remove_dir_all(spill).expect("the log goes");
         let dir = backlog.copy(bench);
@@ -195,6 +200,7 @@ pub(crate) fn with_traffic(bench: &Bench<'_>, backlog_mb: u64) -> Vec<Row> {
         let (from, begun) = (topic.records(), Instant::now());
         let busy = gateway::loaded(bench, &gateway, "batch50", &pace, rate);
         let busy = noted("replay", busy);
+        gateway::note_spilled(&gateway);
         let arrived = (topic.records() - from) as f64 / begun.elapsed().as_secs_f64();
         let left = gateway.metric("forebay_spill_backlog_events");
         eprintln!("  {arrived:.0} events/s to Kafka; {left} left in the log");

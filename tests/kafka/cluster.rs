@@ -237,7 +237,11 @@ fn ensure_archive() {
 /// A folder for a cluster, named after this process. The shared broker cannot
 /// remove its own, so the folders of dead processes are removed here.
 fn fresh_folder() -> TempDir {
-    let parent = java::work_folder().join("run");
+    // A folder of ours in any case: what is in it and isn't a living process's is removed.
+    let parent = match std::env::var_os("FOREBAY_TEST_KAFKA_DATA") {
+        Some(folder) => Path::new(&folder).join("forebay-kafka"),
+        None => java::work_folder().join("run"),
+    };
     fs::create_dir_all(&parent).expect("the parent of the cluster folders");
     for entry in fs::read_dir(&parent)
         .expect("the cluster folders")

@@ -17,7 +17,8 @@
 //! the test process, whatever it dies of. Where no Kafka can be had, the tests
 //! say so on stderr and return; with `CI` or `FOREBAY_TEST_REQUIRE_KAFKA=1` set
 //! they fail instead. `FOREBAY_TEST_KAFKA=host:port[,…]` makes the single-broker
-//! tests use a cluster that runs already.
+//! tests use a cluster that runs already. `FOREBAY_TEST_KAFKA_DATA=DIR` names the
+//! parent of the brokers' folders, instead of one beside the build.
 //!
 //! Reading order: `java` (processes) → `broker` (one node) → `cluster` (the
 //! handle tests hold) → `topics` → `consume` → `tools` → `audit`.
