@@ -74,7 +74,8 @@ async fn next_beat(every: Duration) {
         let start = || {
             let beat = Arc::new(Notify::new());
             let beating = Arc::clone(&beat);
-            tokio::task::spawn_local(async move {
+            // HTTP/2's streams are tasks of the runtime itself, where local ones can't be started.
+            tokio::spawn(async move {
                 let mut times = tokio::time::interval(every);
                 loop {
                     times.tick().await;

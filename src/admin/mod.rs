@@ -14,6 +14,7 @@
 mod adopted;
 mod page;
 pub mod readiness;
+mod resident;
 pub mod server;
 pub mod settings;
 pub mod status;

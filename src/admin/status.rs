@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::readiness::{self, Readiness, judge};
+use super::resident::resident_bytes;
 use super::{Adopted, Trend};
 use crate::budget::Budget;
 use crate::http::{Server, Stream};
@@ -94,6 +95,7 @@ impl View {
             connections: self.server.connections() as u64,
             memory_used: self.budget.used(),
             memory_budget: self.budget.total(),
+            memory_resident: resident_bytes(),
             spill_takes: log.as_ref().is_some_and(|log| log.state == State::Healthy),
             spill_used: of_log(|log| log.used_bytes),
             spill_quota: of_log(|log| log.quota_bytes),
@@ -114,7 +116,11 @@ impl View {
             "ready": readiness.ready,
             "reasons": readiness.reasons,
             "connections": self.server.connections(),
-            "memory": { "used_bytes": self.budget.used(), "budget_bytes": self.budget.total() },
+            "memory": {
+                "used_bytes": self.budget.used(),
+                "budget_bytes": self.budget.total(),
+                "resident_bytes": resident_bytes(),
+            },
             "spill": self.spill.as_ref().map(|log| spill_status(log)),
             "adopted": self.adopted.status(),
             "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),

@@ -51,6 +51,12 @@ const PROCESS: &[Metric<ProcessSample>] = &[
         Read::Gauge(|s| s.memory_budget as f64),
     ),
     (
+        "memory_resident",
+        Some(Unit::Bytes),
+        "Resident memory of the process, at most memory.budget and 64 MiB; NaN if the system doesn't say",
+        Read::Gauge(|s| s.memory_resident.map_or(f64::NAN, |bytes| bytes as f64)),
+    ),
+    (
         "spill_takes",
         None,
         "1 while the spill log takes events, 0 if it's full, failing or not there",

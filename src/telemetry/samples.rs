@@ -15,6 +15,8 @@ pub struct ProcessSample {
     pub memory_used: u64,
     /// The budget in bytes.
     pub memory_budget: u64,
+    /// Resident memory of the process in bytes, if the system says.
+    pub memory_resident: Option<u64>,
     /// Whether the spill log takes events; false if there is none.
     pub spill_takes: bool,
     /// Bytes of disk that the spill log uses.

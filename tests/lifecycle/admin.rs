@@ -36,6 +36,7 @@ const METRICS: &[(&str, &str)] = &[
     ("lanes_replaying", "gauge"),
     ("lanes_spilling", "gauge"),
     ("memory_budget_bytes", "gauge"),
+    ("memory_resident_bytes", "gauge"),
     ("memory_used_bytes", "gauge"),
     ("oldest_event_age_seconds", "gauge"),
     ("ready", "gauge"),
@@ -213,6 +214,8 @@ fn status_and_the_page_show_every_cluster_and_stream() {
     );
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(status["memory"]["budget_bytes"], 512 << 20);
+    let resident = status["memory"]["resident_bytes"].as_u64().unwrap();
+    assert!((1 << 20..576 << 20).contains(&resident), "{resident}");
     let cluster = &status["clusters"]["main"];
     assert_eq!(
         (&cluster["owner"], &cluster["condition"]),

@@ -137,6 +137,7 @@ fn values_of(status: &Value) -> Option<[u64; Sample::NAMES.len()]> {
         number(&status["spill"]["backlog_bytes"]),
         number(&status["memory"]["used_bytes"]),
         number(&status["connections"]),
+        number(&status["memory"]["resident_bytes"]),
     ])
 }
 
@@ -149,12 +150,12 @@ mod tests {
         let status = serde_json::json!({
             "uptime_seconds": 1,
             "connections": 3,
-            "memory": { "used_bytes": 4 },
+            "memory": { "used_bytes": 4, "resident_bytes": 9 },
             "spill": null,
             "clusters": { "a": { "in_flight_events": 1 }, "b": { "in_flight_events": 2 } },
             "streams": { "s": { "waiting_events": 7 } },
         });
-        assert_eq!(values_of(&status), Some([7, 3, 0, 0, 4, 3]));
+        assert_eq!(values_of(&status), Some([7, 3, 0, 0, 4, 3, 9]));
         assert_eq!(values_of(&serde_json::json!({"error": 1})), None);
     }
 }

@@ -79,13 +79,14 @@ pub(crate) struct Sample {
 
 impl Sample {
     /// What is sampled.
-    pub(crate) const NAMES: [&str; 6] = [
+    pub(crate) const NAMES: [&str; 7] = [
         "ring events",
         "in flight to Kafka",
         "spill backlog events",
         "spill backlog bytes",
         "memory bytes",
         "connections",
+        "resident bytes",
     ];
 }
 
@@ -166,7 +167,7 @@ mod tests {
             },
             Entry::Sample(Sample {
                 at_us: 3,
-                values: [1, 2, 3, 4, 5, 6],
+                values: [1, 2, 3, 4, 5, 6, 7],
             }),
             Entry::End,
         ]

@@ -32,6 +32,9 @@ const COLOURS: [&str; 12] = [
 /// Of percentiles, and of what is sampled.
 const SHADES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
+/// Place of the resident memory among [`Sample::NAMES`].
+const RESIDENT: usize = 6;
+
 /// The whole file.
 pub(super) fn render(title: &str, series: &Series, audit: Option<&Verdict>) -> String {
     let mut page =
@@ -50,6 +53,7 @@ pub(super) fn render(title: &str, series: &Series, audit: Option<&Verdict>) -> S
     page += "<p>By the worst of their events. Where a request had a due time it is counted from then.</p>\n";
     page += &latency_table(&series.total);
     page += "<h2>Over time</h2>\n";
+    page += &memory(series).unwrap_or_default();
     for chart in charts(series) {
         page += &chart.render();
     }
@@ -110,6 +114,32 @@ fn latency_table(total: &Slice) -> String {
     out + "</table>\n"
 }
 
+/// Whether the gateway grew: its resident memory in the minute after five minutes, when all that is allocated once should
+/// be, and in the last one. None if the run is shorter than twice that, or nobody watched.
+fn memory(series: &Series) -> Option<String> {
+    const MINUTE: u64 = 60_000_000;
+    let length = series.length_us();
+    let mean = |from: u64| {
+        let within = series.samples.iter().filter(|sample| {
+            (from..from + MINUTE).contains(&sample.at_us) && sample.values[RESIDENT] > 0
+        });
+        let bytes: Vec<_> = within
+            .map(|sample| sample.values[RESIDENT] as f64)
+            .collect();
+        (!bytes.is_empty()).then(|| bytes.iter().sum::<f64>() / bytes.len() as f64)
+    };
+    if length < 10 * MINUTE {
+        return None;
+    }
+    let (early, late) = (mean(5 * MINUTE)?, mean(length - MINUTE)?);
+    Some(format!(
+        "<p>Resident memory of the gateway: {:.2} MiB after five minutes, {:.2} MiB in the last one ({:+.1} %).</p>\n",
+        early / f64::from(1 << 20),
+        late / f64::from(1 << 20),
+        (late / early - 1.0) * 100.0,
+    ))
+}
+
 fn charts(series: &Series) -> Vec<Owned> {
     let seconds = series.length_us() as f64 / 1e6;
     let marks: Vec<(f64, String)> = series
@@ -151,7 +181,11 @@ fn charts(series: &Series) -> Vec<Owned> {
             false,
             vec![sampled(series, 2, "spilled")],
         ));
-        let bytes = vec![sampled(series, 3, "spilled"), sampled(series, 4, "b")];
+        let bytes = vec![
+            sampled(series, 3, "spilled"),
+            sampled(series, 4, "b"),
+            sampled(series, RESIDENT, "d"),
+        ];
         charts.push(chart("bytes".into(), Scale::Linear, false, bytes));
     }
     charts
@@ -278,5 +312,26 @@ mod tests {
         assert!(page.contains("<tr class=\"bad\"><td>lost</td><td>1</td></tr>"));
         assert!(!page.contains("<script") && !page.contains("http:") && !page.contains("NaN"));
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    }
+
+    #[test]
+    fn a_long_run_says_whether_the_gateway_grew() {
+        let mut series = Series {
+            slice_us: 60_000_000,
+            slices: vec![Slice::default(); 20],
+            ..Series::default()
+        };
+        for minute in 0..20 {
+            let mut sample = Sample {
+                at_us: minute * 60_000_000 + 1_000_000,
+                ..Sample::default()
+            };
+            sample.values[RESIDENT] = if minute < 10 { 20 << 20 } else { 21 << 20 };
+            series.samples.push(sample);
+        }
+        let words = "20.00 MiB after five minutes, 21.00 MiB in the last one (+5.0 %)";
+        assert!(memory(&series).is_some_and(|text| text.contains(words)));
+        series.slices.truncate(9);
+        assert_eq!(memory(&series), None);
     }
 }
