@@ -337,9 +337,11 @@ fn unsafe_code_is_in_one_folder() {
 fn metric_names_stand_in_one_file() {
     let mut problems = Vec::new();
     for (file, text) in sources() {
-        if file != "telemetry/metrics.rs"
-            && (text.contains("encode_descriptor") || text.contains("\"forebay_"))
-        {
+        // `telemetry::encode` writes what it is given.
+        let mut encoded = text.split("encode_descriptor(").skip(1);
+        let names =
+            encoded.any(|call| file != "telemetry/encode.rs" || call.trim_start().starts_with('"'));
+        if file != "telemetry/metrics.rs" && (names || text.contains("\"forebay_")) {
             problems.push(format!("src/{file} names a metric"));
         }
     }

@@ -175,7 +175,9 @@ impl Bench<'_> {
         producer.expect("begin");
         let meter = Meter::start(self.kafka, self.server, producer.pid());
         let end = producer.expect("end");
-        let sample = meter.stop(number(&end[0]), number(&end[1]));
+        let mut sample = meter.stop(number(&end[0]), number(&end[1]));
+        let latency = producer.expect("latency");
+        (sample.p50_ms, sample.p99_ms) = (number(&latency[0]), number(&latency[1]));
         let done = producer.expect("done");
         assert_eq!(done[1], "0", "no event of the raw producer failed");
         (sample, number(&done[0]) as u64)

@@ -82,7 +82,7 @@ macro_rules! cases {
 
 /// Those of the committed table. What is alike over HTTP stands together, because it shares its bare parts.
 pub(crate) const CASES: &[Case] = cases! {
-    "single64": SINGLE { has_toy: true, bar: Some(1.6) };
+    "single64": SINGLE { has_toy: true, bar: Some(1.25) };
     "single64p1": SINGLE { partitions: Some(1) };
     "single64p64": SINGLE { partitions: Some(64) };
     "single64p256": SINGLE { partitions: Some(256) };
@@ -90,13 +90,15 @@ pub(crate) const CASES: &[Case] = cases! {
     "single64disk": SINGLE { ack: Ack::Disk };
     "single64memory": SINGLE { ack: Ack::Memory };
     "single1000": SINGLE { connections: 1000, has_toy: true };
+    "single1000half": SINGLE { connections: 1000, offered: Some((0.5, "single1000")) };
     "single10000": SINGLE { connections: 10_000, has_toy: true };
     "single64paced": SINGLE { offered: Some((0.8, "single64")) };
     "single10000paced": SINGLE { connections: 10_000, offered: Some((0.8, "single64")) };
-    "pipelined": SINGLE { depth: 8, has_toy: true };
-    "h2c": SINGLE { connections: 8, depth: 32, http2: true, has_toy: true };
+    "pipelined": SINGLE { depth: 8, has_toy: true, bar: Some(1.25) };
+    "h2c": SINGLE { connections: 8, depth: 32, http2: true, has_toy: true, bar: Some(1.25) };
     "batch10": BATCH { events: 10, has_toy: true };
-    "batch50": BATCH { has_toy: true, bar: Some(1.6) };
+    "batch50": BATCH { has_toy: true, bar: Some(1.25) };
+    "batch50half": BATCH { offered: Some((0.5, "batch50")) };
     "batch50p1": BATCH { partitions: Some(1) };
     "batch50p64": BATCH { partitions: Some(64) };
     "batch50p256": BATCH { partitions: Some(256) };
@@ -110,7 +112,7 @@ pub(crate) const CASES: &[Case] = cases! {
     "batch50p256paced": BATCH { partitions: Some(256), offered: Some((0.8, "batch50p256")) };
     "batch200": BATCH { events: 200, has_toy: true };
     "ndjson10": LINES { events: 10, has_toy: false };
-    "ndjson50": LINES {};
+    "ndjson50": LINES { bar: Some(1.25) };
     "ndjson200": LINES { events: 200, has_toy: false };
     "gzip50": BATCH { encoding: Encoding::Gzip };
     "zstd50": BATCH { encoding: Encoding::Zstd };

@@ -30,3 +30,14 @@ pub(crate) fn thousands(number: f64) -> String {
     }
     text
 }
+
+/// p50 and p99 of latencies in microseconds, as milliseconds.
+pub(crate) fn percentiles_ms(mut micros: Vec<u32>) -> (f64, f64) {
+    micros.sort_unstable();
+    let rank = |part: f64| {
+        let index = (micros.len() as f64 * part) as usize;
+        let micros = micros.get(index.min(micros.len().saturating_sub(1)));
+        micros.map_or(f64::NAN, |micros| f64::from(*micros) / 1000.0)
+    };
+    (rank(0.5), rank(0.99))
+}

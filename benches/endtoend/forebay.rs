@@ -52,4 +52,39 @@ impl Gateway {
         let value = line.and_then(|rest| rest.trim_start_matches("{}").trim().parse().ok());
         value.unwrap_or_else(|| panic!("no metric `{name}`"))
     }
+
+    /// The p99 in milliseconds of all histograms of that name together, as Prometheus' `histogram_quantile` has it: a straight
+    /// line through the bucket.
+    pub(crate) fn p99_ms(&self, name: &str) -> f64 {
+        let text = get(self.admin, "/metrics").expect("the metrics");
+        p99_ms(&text, name)
+    }
+}
+
+fn p99_ms(text: &str, name: &str) -> f64 {
+    let mut buckets: Vec<(f64, f64)> = Vec::new();
+    for line in text.lines() {
+        let rest = line.strip_prefix(name);
+        let Some(rest) = rest.and_then(|rest| rest.strip_prefix("_bucket{le=\"")) else {
+            continue;
+        };
+        let (bound, rest) = rest.split_once('"').expect("a bound");
+        let bound = bound.parse().unwrap_or(f64::INFINITY);
+        let count = rest.rsplit(' ').next().and_then(|count| count.parse().ok());
+        let count: f64 = count.expect("a count");
+        match buckets.iter_mut().find(|(known, _)| *known == bound) {
+            Some((_, sum)) => *sum += count,
+            None => buckets.push((bound, count)),
+        }
+    }
+    let rank = buckets.last().map_or(0.0, |(_, all)| all * 0.99);
+    let mut below = (0.0, 0.0);
+    for bucket in buckets {
+        if bucket.1 >= rank && bucket.1 > below.1 {
+            let part = (rank - below.1) / (bucket.1 - below.1);
+            return (below.0 + (bucket.0 - below.0) * part) * 1000.0;
+        }
+        below = bucket;
+    }
+    f64::NAN
 }

@@ -14,7 +14,7 @@ pub(crate) struct Options {
     #[arg(long, default_value = "single64,batch50")]
     pub(crate) cases: String,
     /// Which of bare,held,gateway,raw,toy to measure. The toy only runs in cases that are its own.
-    #[arg(long, default_value = "bare,gateway,raw,toy")]
+    #[arg(long, default_value = "bare,held,gateway,raw,toy")]
     pub(crate) subjects: String,
     /// Write the table to this file, with machine, commit and date.
     #[arg(long)]

@@ -14,9 +14,13 @@ const LEGEND: &str = "\
 Each figure is the median of the rounds; ratios are taken within a round. CPU is that of a whole process, kernel and
 librdkafka included, in µs per event. *Limits* are what its bare parts cost in the same round: hyper that only reads
 bodies, the decoder alone (with decompression), and librdkafka's cheapest path at the rate that forebay reached. Cases
-alike over HTTP share the first two. The *toy* is a prototype by the usual means, where it can do what the case asks.
+alike over HTTP share the first two. *Same rate* is the ratio to the same parts, if hyper holds its answers until the next
+beat of `linger`: hyper that answers at once serves ten times as many requests and so gathers ten at each wake-up, which
+forebay, waiting for Kafka, can't; held answers leave all at once, which is still the cheapest way. The *toy* is a prototype by the usual means, where it can do what the case asks.
 Saturated means that each connection sends as soon as it has its answer, so p99 is the queue's; `paced` cases are offered a
-fixed rate, and their p99 is counted from when a request was due. With `ack = disk` and `memory` answers come before the
+fixed rate, as are `half` ones, and their p99 is counted from when a request was due; *inside* is the p99 by
+forebay's own histogram, without the clients' share (of the warm-up too), and *Kafka's* that of the acknowledgements of its
+batches, from when librdkafka had them. With `ack = disk` and `memory` answers come before the
 work is done: CPU is that of all events until the last is in Kafka, and no limit counts the disk.
 
 Every case was audited: topics hold exactly the acknowledged events, one partition of them id by id.
@@ -63,8 +67,8 @@ pub(crate) fn text(options: &Options, cases: &[Case], found: &[Found], took: Dur
 
 fn rows(cases: &[Case], found: &[Found]) -> String {
     let mut text = "\
-        | case | what | events/s | p50 ms | p99 ms | forebay CPU | min..max | bare + parse + raw = limits | forebay / limits | min..max | toy CPU | forebay / toy | min..max | not 2xx | others |\n\
-        |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        | case | what | events/s | p50 ms | p99 ms | inside | Kafka's | forebay CPU | min..max | bare + parse + raw = limits | forebay / limits | min..max | same rate | min..max | toy CPU | forebay / toy | min..max | not 2xx | others |\n\
+        |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for (case, found) in cases.iter().zip(found) {
         let gateway = &found.gateway;
@@ -89,15 +93,18 @@ fn rows(cases: &[Case], found: &[Found]) -> String {
         };
         writeln!(
             text,
-            "| {} | {} | {} | {:.2} | {:.2} | {:.2} | {} | {limits} | {} | {toy} | {} | {} | {:.0} % |",
+            "| {} | {} | {} | {:.2} | {:.2} | {:.1} | {:.1} | {:.2} | {} | {limits} | {} | {} | {toy} | {} | {} | {:.0} % |",
             case.name,
             case.describe(),
             thousands(median(gateway.iter().map(|it| it.events_per_second))),
             median(gateway.iter().map(|it| it.p50_ms)),
             median(gateway.iter().map(|it| it.p99_ms)),
+            median(gateway.iter().map(|it| it.inside_p99_ms)),
+            median(gateway.iter().map(|it| it.ack_p99_ms)),
             median(cpu.iter().copied()),
             spread(&cpu),
             ratio(&cpu, &found.limits()),
+            ratio(&cpu, &found.held_limits()),
             ratio(&cpu, &cpus(&found.toy)),
             thousands(gateway.iter().map(|it| it.others).sum::<u64>() as f64),
             median(gateway.iter().map(|it| it.disturbed)),

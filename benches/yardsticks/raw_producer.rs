@@ -1,5 +1,6 @@
 //! The Kafka hop alone: librdkafka's batch interface without copies, its cheapest path, at a given rate in bursts of a
-//! millisecond. Events and keys are ready in memory; acknowledgements are only counted.
+//! millisecond. Events and keys are ready in memory; acknowledgements are only counted, and the latency of one in
+//! [`SAMPLED`] is kept: from when librdkafka took an event, so `linger` is in it.
 
 #![expect(
     unsafe_code,
@@ -8,8 +9,8 @@
 
 use std::ffi::CString;
 use std::ptr::null_mut;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use forebay::route::partition_of;
@@ -19,6 +20,7 @@ use rdkafka::client::{Client, DefaultClientContext};
 use rdkafka::types::{RDKafkaRespErr, RDKafkaType};
 
 use super::threads::say;
+use crate::endtoend::figures::percentiles_ms;
 use crate::endtoend::work::{Pace, Target};
 use crate::support::{self, Numbers};
 
@@ -26,10 +28,15 @@ use crate::support::{self, Numbers};
 const BATCH: usize = 50;
 /// Different events.
 const EVENTS: usize = 12_800;
+/// Few enough that asking costs nothing beside the event itself.
+const SAMPLED: u64 = 16;
 
+#[derive(Default)]
 struct Counts {
     acked: AtomicU64,
     failed: AtomicU64,
+    in_window: AtomicBool,
+    latencies_us: Mutex<Vec<u32>>,
 }
 
 /// A client, and the topic that it writes to. Both live as long as the process.
@@ -101,10 +108,7 @@ fn events(skewed: bool) -> Vec<&'static [u8]> {
 
 /// Produces `rate` events per second, holding at most `queue`, and says what came of it. Several topics take turns.
 pub(crate) fn run(target: &Target, pace: &Pace, rate: f64, queue: Option<u32>) {
-    let counts = Arc::new(Counts {
-        acked: AtomicU64::new(0),
-        failed: AtomicU64::new(0),
-    });
+    let counts = Arc::<Counts>::default();
     let topics = target.topic.split(',');
     let producers: Vec<_> = topics
         .map(|topic| Producer::new(target, topic, queue))
@@ -139,9 +143,14 @@ pub(crate) fn run(target: &Target, pace: &Pace, rate: f64, queue: Option<u32>) {
     paced(begun + pace.warm_up);
     say("begin");
     let (from, before) = (Instant::now(), counts.acked.load(Acquire));
+    counts.in_window.store(true, Release);
     paced(from + pace.window);
+    counts.in_window.store(false, Release);
     let acked = counts.acked.load(Acquire) - before;
     say(&format!("end {acked} {:.6}", from.elapsed().as_secs_f64()));
+    let latencies = std::mem::take(&mut *counts.latencies_us.lock().expect("no panic"));
+    let (p50, p99) = percentiles_ms(latencies);
+    say(&format!("latency {p50:.3} {p99:.3}"));
     while counts.acked.load(Acquire) + counts.failed.load(Acquire) < sent {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -173,20 +182,31 @@ fn poll(client: Arc<Client<DefaultClientContext>>, counts: Arc<Counts>) {
         // SAFETY: the client is valid for as long as the thread runs, and each event until it's destroyed.
         unsafe {
             let queue = sys::rd_kafka_queue_get_main(client.native_ptr());
+            let mut seen = 0_u64;
             loop {
                 let event = sys::rd_kafka_queue_poll(queue, 100);
                 if event.is_null() {
                     continue;
                 }
                 let (mut acked, mut failed) = (0, 0);
+                let mut sampled = Vec::new();
                 while let Some(message) = sys::rd_kafka_event_message_next(event).as_ref() {
                     if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                        seen += 1;
+                        if seen.is_multiple_of(SAMPLED) {
+                            let micros = sys::rd_kafka_message_latency(message);
+                            sampled.push(u32::try_from(micros).unwrap_or(u32::MAX));
+                        }
                         acked += 1;
                     } else {
                         failed += 1;
                     }
                 }
                 sys::rd_kafka_event_destroy(event);
+                if counts.in_window.load(Acquire) {
+                    let mut latencies = counts.latencies_us.lock().expect("no panic");
+                    latencies.append(&mut sampled);
+                }
                 counts.failed.fetch_add(failed, AcqRel);
                 counts.acked.fetch_add(acked, AcqRel);
             }

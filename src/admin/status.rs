@@ -183,6 +183,7 @@ fn cluster_sample(cluster: &Cluster) -> ClusterSample {
         stalled_lanes: gauges.stalled_lanes.load(Relaxed),
         replaced_clients: gauges.replaced_clients.load(Relaxed),
         new_epochs: gauges.new_epochs.load(Relaxed),
+        ack: gauges.ack.sample(),
         memory: cluster.share().used(),
     }
 }

@@ -12,6 +12,7 @@ use crate::budget::{Account, Budget, Share};
 use crate::produce::{self, Health};
 use crate::receipt::Ledger;
 use crate::spill::Log;
+use crate::telemetry::Durations;
 
 /// What a cluster is told of one of its topics.
 #[derive(Clone, Debug)]
@@ -125,6 +126,8 @@ pub struct Gauges {
     pub replaced_clients: AtomicU64,
     /// Times that librdkafka had to begin a new sequence of batches, after which some may be stored twice.
     pub new_epochs: AtomicU64,
+    /// From handing events to the client until their acknowledgement was read.
+    pub ack: Durations,
     /// Lanes that refuse events because Kafka doesn't take the old ones.
     pub stalled_lanes: AtomicU64,
 }

@@ -41,6 +41,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                     self.finished(parcel);
                 }
             }
+            Report::AckTook(took) => self.cluster.gauges.ack.add(took),
             Report::Failed {
                 parcel,
                 position,

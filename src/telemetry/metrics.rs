@@ -7,23 +7,10 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text::encode};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::encode::{Metric, Read, family, histograms};
 use super::samples::{ClusterSample, ProcessSample, StreamSample};
-use super::stream::BUCKETS_US;
-
-/// The labels of exemplars, of which there are none.
-type NoExemplar = [(&'static str, &'static str); 0];
-
-/// What can be read off a sample.
-enum Read<S> {
-    Counter(fn(&S) -> u64),
-    Gauge(fn(&S) -> f64),
-}
-
-/// A metric: name without prefix and suffix, unit, meaning, and how to read it.
-type Metric<S> = (&'static str, Option<Unit>, &'static str, Read<S>);
 
 const PROCESS: &[Metric<ProcessSample>] = &[
     (
@@ -325,32 +312,8 @@ impl Collector for Samples {
             vec![("stream", s.name.clone()), ("cluster", s.cluster.clone())]
         })?;
         self.answers(&mut encoder)?;
-        self.latency(&mut encoder)
+        self.durations(&mut encoder)
     }
-}
-
-fn family<S>(
-    encoder: &mut DescriptorEncoder<'_>,
-    metrics: &[Metric<S>],
-    samples: &[S],
-    labels: impl Fn(&S) -> Vec<(&'static str, String)>,
-) -> Result<(), std::fmt::Error> {
-    for (name, unit, help, read) in metrics {
-        let kind = match read {
-            Read::Counter(_) => MetricType::Counter,
-            Read::Gauge(_) => MetricType::Gauge,
-        };
-        let mut family = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
-        for sample in samples {
-            let labels = labels(sample);
-            let encoder = family.encode_family(&labels)?;
-            match read {
-                Read::Counter(read) => ConstCounter::new(read(sample)).encode(encoder)?,
-                Read::Gauge(read) => ConstGauge::new(read(sample)).encode(encoder)?,
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Samples {
@@ -366,31 +329,14 @@ impl Samples {
         Ok(())
     }
 
-    fn latency(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    fn durations(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let help = "Time from a request's head to its answer";
-        let mut family = encoder.encode_descriptor(
-            "request_duration",
-            help,
-            Some(&Unit::Seconds),
-            MetricType::Histogram,
-        )?;
-        for stream in &self.streams {
-            let bounds = BUCKETS_US
-                .iter()
-                .map(|us| *us as f64 / 1e6)
-                .chain([f64::INFINITY]);
-            let buckets: Vec<(f64, u64)> = bounds.zip(stream.latency).collect();
-            let count = stream.latency.iter().sum();
-            let labels = [("stream", stream.name.as_str())];
-            family
-                .encode_family(&labels)?
-                .encode_histogram::<NoExemplar>(
-                    stream.latency_us as f64 / 1e6,
-                    count,
-                    &buckets,
-                    None,
-                )?;
-        }
-        Ok(())
+        let streams = self.streams.iter();
+        let streams = streams.map(|s| (vec![("stream", s.name.clone())], &s.latency));
+        histograms(encoder, "request_duration", help, streams)?;
+        let help = "Time from handing a batch to the cluster's client until its acknowledgement was read, by its oldest event: Kafka's part of a request's time";
+        let clusters = self.clusters.iter();
+        let clusters = clusters.map(|s| (vec![("cluster", s.name.clone())], &s.ack));
+        histograms(encoder, "cluster_ack_duration", help, clusters)
     }
 }

@@ -1,5 +1,7 @@
 //! Telemetry: logs and metrics. It knows no stage; the stages write into what stands here.
 
+pub mod durations;
+mod encode;
 pub mod limit;
 pub mod logs;
 pub mod metrics;
@@ -7,6 +9,7 @@ pub mod samples;
 pub mod settings;
 pub mod stream;
 
+pub use durations::Durations;
 pub use limit::LogLimit;
 pub use settings::Settings;
 pub use stream::{Answer, StreamMetrics};

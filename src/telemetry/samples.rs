@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::stream::BUCKETS_US;
+use super::durations::DurationsSample;
 
 /// The process at one moment.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub struct ClusterSample {
     pub replaced_clients: u64,
     /// Times that the producer's sequence began anew.
     pub new_epochs: u64,
+    /// From handing events to the client until their acknowledgement.
+    pub ack: DurationsSample,
     /// Bytes held of the budget.
     pub memory: u64,
 }
@@ -93,10 +95,8 @@ pub struct StreamSample {
     pub body_bytes: u64,
     /// Requests by answer.
     pub answers: [(&'static str, u64); 4],
-    /// Requests by latency bucket.
-    pub latency: [u64; BUCKETS_US.len() + 1],
-    /// Sum of latencies in microseconds.
-    pub latency_us: u64,
+    /// From a request's head to its answer.
+    pub latency: DurationsSample,
     /// Events that wait in lanes.
     pub waiting_events: u64,
     /// Their bytes.

@@ -8,6 +8,7 @@ use crate::support::http::Client;
 /// Every metric, without the prefix; users' dashboards and alerts stand on these names.
 const METRICS: &[(&str, &str)] = &[
     ("body_bytes", "counter"),
+    ("cluster_ack_duration_seconds", "histogram"),
     ("cluster_drain_rate_bytes_per_second", "gauge"),
     ("cluster_in_flight_bytes", "gauge"),
     ("cluster_in_flight_events", "gauge"),

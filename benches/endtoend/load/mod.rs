@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use self::request::Request;
 use super::cases::Case;
+use super::figures::percentiles_ms;
 use super::work::Pace;
 use crate::support::Numbers;
 use crate::yardsticks::threads::say;
@@ -186,15 +187,10 @@ async fn drive(port: u16, pace: &Pace, counts: &Rc<Counts>, note: Option<&Note>)
     counts.in_window.set(false);
     let seconds = begun.elapsed().as_secs_f64();
     counts.stop.set(true);
-    let mut latencies = std::mem::take(&mut *counts.latencies.borrow_mut());
+    let latencies = std::mem::take(&mut *counts.latencies.borrow_mut());
     say(&format!("end {} {seconds:.6}", counts.window_events.get()));
-    latencies.sort_unstable();
-    let rank = |part: f64| {
-        let index = (latencies.len() as f64 * part) as usize;
-        let micros = latencies.get(index.min(latencies.len().saturating_sub(1)));
-        micros.map_or(f64::NAN, |micros| f64::from(*micros) / 1000.0)
-    };
-    say(&format!("latency {:.3} {:.3}", rank(0.5), rank(0.99)));
+    let (p50, p99) = percentiles_ms(latencies);
+    say(&format!("latency {p50:.3} {p99:.3}"));
     for connection in connections {
         connection.await.expect("a connection's task");
     }

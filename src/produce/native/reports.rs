@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::bindings as sys;
 use rdkafka::error::RDKafkaErrorCode;
@@ -19,6 +20,8 @@ pub enum Report<'a> {
         /// How many more.
         count: u32,
     },
+    /// So long after the client had got them, the acknowledgement of a batch was read; by its first event.
+    AckTook(Duration),
     /// The event at `position` of a parcel was not delivered.
     Failed {
         /// The parcel.
@@ -57,6 +60,7 @@ pub(super) unsafe fn deliveries(
     on: &mut impl FnMut(Report<'_>),
 ) {
     let mut run: Option<(Arc<Parcel>, u32)> = None;
+    let mut took = None;
     loop {
         // SAFETY: the event is valid; the message lives until the next call.
         let message = unsafe { sys::rd_kafka_event_message_next(event).as_ref() };
@@ -71,6 +75,11 @@ pub(super) unsafe fn deliveries(
                 unsafe { Arc::decrement_strong_count(opaque) };
                 continue;
             }
+            took = took.or_else(|| {
+                // SAFETY: the message is valid.
+                let micros = unsafe { sys::rd_kafka_message_latency(message) };
+                u64::try_from(micros).ok().map(Duration::from_micros)
+            });
             // SAFETY: as above; the run takes the count over.
             let parcel = unsafe { Arc::from_raw(opaque) };
             if let Some((parcel, count)) = run.replace((parcel, 1)) {
@@ -101,6 +110,9 @@ pub(super) unsafe fn deliveries(
             parcel: &parcel,
             count,
         });
+    }
+    if let Some(took) = took {
+        on(Report::AckTook(took));
     }
 }
 
