@@ -30,7 +30,7 @@ Every case was audited: topics hold exactly the acknowledged events, one partiti
 | events/s, p50, p99, not 2xx | the benchmark's own clients (`benches/endtoend/load`): one process, one thread |
 | CPU, others | `/proc/PID/stat` and `/proc/stat`; *others* is what else ran on the server's CPU |
 | bare, parse, raw, toy | `benches/yardsticks`, each a process of its own |
-| Kafka | one real broker on loopback, from `tests/kafka` |
+| Kafka | one real broker on loopback, from `tests/kafka`; its files in memory, as the disk isn't what is measured |
 ";
 
 /// The whole file.
