@@ -30,7 +30,7 @@ Every case was audited: topics hold exactly the acknowledged events, one partiti
 | events/s, p50, p99, not 2xx | the benchmark's own clients (`benches/endtoend/load`): one process, one thread |
 | CPU, others | `/proc/PID/stat` and `/proc/stat`; *others* is what else ran on the server's CPU |
 | bare, parse, raw, toy | `benches/yardsticks`, each a process of its own |
-| Kafka | one real broker on loopback, from `tests/kafka`; its files in memory, as the disk isn't what is measured |
+| Kafka | one real broker on loopback, from `tests/kafka`; its files are in {broker} |
 ";
 
 /// The whole file.
@@ -46,7 +46,7 @@ pub(crate) fn text(options: &Options, cases: &[Case], found: &[Found], took: Dur
         "# Results\n\nWritten by `cargo bench --bench gateway -- {}`.\n\n{}\
          - rounds: {} of {} s after {} s of warm-up; {:.0} minutes in all\n\
          - setting: events of 400 bytes, {} partitions unless a case says otherwise, acks=all, idempotent, linger {}, librdkafka {version}, {place}\n\n\
-         {LEGEND}\n## Cases\n\n{}\n## One case over another\n\n\
+         {}\n## Cases\n\n{}\n## One case over another\n\n\
          Each with the other of the same round, forebay only.\n\n{}",
         std::env::args()
             .skip(1)
@@ -60,8 +60,17 @@ pub(crate) fn text(options: &Options, cases: &[Case], found: &[Found], took: Dur
         took.as_secs_f64() / 60.0,
         common.partitions,
         options.linger,
+        LEGEND.replace("{broker}", &broker_folder()),
         rows(cases, found),
         comparisons::table(cases, found),
+    )
+}
+
+/// Where the broker writes: latencies depend on it.
+fn broker_folder() -> String {
+    std::env::var("FOREBAY_TEST_KAFKA_DATA").map_or_else(
+        |_| "the build's folder, on the same disk".to_owned(),
+        |folder| format!("`{folder}`"),
     )
 }
 
