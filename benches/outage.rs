@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench --bench outage
 //! cargo bench --bench outage -- --cases disk,single,replay --rounds 3 --seconds 6
-//! FOREBAY_TEST_KAFKA_DATA=/dev/shm cargo bench --bench outage -- --cases traffic --rounds 5 --backlog-mb 2000
+//! FOREBAY_TEST_KAFKA_DATA=/dev/shm cargo bench --bench outage -- --cases traffic --rounds 6
 //! ```
 //!
 //! | case | what is measured | bar |

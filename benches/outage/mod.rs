@@ -27,10 +27,10 @@ pub(crate) fn run(options: &Options) {
     for case in cases {
         eprintln!("{case}");
         rows.extend(match case {
-            "disk" => spilling::disk(&bench),
+            "disk" => spilling::disk(&bench, &options.load),
             "single" => spilling::single(&bench),
             "replay" => replay::alone(&bench, options.backlog_mb),
-            "traffic" => replay::with_traffic(&bench, options.backlog_mb),
+            "traffic" => replay::with_traffic(&bench, options.backlog_mb * 5 / 2),
             "healthy" => spilling::healthy(&bench),
             "memory" => spilling::memory(&bench, options.quota_gb, options.budget_mib),
             "start" => start::run(&bench, &options.start_gb),

@@ -13,7 +13,10 @@ pub(crate) struct Options {
         default_value = "disk,single,replay,traffic,healthy,memory,start"
     )]
     pub(crate) cases: String,
-    /// Backlog of the replays, in MB of the log.
+    /// The load of the case `disk`: `batch50x1024` shows what the disk takes when more is under way.
+    #[arg(long, default_value = "batch50")]
+    pub(crate) load: String,
+    /// Backlog of the replay, in MB of the log; the case `traffic` has 2.5 times as much, so that it lasts for the window.
     #[arg(long, default_value_t = 800)]
     pub(crate) backlog_mb: u64,
     /// The quota that is filled by the case `memory`, in GB.

@@ -11,7 +11,7 @@ use crate::endtoend::figures::{median, spread, thousands};
 use crate::endtoend::meter::Sample;
 
 /// Durable events per second against the disk and against the CPU.
-pub(crate) fn disk(bench: &Bench<'_>) -> Vec<Row> {
+pub(crate) fn disk(bench: &Bench<'_>, load: &str) -> Vec<Row> {
     let topic = bench.topic();
     let mut found = Vec::new();
     for round in 0..bench.options.rounds {
@@ -22,10 +22,10 @@ pub(crate) fn disk(bench: &Bench<'_>) -> Vec<Row> {
                 topic: &topic.name,
                 ..Setup::default()
             },
-            "batch50",
+            load,
         );
         bench.kill_kafka();
-        let (bare, parse) = gateway::http_parts(bench, "batch50");
+        let (bare, parse) = gateway::http_parts(bench, load);
         let spill = bench.spill("spill", &topic.name);
         let setup = Setup {
             topic: &topic.name,
@@ -35,7 +35,7 @@ pub(crate) fn disk(bench: &Bench<'_>) -> Vec<Row> {
         let gateway = gateway::start(bench, &setup);
         let pace = bench.options.pace();
         let before = disk::write(bench.folder(), bench.options.seconds / 2.0);
-        let ours = gateway::loaded(bench, &gateway, "batch50", &pace, None);
+        let ours = gateway::loaded(bench, &gateway, load, &pace, None);
         let ours = noted("spilled", ours);
         let bytes = gateway.metric("forebay_spill_backlog_bytes")
             / gateway.metric("forebay_spill_backlog_events");
@@ -54,7 +54,7 @@ pub(crate) fn disk(bench: &Bench<'_>) -> Vec<Row> {
         std::fs::remove_dir_all(spill).expect("the log goes");
         bench.start_kafka();
     }
-    disk_rows(&found)
+    disk_rows(load, &found)
 }
 
 /// CPUs that forebay has for itself.
@@ -77,7 +77,7 @@ struct Limits {
     bare: f64,
 }
 
-fn disk_rows(found: &[(Sample, Limits, Sample)]) -> Vec<Row> {
+fn disk_rows(load: &str, found: &[(Sample, Limits, Sample)]) -> Vec<Row> {
     let of = |value: &dyn Fn(&(Sample, Limits, Sample)) -> f64| median(found.iter().map(value));
     let ratio = |limit: &dyn Fn(&Limits) -> f64| of(&|it| it.0.events_per_second / limit(&it.1));
     let (to_disk, to_cpu) = (ratio(&|it| it.disk), ratio(&|it| it.cpu));
@@ -92,7 +92,7 @@ fn disk_rows(found: &[(Sample, Limits, Sample)]) -> Vec<Row> {
     };
     let row = |against: &str, limit: f64, ratio: f64| Row {
         case: "disk",
-        what: "durable events/s, batches of 50".into(),
+        what: format!("durable events/s, {load}"),
         measured: thousands(of(&|it| it.0.events_per_second)),
         against: format!("{against}: {}", thousands(limit)),
         ratio: format!("{ratio:.2}"),
