@@ -182,6 +182,33 @@ fn each_class_of_acknowledgement_says_what_it_is() {
     gateway.stop();
 }
 
+/// What Kafka acknowledged a moment before a stop is on record when the process has ended, so nothing is sent twice.
+#[test]
+fn a_stop_leaves_nothing_to_be_sent_again() {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let topic = kafka.fresh_topic("again", 2, 1, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let config = on_log(kafka, &topic, dir.path(), "ack = \"disk\"\n");
+    for start in 0..10 {
+        let gateway = Gateway::ready(&config);
+        routed(&gateway, 2);
+        let mut client = gateway.client();
+        for id in 0..20 {
+            let event = format!("{{\"user\":\"u\",\"id\":\"{start}-{id}\"}}");
+            assert_eq!(client.post_json("events", &event).json()["spilled"], 1);
+        }
+        eventually("all of it is in kafka", 20 * SECOND, || {
+            gateway.status()["spill"]["backlog_events"] == 0
+        });
+        gateway.stop();
+        let ended = command::run(&["spill", "ls", dir.path().to_str().unwrap()], &[]);
+        assert!(!ended.out.contains(&topic), "start {start}: {}", ended.out);
+    }
+    assert_eq!(consume_all(kafka.bootstrap(), &topic).len(), 200);
+}
+
 /// An event that the disk took and Kafka never will is kept where people find it, and holds nobody up, nor does it take along
 /// those that it was refused with, nor their order.
 #[test]

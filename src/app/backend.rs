@@ -19,6 +19,9 @@ use crate::spill::{Log, RecoveredLane, Settings};
 /// How long workers that were told to end may take beyond their deadline.
 pub(super) const END_WITHIN: Duration = Duration::from_secs(4);
 
+/// How long the spill log may take to write what waits and its last watermarks: a disk that works needs milliseconds.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
 /// Clusters, and what serves them once they are spawned.
 pub(super) struct Backend {
     pub(super) clusters: Vec<Arc<Cluster>>,
@@ -106,6 +109,22 @@ impl Backend {
     pub(super) async fn ended(&self, at_most: Duration) {
         let all_ended = || self.workers.iter().all(|(_, worker)| worker.is_finished());
         wait_for(all_ended, at_most + END_WITHIN).await;
+    }
+}
+
+impl Backend {
+    /// Closes the spill log, whoever else still has it: a probe that waits for a broker mustn't keep the last watermarks from
+    /// the disk, or what Kafka has would be sent again.
+    pub(super) async fn close_log(&self) {
+        let Some(log) = self.spill.clone() else {
+            return;
+        };
+        let closed = tokio::task::spawn_blocking(move || log.close(CLOSE_WITHIN)).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::warn!(
+                "the disk didn't take the spill log's last watermarks in time; nothing is lost, but some events may be sent to kafka again"
+            );
+        }
     }
 }
 

@@ -97,6 +97,7 @@ impl Drain {
     pub async fn stop(self) -> Left {
         self.backend.drain(Duration::from_millis(500));
         self.backend.ended(Duration::from_millis(500)).await;
+        self.backend.close_log().await;
         self.left()
     }
 }

@@ -228,6 +228,7 @@ impl Running {
             backend.drain(Duration::ZERO);
             backend.ended(Duration::ZERO).await;
         }
+        backend.close_log().await;
         drop(backend);
         for task in adopting {
             drop(tokio::time::timeout(END_WITHIN, task).await);

@@ -1,6 +1,6 @@
 //! The log as others hold it: append, read, acknowledge, look.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +52,7 @@ impl Shared {
 pub struct Log {
     shared: Arc<Shared>,
     threads: Option<Threads>,
+    was_closed: AtomicBool,
 }
 
 impl std::fmt::Debug for Log {
@@ -77,6 +78,7 @@ impl Log {
             Log {
                 shared,
                 threads: Some(threads),
+                was_closed: AtomicBool::new(false),
             },
             recovered,
         ))
@@ -88,6 +90,7 @@ impl Log {
         Log {
             shared: Arc::clone(shared),
             threads: None,
+            was_closed: AtomicBool::new(false),
         }
     }
 
@@ -219,23 +222,24 @@ impl Log {
         stats
     }
 
-    /// Writes what waits, the seal and the watermarks, and gives the directory back; waits for at most `within`. What
-    /// isn't written by then is written later, or its `done` says that it failed.
-    pub fn close(mut self, within: Duration) -> Result<(), super::CloseError> {
-        self.end(within)
-    }
-
-    fn end(&mut self, within: Duration) -> Result<(), super::CloseError> {
+    /// Writes what waits, the seal and the watermarks; waits for at most `within`. What isn't written by then is written later,
+    /// or its `done` says that it failed. Nothing is taken any more. The directory is given back when the log is dropped.
+    pub fn close(&self, within: Duration) -> Result<(), super::CloseError> {
         self.shared.inbox.close();
+        self.was_closed.store(true, Relaxed);
         self.threads
-            .take()
+            .as_ref()
             .map_or(Ok(()), |threads| threads.finish(&self.shared, within))
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if let Err(error) = self.end(self.shared.settings.stalled_after) {
+        if self.was_closed.load(Relaxed) {
+            // Whoever did it has waited for as long as it wanted to.
+            return;
+        }
+        if let Err(error) = self.close(self.shared.settings.stalled_after) {
             tracing::warn!(%error, "the spill log was dropped while the disk was busy; nothing acknowledged is lost");
         }
     }

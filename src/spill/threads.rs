@@ -16,8 +16,13 @@ pub struct CloseError;
 
 /// Tells when both threads have ended.
 pub(super) struct Threads {
-    /// Behind a lock only so that a log can be shared.
-    ended: Mutex<Receiver<()>>,
+    running: Mutex<Running>,
+}
+
+/// How many of them still run, and where they tell that they don't.
+struct Running {
+    count: u32,
+    ended: Receiver<()>,
 }
 
 impl Threads {
@@ -43,21 +48,23 @@ impl Threads {
         })
         .inspect_err(|_| shared.inbox.close())?;
         Ok(Threads {
-            ended: Mutex::new(ended),
+            running: Mutex::new(Running { count: 2, ended }),
         })
     }
 
-    /// Waits until both have ended: the writer first, because its last segment changes what the steward writes.
+    /// Waits until both have ended: the writer first, because its last segment changes what the steward writes. At once, if
+    /// they have.
     pub(super) fn finish(&self, shared: &Shared, within: Duration) -> Result<(), CloseError> {
         let deadline = Instant::now() + within;
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = || {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        while running.count > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
-            ended.recv_timeout(left).map_err(|_| CloseError)
-        };
-        let written = wait();
-        shared.bell.close();
-        written.and_then(|()| wait())
+            let ended = running.ended.recv_timeout(left);
+            shared.bell.close();
+            ended.map_err(|_| CloseError)?;
+            running.count -= 1;
+        }
+        Ok(())
     }
 }
 

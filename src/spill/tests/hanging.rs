@@ -132,6 +132,7 @@ fn a_hanging_disk_refuses_new_records_at_once_and_keeps_those_it_took() {
     assert!(matches!(refused.why, AppendError::Stalled { .. }) && refused.records.len() == 1);
     let started = Instant::now();
     assert!(log.close(Duration::from_millis(50)).is_err());
+    drop(log);
     assert!(started.elapsed() < Duration::from_secs(2));
     disk.hang(false);
     assert!(
@@ -162,6 +163,7 @@ fn many_segments_are_opened_quickly() {
         }
     }
     log.close(Duration::from_secs(30)).unwrap();
+    drop(log);
     let started = Instant::now();
     let (log, recovered) = Log::open(settings(dir.path())).unwrap();
     assert!(

@@ -95,6 +95,7 @@ fn many_appenders_are_read_back_in_order_after_a_restart() {
             Err(OpenError::Locked)
         ));
         log.close(Duration::from_secs(10)).unwrap();
+        drop(log);
         let (log, recovered) = Log::open_on(disk, settings(dir.path())).unwrap();
         assert_eq!(recovered.lanes.len(), 8);
         for lane in recovered.lanes {
@@ -294,4 +295,31 @@ fn a_process_that_is_killed_keeps_what_it_said_it_had_stored() {
         assert_eq!(log.stats().lost_events, 0);
     }
     assert!(stored.values().all(|&up_to| up_to > 0), "{stored:?}");
+}
+
+#[test]
+fn closing_writes_the_last_watermarks_whoever_else_has_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(settings(dir.path())).unwrap();
+    append(&log, "lane", 0..10);
+    let lane = log.lane(b"lane").unwrap();
+    // Some more, right behind the ones whose watermark was written a moment ago.
+    for _ in 0..2 {
+        let mut reader = log.reader(lane).unwrap();
+        let last = reader.read(1 << 20).unwrap().pop();
+        log.acked(lane, last.unwrap().position);
+        append(&log, "lane", 10..20);
+    }
+    let mut reader = log.reader(lane).unwrap();
+    log.acked(lane, reader.read(1 << 20).unwrap().pop().unwrap().position);
+    log.close(Duration::from_secs(5)).unwrap();
+    log.close(Duration::ZERO).unwrap();
+    // The log is still there, as if a thread had it; what is on disk now is what the next start would find.
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(dir.path()).unwrap().flatten() {
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let (_next, recovered) = Log::open(settings(copy.path())).unwrap();
+    assert_eq!(recovered.lanes.len(), 0, "nothing is sent again");
+    drop(log);
 }
