@@ -19,7 +19,7 @@
 //! | subject | what it shows |
 //! | --- | --- |
 //! | bare hyper | the HTTP hop: read the body, answer 202 |
-//! | held hyper | the same, but answers are held until the next beat of `--linger`, which makes it work at forebay's rate, not at ten times of it |
+//! | held hyper | the same, but answers are held until the next beat of `--linger`, which brings it nearer to forebay's rate |
 //! | parse | finding events, keys and ids in the same bodies |
 //! | raw producer | the Kafka hop: librdkafka's cheapest path, at the rate that the gateway reached |
 //! | toy | a prototype that does all three by the usual means, and answers after Kafka's acknowledgement |

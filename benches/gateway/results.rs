@@ -15,8 +15,8 @@ Each figure is the median of the rounds; ratios are taken within a round. CPU is
 librdkafka included, in µs per event. *Limits* are what its bare parts cost in the same round: hyper that only reads
 bodies, the decoder alone (with decompression), and librdkafka's cheapest path at the rate that forebay reached. Cases
 alike over HTTP share the first two. *Same rate* is the ratio to the same parts, if hyper holds its answers until the next
-beat of `linger`: hyper that answers at once serves ten times as many requests and so gathers ten at each wake-up, which
-forebay, waiting for Kafka, can't; held answers leave all at once, which is still the cheapest way. The *toy* is a prototype by the usual means, where it can do what the case asks.
+beat of `linger`: one that answers at once serves many more requests on the same connections, and so finds more of them at
+each wake-up than forebay, which waits for Kafka, can. Held answers leave all at once, which is still the cheapest way. The *toy* is a prototype by the usual means, where it can do what the case asks.
 Saturated means that each connection sends as soon as it has its answer, so p99 is the queue's; `paced` cases are offered a
 fixed rate, as are `half` ones, and their p99 is counted from when a request was due; *inside* is the p99 by
 forebay's own histogram, without the clients' share (of the warm-up too), and *Kafka's* that of the acknowledgements of its

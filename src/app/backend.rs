@@ -110,9 +110,7 @@ impl Backend {
         let all_ended = || self.workers.iter().all(|(_, worker)| worker.is_finished());
         wait_for(all_ended, at_most + END_WITHIN).await;
     }
-}
 
-impl Backend {
     /// Closes the spill log, whoever else still has it: a probe that waits for a broker mustn't keep the last watermarks from
     /// the disk, or what Kafka has would be sent again.
     pub(super) async fn close_log(&self) {
