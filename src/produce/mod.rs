@@ -21,6 +21,6 @@ pub mod verdict;
 mod watchdog;
 
 pub use health::Health;
-pub use native::{Hold, Native, Report};
+pub use native::{Context, Native, Report};
 pub use producer::Producer;
 pub use settings::Settings;

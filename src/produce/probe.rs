@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::Client;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::Hold;
+use super::Context;
 use super::health::Health;
 use super::settings::Settings;
 use super::watchdog::Watchdog;
@@ -43,7 +43,7 @@ pub enum Finding {
 #[derive(Clone, Default)]
 pub struct SharedClient(Arc<(Mutex<Option<KafkaClient>>, Condvar)>);
 
-type KafkaClient = Arc<Client<Hold>>;
+type KafkaClient = Arc<Client<Context>>;
 
 impl SharedClient {
     /// Sets the client; `None` while there is none.
@@ -165,7 +165,7 @@ impl Run {
         }
     }
 
-    fn ask(&mut self, client: &Client<Hold>, index: usize, on: &impl Fn(Finding)) {
+    fn ask(&mut self, client: &Client<Context>, index: usize, on: &impl Fn(Finding)) {
         let topic = &self.topics[index];
         self.due[index] = Instant::now() + RETRY;
         let metadata = match client.fetch_metadata(Some(topic), ANSWER_WITHIN) {

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::{Hold, Native, Report};
+use super::{Context, Native, Report};
 use crate::receipt::Parcel;
 
 /// A client that events are handed to, and that reports what became of each, in the order of its partition.
 pub trait Producer {
     /// The client, for metadata requests from other threads, if it can be asked.
-    fn shared(&self) -> Option<Arc<Client<Hold>>>;
+    fn shared(&self) -> Option<Arc<Client<Context>>>;
 
     /// Makes `name` known as topic number `topic`.
     fn open_topic(&mut self, topic: u32, name: &str);
@@ -52,7 +52,7 @@ pub trait Producer {
 }
 
 impl Producer for Native {
-    fn shared(&self) -> Option<Arc<Client<Hold>>> {
+    fn shared(&self) -> Option<Arc<Client<Context>>> {
         Some(Arc::clone(self.client()))
     }
 

@@ -14,7 +14,7 @@ use rdkafka::client::Client;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
 use crate::lane::Cluster;
-use crate::produce::{Hold, Producer, Report};
+use crate::produce::{Context, Producer, Report};
 use crate::receipt::Parcel;
 
 /// Kafka refuses a batch with such an event.
@@ -195,7 +195,7 @@ impl FakeClient {
 }
 
 impl Producer for FakeClient {
-    fn shared(&self) -> Option<Arc<Client<Hold>>> {
+    fn shared(&self) -> Option<Arc<Client<Context>>> {
         None
     }
 

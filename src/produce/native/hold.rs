@@ -16,22 +16,22 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::bindings as sys;
-use rdkafka::client::{Client, ClientContext};
-use rdkafka::config::NativeClientConfig;
+use rdkafka::client::Client;
 use rdkafka::types::{RDKafka, RDKafkaRespErr};
 
-/// A client's context: which of its partitions are paused.
+use super::context::Context;
+
+/// Which partitions of a client are paused.
 #[derive(Debug, Default)]
-pub struct Hold {
+pub(super) struct Hold {
     paused: Mutex<Vec<(CString, i32)>>,
     is_held: AtomicBool,
 }
-
-impl ClientContext for Hold {}
 
 thread_local! {
     static IS_BROKERS: Cell<bool> = const { Cell::new(false) };
@@ -61,8 +61,8 @@ impl Hold {
 
 /// Lets the paused partitions of `client` go on, on a thread of its own, since it waits for a thread of the client. To be
 /// called when the client holds nothing any more.
-pub(super) fn release(client: &Arc<Client<Hold>>) {
-    let hold = client.context();
+pub(super) fn release(client: &Arc<Client<Context>>) {
+    let hold = &client.context().hold;
     let paused = std::mem::take(&mut *hold.paused.lock().unwrap_or_else(PoisonError::into_inner));
     if paused.is_empty() {
         // They are going on already.
@@ -88,7 +88,7 @@ pub(super) fn release(client: &Arc<Client<Hold>>) {
             // SAFETY: as above.
             let _: RDKafkaRespErr =
                 unsafe { sys::rd_kafka_purge(client.native_ptr(), sys::RD_KAFKA_PURGE_F_QUEUE) };
-            client.context().is_held.store(false, Release);
+            client.context().hold.is_held.store(false, Release);
         });
     if resumes.is_err() {
         // No thread now; the next call tries again.
@@ -96,31 +96,16 @@ pub(super) fn release(client: &Arc<Client<Hold>>) {
     }
 }
 
-/// Has a client of this configuration pause the partitions whose batches fail. Its context has to be a [`Hold`].
-pub(super) fn watch(config: &NativeClientConfig) {
-    // SAFETY: the configuration is valid and not yet used; the name is a C string.
-    let _: RDKafkaRespErr = unsafe {
-        sys::rd_kafka_conf_interceptor_add_on_new(
-            config.ptr(),
-            c"hold".as_ptr(),
-            Some(on_new),
-            std::ptr::null_mut(),
-        )
-    };
-}
-
-unsafe extern "C" fn on_new(
-    rk: *mut RDKafka,
-    _: *const sys::rd_kafka_conf_t,
-    opaque: *mut c_void,
-    _: *mut c_char,
-    _: usize,
-) -> RDKafkaRespErr {
-    let name = c"hold".as_ptr();
-    // SAFETY: the client is being made, which is when interceptors may be added.
+/// Adds the interceptors of this module, which pause the partitions whose batches fail.
+///
+/// # Safety
+/// To be called while the client is being made.
+pub(super) unsafe fn add(rk: *mut RDKafka) {
+    let (name, none) = (c"hold".as_ptr(), null_mut());
+    // SAFETY: the caller's promise.
     unsafe {
-        sys::rd_kafka_interceptor_add_on_thread_start(rk, name, Some(on_thread_start), opaque);
-        sys::rd_kafka_interceptor_add_on_acknowledgement(rk, name, Some(on_report), opaque)
+        sys::rd_kafka_interceptor_add_on_thread_start(rk, name, Some(on_thread_start), none);
+        sys::rd_kafka_interceptor_add_on_acknowledgement(rk, name, Some(on_report), none);
     }
 }
 
@@ -141,7 +126,7 @@ unsafe extern "C" fn on_report(
     _: *mut c_void,
 ) -> RDKafkaRespErr {
     use RDKafkaRespErr::*;
-    // SAFETY: the message is valid during the call, and so is its topic; the client's opaque is its context, set by the crate.
+    // SAFETY: the message is valid during the call, and so is its topic; the client is calling.
     unsafe {
         let message = &*message;
         let is_ours = matches!(
@@ -152,10 +137,9 @@ unsafe extern "C" fn on_report(
                 | RD_KAFKA_RESP_ERR__DESTROY
         );
         if !is_ours && !message.rkt.is_null() && IS_BROKERS.get() {
-            let hold = sys::rd_kafka_opaque(rk).cast::<Hold>();
             let topic = CStr::from_ptr(sys::rd_kafka_topic_name(message.rkt));
-            if let Some(hold) = hold.as_ref() {
-                hold.pause(rk, topic, message.partition);
+            if let Some(context) = Context::of(rk) {
+                context.hold.pause(rk, topic, message.partition);
             }
         }
     }

@@ -19,8 +19,10 @@
     reason = "librdkafka's batch path has no safe interface; the rules are in the module's docs"
 )]
 
+mod context;
 mod hold;
 mod reports;
+mod wakeups;
 
 use std::ffi::{CString, c_void};
 use std::ptr::{null, null_mut};
@@ -33,7 +35,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::{RDKafkaQueue, RDKafkaRespErr, RDKafkaTopic, RDKafkaType};
 
-pub use hold::Hold;
+pub use context::Context;
 pub use reports::Report;
 use reports::{deliveries, position_of, text};
 
@@ -44,7 +46,7 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(2);
 
 /// A producer client.
 pub struct Native {
-    client: Arc<Client<Hold>>,
+    client: Arc<Client<Context>>,
     queue: *mut RDKafkaQueue,
     topics: Vec<*mut RDKafkaTopic>,
     batch: Vec<sys::rd_kafka_message_t>,
@@ -61,12 +63,12 @@ impl Native {
         let events = sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_LOG;
         // SAFETY: the configuration is valid and not yet used.
         unsafe { sys::rd_kafka_conf_set_events(native_config.ptr(), events) };
-        hold::watch(&native_config);
+        context::intercept(&native_config);
         let client = Client::new(
             config,
             native_config,
             RDKafkaType::RD_KAFKA_PRODUCER,
-            Hold::default(),
+            Context::default(),
         )?;
         // SAFETY: the client is valid; the queue is destroyed in `drop`, before it.
         let queue = unsafe { sys::rd_kafka_queue_get_main(client.native_ptr()) };
@@ -80,7 +82,7 @@ impl Native {
     }
 
     /// The client, for metadata requests from other threads.
-    pub fn client(&self) -> &Arc<Client<Hold>> {
+    pub fn client(&self) -> &Arc<Client<Context>> {
         &self.client
     }
 
@@ -242,6 +244,7 @@ impl Native {
 
     /// Reads what the client has to report, at most `at_most` reports of whole requests, without waiting.
     pub fn poll(&mut self, at_most: usize, mut on: impl FnMut(Report<'_>)) -> usize {
+        self.client.context().sockets.fetch();
         for read in 0..at_most {
             // SAFETY: the queue is valid; the event is destroyed below.
             let event = unsafe { sys::rd_kafka_queue_poll(self.queue, 0) };
@@ -284,7 +287,7 @@ impl Native {
 
     /// Whether a partition is paused because a batch of it failed. Until everything was reported, nothing may be handed over.
     pub fn is_settling(&self) -> bool {
-        self.client.context().is_held()
+        self.client.context().hold.is_held()
     }
 
     /// A step on the way to a client that holds nothing, after which paused partitions go on. To be called again and again
@@ -309,6 +312,7 @@ impl Native {
     /// `at_most`; their memory is leaked then.
     pub fn close(&mut self, at_most: Duration, mut on: impl FnMut(Report<'_>)) -> bool {
         let deadline = Instant::now() + at_most;
+        self.client.context().sockets.switch_off();
         let purge = sys::RD_KAFKA_PURGE_F_QUEUE
             | sys::RD_KAFKA_PURGE_F_INFLIGHT
             // Else it waits for threads of the client, which may hang.

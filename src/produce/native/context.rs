@@ -1,0 +1,60 @@
+//! What librdkafka's interceptors know of the client that calls them.
+
+use std::ffi::{c_char, c_void};
+use std::ptr::null_mut;
+
+use rdkafka::bindings as sys;
+use rdkafka::client::ClientContext;
+use rdkafka::config::NativeClientConfig;
+use rdkafka::types::{RDKafka, RDKafkaRespErr};
+
+use super::hold::{self, Hold};
+use super::wakeups::{self, Sockets};
+
+/// The context of a client.
+#[derive(Debug, Default)]
+pub struct Context {
+    pub(super) hold: Hold,
+    pub(super) sockets: Sockets,
+}
+
+impl ClientContext for Context {}
+
+impl Context {
+    /// The context of the client that calls an interceptor.
+    ///
+    /// # Safety
+    /// The client must be valid as long as the result, and made from a configuration that was [`intercept`]ed.
+    pub(super) unsafe fn of<'a>(rk: *mut RDKafka) -> Option<&'a Context> {
+        // SAFETY: the client's opaque is its context, set by the crate, and lives longer than the client.
+        unsafe { sys::rd_kafka_opaque(rk).cast::<Context>().as_ref() }
+    }
+}
+
+/// Adds all interceptors to a client of this configuration. Its context has to be a [`Context`].
+pub(super) fn intercept(config: &NativeClientConfig) {
+    // SAFETY: the configuration is valid and not yet used; the name is a C string.
+    let _: RDKafkaRespErr = unsafe {
+        sys::rd_kafka_conf_interceptor_add_on_new(
+            config.ptr(),
+            c"forebay".as_ptr(),
+            Some(on_new),
+            null_mut(),
+        )
+    };
+}
+
+unsafe extern "C" fn on_new(
+    rk: *mut RDKafka,
+    _: *const sys::rd_kafka_conf_t,
+    _: *mut c_void,
+    _: *mut c_char,
+    _: usize,
+) -> RDKafkaRespErr {
+    // SAFETY: the client is being made, which is when interceptors may be added.
+    unsafe {
+        hold::add(rk);
+        wakeups::add(rk);
+    }
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+}
