@@ -1,7 +1,9 @@
 //! When a lane's batch is worth a request. Pure: time is passed in.
 //!
-//! librdkafka sends one request per partition, and each costs 16 to 40 µs of CPU here and as much at the broker, however
-//! few events it carries. So, as in Nagle's rule, what is under way holds the next batch back:
+//! librdkafka sends one request per partition, and each costs 16 to 40 µs of CPU here and several times as much at the broker,
+//! however few events it carries. So, as in Nagle's rule, what is under way holds the next batch back.
+//!
+//! What a lane has under way holds the lane:
 //!
 //! - a lane that has rested for `linger` sends at once;
 //! - one that sent a moment ago waits until `linger` has passed since;
@@ -9,10 +11,13 @@
 //!   not more of them;
 //! - a batch that is full doesn't wait at all.
 //!
-//! Tried and dropped: letting all lanes of a cluster send together, in waves, so that librdkafka's thread wakes less often.
-//! It wakes for each answer, and Kafka answers the requests of a connection one by one, so nothing was saved: with single
-//! events on 64 connections it cost 11 % CPU and 15 % of the rate, in batches of 50 it saved 10 % CPU
-//! (`cargo bench --bench gateway -- --against OTHER_BUILD`, four rounds).
+//! What many lanes have under way holds all lanes of the cluster ([`Wave`]). Kafka answers the requests of a connection one
+//! after the other, so with many partitions they queue there, each with the few events that had come when it was sent. If they
+//! queue here instead, until those before them are answered, they grow. And the events of one request to us are on many
+//! partitions: the slowest of them decides when it's answered, so it helps if they go together. With 64 connections that send
+//! batches of 50, 256 partitions cost half the CPU and took twice the rate, 64 likewise (`cargo bench --bench gateway --
+//! --cases batch50p64,batch50p256 --against OTHER_BUILD`). With few lanes there is no queue, and waves only cost time: 16
+//! partitions took a fifth less.
 //!
 //! Tried and dropped: holding batches back five times as long (a [`HOLD`] of 20). With 64 partitions and a broker that has more
 //! than enough to do, a request waits for the slowest of the lanes that have its events, so fewer events were under way:
@@ -32,6 +37,14 @@ use super::settings::Settings;
 /// How many times `linger` a batch is held back for the acknowledgement of the one before.
 pub const HOLD: u32 = 4;
 
+/// More lanes than these have to be under way for a wave. Kafka takes 50 to 200 µs for a small request, so these are a few
+/// milliseconds of work for a broker, about a `linger`.
+const FEW_LANES: u32 = 16;
+/// How many times `linger` a wave holds the next one back, as long as acknowledgements keep coming.
+const WAVE_HOLD: u32 = 20;
+/// After a wave, clients need a moment to send what they waited with. It's this part of the time that the wave took.
+const GATHER: u32 = 8;
+
 /// What is known of a lane when it's asked whether it may send.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
@@ -41,6 +54,8 @@ pub struct Load {
     pub unacked_events: u32,
     /// When the lane sent last.
     pub sent_at: Option<Instant>,
+    /// Until when the cluster's wave holds it back.
+    pub held_until: Option<Instant>,
 }
 
 /// Whether a lane's batch may leave `now`.
@@ -49,8 +64,65 @@ pub fn may_send(load: Load, settings: &Settings, now: Instant) -> bool {
         return true;
     }
     let hold = if load.unacked_events == 0 { 1 } else { HOLD };
-    load.sent_at
-        .is_none_or(|sent_at| now >= sent_at + settings.linger * hold)
+    let has_rested = |sent_at| now >= sent_at + settings.linger * hold;
+    load.sent_at.is_none_or(has_rested) && load.held_until.is_none_or(|until| now >= until)
+}
+
+/// The requests that many lanes of a cluster have under way at once.
+///
+/// While most of what was under way when it began isn't acknowledged, nothing more is sent, within bounds: for as long as
+/// acknowledgements keep coming, [`WAVE_HOLD`] times `linger` at most, and [`HOLD`] times `linger` after the last one. What a wave
+/// waited for in vain, as a partition without a leader, the next one doesn't wait for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wave {
+    begun_at: Option<Instant>,
+    /// When the last acknowledgement came.
+    landed_at: Option<Instant>,
+    /// Events that are waited for.
+    left: u32,
+    /// Events that are not, because they were waited for in vain.
+    stragglers: u32,
+    /// Events in the client's hands, at the last look.
+    in_flight: u32,
+}
+
+impl Wave {
+    /// A turn begins, with so many events in the client's hands. Until when lanes have to wait, if they have to.
+    pub fn turn(&mut self, in_flight: u32, linger: Duration, now: Instant) -> Option<Instant> {
+        let landed = self.in_flight.saturating_sub(in_flight);
+        self.in_flight = in_flight;
+        self.stragglers = self.stragglers.min(in_flight);
+        let begun_at = self.begun_at?;
+        if landed > 0 {
+            self.landed_at = Some(now);
+            self.left = self.left.saturating_sub(landed);
+        }
+        let last = self.landed_at.map_or(begun_at, |at| at.max(begun_at));
+        let until = if self.left == 0 {
+            last + (last.duration_since(begun_at) / GATHER).min(linger)
+        } else {
+            (last + linger * HOLD).min(begun_at + linger * WAVE_HOLD)
+        };
+        if now < until {
+            return Some(until);
+        }
+        if self.left > 0 {
+            self.stragglers = self.left;
+        }
+        self.begun_at = None;
+        None
+    }
+
+    /// The turn is over: `lanes` have something in the client's hands, so many events together. That is a wave, if they are
+    /// many and none is under way.
+    pub fn sent(&mut self, in_flight: u32, lanes: u32, now: Instant) {
+        let has_sent = in_flight > self.in_flight;
+        self.in_flight = in_flight;
+        if has_sent && lanes > FEW_LANES && self.begun_at.is_none() {
+            self.begun_at = Some(now);
+            self.left = in_flight - self.stragglers;
+        }
+    }
 }
 
 /// The worker's tick while anything waits: a fifth of `linger`, within 0.5 to 2 ms.
@@ -161,6 +233,7 @@ mod tests {
             waiting_bytes,
             unacked_events,
             sent_at,
+            held_until: None,
         };
         may_send(load, &Settings::default(), now)
     }
@@ -176,6 +249,88 @@ mod tests {
         assert!(!may(400, 0, Some(4 * MS)));
         assert!(!may(400, 7, Some(6 * MS)));
         assert!(may(400, 7, Some(20 * MS)));
+    }
+
+    #[test]
+    fn a_lane_waits_for_the_wave_unless_its_batch_is_full() {
+        let now = Instant::now();
+        let settings = Settings::default();
+        let mut load = Load {
+            waiting_bytes: 400,
+            unacked_events: 0,
+            sent_at: None,
+            held_until: Some(now + MS),
+        };
+        assert!(!may_send(load, &settings, now));
+        assert!(may_send(load, &settings, now + MS));
+        load.waiting_bytes = settings.batch.as_u64();
+        assert!(may_send(load, &settings, now));
+    }
+
+    #[test]
+    fn what_many_lanes_have_under_way_holds_the_next_until_it_landed() {
+        let (linger, begun) = (5 * MS, Instant::now());
+        let mut wave = Wave::default();
+        // Few lanes are none.
+        assert_eq!(wave.turn(0, linger, begun), None);
+        wave.sent(100, FEW_LANES, begun);
+        assert_eq!(wave.turn(100, linger, begun + MS), None);
+        wave.sent(150, FEW_LANES + 1, begun + MS);
+        assert_eq!(
+            wave.turn(150, linger, begun + 2 * MS),
+            Some(begun + MS + linger * HOLD)
+        );
+        // Acknowledgements prolong it.
+        let last = begun + 17 * MS;
+        assert_eq!(wave.turn(1, linger, last), Some(last + linger * HOLD));
+        // It lands after 24 ms, and clients have an eighth of that.
+        let last = begun + 25 * MS;
+        assert_eq!(wave.turn(0, linger, last), Some(last + 3 * MS));
+        assert_eq!(wave.turn(0, linger, last + 3 * MS), None);
+    }
+
+    #[test]
+    fn a_wave_holds_for_a_bounded_time() {
+        let (linger, begun) = (5 * MS, Instant::now());
+        let mut wave = Wave::default();
+        wave.turn(0, linger, begun);
+        wave.sent(1_000, 2 * FEW_LANES, begun);
+        let mut at = begun;
+        let mut in_flight = 1_000;
+        while wave.turn(in_flight, linger, at).is_some() {
+            at += MS;
+            in_flight -= 1;
+        }
+        assert_eq!(at, begun + linger * WAVE_HOLD);
+    }
+
+    #[test]
+    fn what_a_wave_waited_for_in_vain_the_next_one_does_not_wait_for() {
+        let (linger, begun) = (5 * MS, Instant::now());
+        let mut wave = Wave::default();
+        wave.turn(0, linger, begun);
+        wave.sent(100, 2 * FEW_LANES, begun);
+        assert!(wave.turn(30, linger, begun + MS).is_some());
+        let again = begun + MS + linger * HOLD;
+        assert_eq!(wave.turn(30, linger, again), None);
+        wave.sent(90, 2 * FEW_LANES, again);
+        // Another 60 landed: those that hang are the 30 of before.
+        assert!(wave.turn(31, linger, again + 8 * MS).is_some());
+        assert_eq!(
+            wave.turn(30, linger, again + 9 * MS),
+            Some(again + 9 * MS + 9 * MS / GATHER)
+        );
+        // They come after all, with those of the next wave.
+        assert_eq!(wave.turn(30, linger, again + 11 * MS), None);
+        wave.sent(80, 2 * FEW_LANES, again + 11 * MS);
+        assert!(wave.turn(0, linger, again + 19 * MS).is_some());
+        assert_eq!(wave.turn(0, linger, again + 20 * MS), None);
+        wave.sent(50, 2 * FEW_LANES, again + 20 * MS);
+        assert!(wave.turn(1, linger, again + 20 * MS + linger).is_some());
+        assert!(
+            wave.turn(1, linger, again + 20 * MS + linger * HOLD)
+                .is_some()
+        );
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(super) struct Sending<'a, P> {
     pub(super) max_bytes: u64,
     pub(super) in_flight_events: u32,
     pub(super) in_flight_bytes: u64,
+    /// Until when the cluster's wave holds back what isn't full.
+    pub(super) held_until: Option<Instant>,
     /// Bytes that are being read from the spill log.
     pub(super) reading: u64,
     /// Events of the log that may be sent in this turn.
@@ -121,6 +123,7 @@ impl<P: Producer> Sending<'_, P> {
             waiting_bytes: work.lane.bytes(),
             unacked_events: work.window.outstanding(),
             sent_at: work.sent_at,
+            held_until: self.held_until,
         };
         if work.backlog.is_empty()
             || work.window.is_rewinding()

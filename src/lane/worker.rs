@@ -70,6 +70,7 @@ pub(super) struct Worker<P> {
     pub(super) active: Vec<u32>,
     pub(super) in_flight_events: u32,
     pub(super) in_flight_bytes: u64,
+    pub(super) wave: pace::Wave,
     /// Bytes that are being read from the spill log.
     pub(super) reading: u64,
     pub(super) replay_pace: pace::ReplayPace,
@@ -125,6 +126,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             active: Vec::new(),
             in_flight_events: 0,
             in_flight_bytes: 0,
+            wave: pace::Wave::default(),
             reading: 0,
             replay_pace: pace::ReplayPace::new(now),
             acked_bytes: 0,
@@ -265,6 +267,9 @@ impl<P: Producer + Send + 'static> Worker<P> {
             max_bytes: limits.max_in_flight.as_u64(),
             in_flight_events: self.in_flight_events,
             in_flight_bytes: self.in_flight_bytes,
+            held_until: self
+                .wave
+                .turn(self.in_flight_events, self.settings.linger, now),
             reading: self.reading,
             replays: self.replay_pace.turn(now),
             partition: UNROUTED,
@@ -274,7 +279,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         if self.active.len() > 1 {
             self.active.rotate_left(1);
         }
-        let (mut index, mut waits) = (0, Vec::new());
+        let (mut index, mut lanes_out, mut waits) = (0, 0, Vec::new());
         while let Some(&number) = self.active.get(index) {
             let has_to_wait = self.works[number as usize].as_ref().is_some_and(|work| {
                 work.lane.partition() == UNROUTED
@@ -294,6 +299,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                     waits.push(number);
                 }
             }
+            lanes_out += u32::from(work.window.outstanding() > 0);
             if work.rest() {
                 self.cluster.rested(&work.lane);
                 self.active.swap_remove(index);
@@ -304,6 +310,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let sent = sending.in_flight_events > self.in_flight_events;
         (self.in_flight_events, self.in_flight_bytes) =
             (sending.in_flight_events, sending.in_flight_bytes);
+        self.wave.sent(self.in_flight_events, lanes_out, now);
         self.reading = sending.reading;
         self.replay_pace.leave(sending.replays);
         let Sending {
