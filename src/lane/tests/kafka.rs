@@ -155,9 +155,10 @@ impl Kafka {
         }
     }
 
-    /// The first `count` events of each partition are stored, and nobody hears of it.
+    /// The first `count` events of each partition are stored, and nobody hears of it. Behind a refused batch nothing is.
     pub(super) fn store_silently(&mut self, count: usize) {
-        for (partition, hand) in &self.hands {
+        let hands = self.hands.iter();
+        for (partition, hand) in hands.filter(|(partition, _)| !self.paused.contains(partition)) {
             let fine = hand.iter().take(count);
             let fine = fine.take_while(|message| message.mark() != LARGE);
             let stored = self.topic.entry(*partition).or_default();
@@ -255,10 +256,20 @@ impl Producer for FakeClient {
             hands,
             reports,
             paused,
+            on_wire,
             ..
         } = &mut *kafka;
-        let held: Vec<_> = hands.values_mut().flat_map(|hand| hand.drain(..)).collect();
-        if held.is_empty() && reports.is_empty() {
+        // What is on the wire doesn't come back like this.
+        let held = hands.iter_mut().flat_map(|(partition, hand)| {
+            let sent = if paused.contains(partition) {
+                0
+            } else {
+                *on_wire
+            };
+            hand.drain(sent.min(hand.len())..)
+        });
+        let held: Vec<_> = held.collect();
+        if held.is_empty() && reports.is_empty() && hands.values().all(VecDeque::is_empty) {
             paused.clear();
         }
         let held = held.into_iter();
