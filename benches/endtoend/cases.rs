@@ -89,6 +89,7 @@ pub(crate) const CASES: &[Case] = cases! {
     "single64c8": SINGLE { clusters: 8, partitions: Some(2) };
     "single64disk": SINGLE { ack: Ack::Disk };
     "single64memory": SINGLE { ack: Ack::Memory };
+    "single256": SINGLE { connections: 256, has_toy: true };
     "single1000": SINGLE { connections: 1000, has_toy: true };
     "single1000half": SINGLE { connections: 1000, offered: Some((0.5, "single1000")) };
     "single10000": SINGLE { connections: 10_000, has_toy: true };
@@ -120,7 +121,6 @@ pub(crate) const CASES: &[Case] = cases! {
 
 /// Those that are only measured when they're asked for.
 pub(crate) const OTHERS: &[Case] = cases! {
-    "single256": SINGLE { connections: 256, has_toy: true };
     "batch50x128": BATCH { connections: 128, has_toy: true };
     "batch50x1024": BATCH { connections: 1024, has_toy: true };
     "batch50h2c": BATCH { connections: 4, depth: 16, http2: true, has_toy: true };

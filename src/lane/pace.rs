@@ -38,8 +38,8 @@ use super::settings::Settings;
 pub const HOLD: u32 = 4;
 
 /// More lanes than these have to be under way for a wave. Kafka takes 50 to 200 µs for a small request, so these are a few
-/// milliseconds of work for a broker, about a `linger`.
-const FEW_LANES: u32 = 16;
+/// milliseconds of work for a broker, about a `linger`. The model test has two partitions.
+const FEW_LANES: u32 = if cfg!(test) { 1 } else { 16 };
 /// How many times `linger` a wave holds the next one back, as long as acknowledgements keep coming.
 const WAVE_HOLD: u32 = 20;
 /// After a wave, clients need a moment to send what they waited with. It's this part of the time that the wave took.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rdkafka::error::RDKafkaErrorCode::{AllBrokersDown, PurgeQueue};
 
+use super::send::Refused;
 use super::spilling::READ_BYTES;
 use super::worker::Worker;
 use crate::produce::verdict::{Verdict, verdict};
@@ -127,6 +128,16 @@ impl<P: Producer + Send + 'static> Worker<P> {
             }
         }
         count
+    }
+
+    /// Notes what couldn't be sent: requests that are finished because the log has no room, and events that the client refused.
+    pub(super) fn note_not_sent(&mut self, finished: Vec<Arc<Parcel>>, refused: Vec<Refused>) {
+        for parcel in finished {
+            self.finished(&parcel);
+        }
+        for (parcel, position, code) in refused {
+            self.not_delivered(&parcel, position, verdict(code), code);
+        }
     }
 
     pub(super) fn not_delivered(

@@ -17,6 +17,9 @@ use crate::spill::Position;
 /// through the slower interface.
 const STAMP_TOLERANCE_MS: i64 = 50;
 
+/// An event that the client didn't take, by its position in its parcel, and why.
+pub(super) type Refused = (Arc<Parcel>, u32, RDKafkaErrorCode);
+
 /// What one turn of a worker hands over, and how much the client may hold.
 pub(super) struct Sending<'a, P> {
     pub(super) client: Option<&'a mut P>,
@@ -38,8 +41,7 @@ pub(super) struct Sending<'a, P> {
     pub(super) partition: i32,
     /// Parcels whose requests are finished because the spill log has no room.
     pub(super) finished: Vec<Arc<Parcel>>,
-    /// Events that the client didn't take, and why.
-    pub(super) refused: Vec<(Arc<Parcel>, u32, RDKafkaErrorCode)>,
+    pub(super) refused: Vec<Refused>,
 }
 
 impl<P: Producer> Sending<'_, P> {

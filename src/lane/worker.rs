@@ -36,7 +36,6 @@ use super::spilling::Spiller;
 use super::unrouted::has_older;
 use super::work::Work;
 use super::{Lane, Settings, UNROUTED};
-use crate::produce::verdict::verdict;
 use crate::produce::{Native, Producer, client, probe};
 use crate::receipt::Mailbox;
 use crate::telemetry::LogLimit;
@@ -256,7 +255,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     /// Sends what is due, lane by lane, beginning at another lane each time. True if anything was sent.
     fn release_due(&mut self, now: Instant) -> bool {
-        let limits = self.cluster.settings();
+        let (limits, linger) = (self.cluster.settings(), self.settings.linger);
+        let held_until = self.wave.turn(self.in_flight_events, linger, now);
         let mut sending = Sending {
             client: self.client.as_mut().filter(|client| !client.is_settling()),
             cluster: &self.cluster,
@@ -267,9 +267,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             max_bytes: limits.max_in_flight.as_u64(),
             in_flight_events: self.in_flight_events,
             in_flight_bytes: self.in_flight_bytes,
-            held_until: self
-                .wave
-                .turn(self.in_flight_events, self.settings.linger, now),
+            held_until,
             reading: self.reading,
             replays: self.replay_pace.turn(now),
             partition: UNROUTED,
@@ -299,7 +297,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                     waits.push(number);
                 }
             }
-            lanes_out += u32::from(work.window.outstanding() > 0);
+            lanes_out += u32::from(work.mode.is_direct() && work.window.outstanding() > 0);
             if work.rest() {
                 self.cluster.rested(&work.lane);
                 self.active.swap_remove(index);
@@ -313,15 +311,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.wave.sent(self.in_flight_events, lanes_out, now);
         self.reading = sending.reading;
         self.replay_pace.leave(sending.replays);
-        let Sending {
-            finished, refused, ..
-        } = sending;
-        for parcel in finished {
-            self.finished(&parcel);
-        }
-        for (parcel, position, code) in refused {
-            self.not_delivered(&parcel, position, verdict(code), code);
-        }
+        let (finished, refused) = (sending.finished, sending.refused);
+        self.note_not_sent(finished, refused);
         for number in waits {
             self.go_behind_unrouted(number);
         }
