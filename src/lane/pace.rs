@@ -41,7 +41,7 @@ pub const HOLD: u32 = 4;
 /// milliseconds of work for a broker, about a `linger`. The model test has two partitions.
 const FEW_LANES: u32 = if cfg!(test) { 1 } else { 16 };
 /// How many times `linger` a wave holds the next one back, as long as acknowledgements keep coming.
-const WAVE_HOLD: u32 = 20;
+pub const WAVE_HOLD: u32 = 20;
 /// After a wave, clients need a moment to send what they waited with. It's this part of the time that the wave took.
 const GATHER: u32 = 8;
 

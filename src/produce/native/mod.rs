@@ -12,6 +12,9 @@
 //!   would leak their counts, so [`Native::close`] reads them all first; what doesn't come in time is left to leak, and
 //!   counted by its caller, because librdkafka might still read the memory.
 //!
+//! Its interceptors (`context`) keep the order of a partition when a batch fails (`hold`), and have brokers' threads wake once for
+//! many answers (`wakeups`).
+//!
 //! What is absent: no policy. Nothing here knows lanes, retries or health.
 
 #![expect(
