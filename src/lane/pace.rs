@@ -40,8 +40,9 @@ pub const HOLD: u32 = 4;
 /// More lanes than these have to be under way for a wave. Kafka takes 50 to 200 µs for a small request, so these are a few
 /// milliseconds of work for a broker, about a `linger`. The model test has two partitions.
 const FEW_LANES: u32 = if cfg!(test) { 1 } else { 16 };
-/// How many times `linger` a wave holds the next one back, as long as acknowledgements keep coming.
-pub const WAVE_HOLD: u32 = 20;
+/// Which part of `spill_after` a wave holds the next one back, as long as acknowledgements keep coming. Lanes that wait for it
+/// must not become late by that.
+pub const WAVE_PART: u32 = 5;
 /// After a wave, clients need a moment to send what they waited with. It's this part of the time that the wave took.
 const GATHER: u32 = 8;
 
@@ -71,7 +72,7 @@ pub fn may_send(load: Load, settings: &Settings, now: Instant) -> bool {
 /// The requests that many lanes of a cluster have under way at once.
 ///
 /// While most of what was under way when it began isn't acknowledged, nothing more is sent, within bounds: for as long as
-/// acknowledgements keep coming, [`WAVE_HOLD`] times `linger` at most, and [`HOLD`] times `linger` after the last one. What a wave
+/// acknowledgements keep coming, a [`WAVE_PART`]th of `spill_after` at most, and [`HOLD`] times `linger` after the last one. What a wave
 /// waited for in vain, as a partition without a leader, the next one doesn't wait for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wave {
@@ -88,7 +89,8 @@ pub struct Wave {
 
 impl Wave {
     /// A turn begins, with so many events in the client's hands. Until when lanes have to wait, if they have to.
-    pub fn turn(&mut self, in_flight: u32, linger: Duration, now: Instant) -> Option<Instant> {
+    pub fn turn(&mut self, in_flight: u32, settings: &Settings, now: Instant) -> Option<Instant> {
+        let linger = settings.linger;
         let landed = self.in_flight.saturating_sub(in_flight);
         self.in_flight = in_flight;
         self.stragglers = self.stragglers.min(in_flight);
@@ -101,7 +103,7 @@ impl Wave {
         let until = if self.left == 0 {
             last + (last.duration_since(begun_at) / GATHER).min(linger)
         } else {
-            (last + linger * HOLD).min(begun_at + linger * WAVE_HOLD)
+            (last + linger * HOLD).min(begun_at + settings.spill_after / WAVE_PART)
         };
         if now < until {
             return Some(until);
@@ -120,7 +122,7 @@ impl Wave {
         self.in_flight = in_flight;
         if has_sent && lanes > FEW_LANES && self.begun_at.is_none() {
             self.begun_at = Some(now);
-            self.left = in_flight - self.stragglers;
+            self.left = in_flight.saturating_sub(self.stragglers);
         }
     }
 }
@@ -269,66 +271,68 @@ mod tests {
 
     #[test]
     fn what_many_lanes_have_under_way_holds_the_next_until_it_landed() {
-        let (linger, begun) = (5 * MS, Instant::now());
+        let (settings, begun) = (Settings::default(), Instant::now());
+        let linger = settings.linger;
         let mut wave = Wave::default();
         // Few lanes are none.
-        assert_eq!(wave.turn(0, linger, begun), None);
+        assert_eq!(wave.turn(0, &settings, begun), None);
         wave.sent(100, FEW_LANES, begun);
-        assert_eq!(wave.turn(100, linger, begun + MS), None);
+        assert_eq!(wave.turn(100, &settings, begun + MS), None);
         wave.sent(150, FEW_LANES + 1, begun + MS);
         assert_eq!(
-            wave.turn(150, linger, begun + 2 * MS),
+            wave.turn(150, &settings, begun + 2 * MS),
             Some(begun + MS + linger * HOLD)
         );
         // Acknowledgements prolong it.
         let last = begun + 17 * MS;
-        assert_eq!(wave.turn(1, linger, last), Some(last + linger * HOLD));
+        assert_eq!(wave.turn(1, &settings, last), Some(last + linger * HOLD));
         // It lands after 24 ms, and clients have an eighth of that.
         let last = begun + 25 * MS;
-        assert_eq!(wave.turn(0, linger, last), Some(last + 3 * MS));
-        assert_eq!(wave.turn(0, linger, last + 3 * MS), None);
+        assert_eq!(wave.turn(0, &settings, last), Some(last + 3 * MS));
+        assert_eq!(wave.turn(0, &settings, last + 3 * MS), None);
     }
 
     #[test]
     fn a_wave_holds_for_a_bounded_time() {
-        let (linger, begun) = (5 * MS, Instant::now());
+        let (settings, begun) = (Settings::default(), Instant::now());
         let mut wave = Wave::default();
-        wave.turn(0, linger, begun);
+        wave.turn(0, &settings, begun);
         wave.sent(1_000, 2 * FEW_LANES, begun);
         let mut at = begun;
         let mut in_flight = 1_000;
-        while wave.turn(in_flight, linger, at).is_some() {
+        while wave.turn(in_flight, &settings, at).is_some() {
             at += MS;
             in_flight -= 1;
         }
-        assert_eq!(at, begun + linger * WAVE_HOLD);
+        assert_eq!(at, begun + settings.spill_after / WAVE_PART);
     }
 
     #[test]
     fn what_a_wave_waited_for_in_vain_the_next_one_does_not_wait_for() {
-        let (linger, begun) = (5 * MS, Instant::now());
+        let (settings, begun) = (Settings::default(), Instant::now());
+        let linger = settings.linger;
         let mut wave = Wave::default();
-        wave.turn(0, linger, begun);
+        wave.turn(0, &settings, begun);
         wave.sent(100, 2 * FEW_LANES, begun);
-        assert!(wave.turn(30, linger, begun + MS).is_some());
+        assert!(wave.turn(30, &settings, begun + MS).is_some());
         let again = begun + MS + linger * HOLD;
-        assert_eq!(wave.turn(30, linger, again), None);
+        assert_eq!(wave.turn(30, &settings, again), None);
         wave.sent(90, 2 * FEW_LANES, again);
         // Another 60 landed: those that hang are the 30 of before.
-        assert!(wave.turn(31, linger, again + 8 * MS).is_some());
+        assert!(wave.turn(31, &settings, again + 8 * MS).is_some());
         assert_eq!(
-            wave.turn(30, linger, again + 9 * MS),
+            wave.turn(30, &settings, again + 9 * MS),
             Some(again + 9 * MS + 9 * MS / GATHER)
         );
         // They come after all, with those of the next wave.
-        assert_eq!(wave.turn(30, linger, again + 11 * MS), None);
+        assert_eq!(wave.turn(30, &settings, again + 11 * MS), None);
         wave.sent(80, 2 * FEW_LANES, again + 11 * MS);
-        assert!(wave.turn(0, linger, again + 19 * MS).is_some());
-        assert_eq!(wave.turn(0, linger, again + 20 * MS), None);
+        assert!(wave.turn(0, &settings, again + 19 * MS).is_some());
+        assert_eq!(wave.turn(0, &settings, again + 20 * MS), None);
         wave.sent(50, 2 * FEW_LANES, again + 20 * MS);
-        assert!(wave.turn(1, linger, again + 20 * MS + linger).is_some());
+        assert!(wave.turn(1, &settings, again + 20 * MS + linger).is_some());
         assert!(
-            wave.turn(1, linger, again + 20 * MS + linger * HOLD)
+            wave.turn(1, &settings, again + 20 * MS + linger * HOLD)
                 .is_some()
         );
     }

@@ -255,8 +255,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     /// Sends what is due, lane by lane, beginning at another lane each time. True if anything was sent.
     fn release_due(&mut self, now: Instant) -> bool {
-        let (limits, linger) = (self.cluster.settings(), self.settings.linger);
-        let held_until = self.wave.turn(self.in_flight_events, linger, now);
+        let limits = self.cluster.settings();
+        let held_until = self.wave.turn(self.in_flight_events, &self.settings, now);
         let mut sending = Sending {
             client: self.client.as_mut().filter(|client| !client.is_settling()),
             cluster: &self.cluster,
