@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::kafka::{self, Audit, Kafka};
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, config};
-use crate::support::outage::{Outage, assert_kept, audit};
+use crate::support::outage::{Outage, assert_kept, stop_and_audit};
 use crate::support::sender::{Plan, Senders, groups};
 use crate::support::tracer::{Tracer, tracer_or_skip};
 
@@ -70,17 +70,7 @@ impl Run {
         eventually("nothing is in flight", 60 * SECOND, || {
             gateway.events("events", "in_flight") == 0
         });
-        let new_epochs = gateway.status()["clusters"]["main"]["new_epochs"].clone();
-        let log = gateway.stop();
-        let audit = audit(&kafka, &topic, sent);
-        println!("new epochs: {new_epochs}\n{log}");
-        if new_epochs == 0 {
-            audit.assert_clean();
-        } else {
-            // Brokers that were killed have forgotten which batches they hold; the gateway's log and metric say so.
-            assert_kept(&audit);
-        }
-        audit
+        stop_and_audit(gateway, &kafka, &topic, sent)
     }
 }
 
@@ -198,8 +188,7 @@ fn some_partitions_have_no_leader_and_the_others_go_on() {
     eventually("nothing is in flight", 60 * SECOND, || {
         gateway.events("events", "in_flight") == 0
     });
-    gateway.stop();
-    audit(&kafka, &topic, sent).assert_clean();
+    stop_and_audit(gateway, &kafka, &topic, sent);
 }
 
 /// librdkafka has hung before in a cluster that was in order. Here the thread that talks to the broker is held by force.

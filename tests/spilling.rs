@@ -8,7 +8,7 @@ use crate::support::command;
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::outage::{
-    assert_kept, audit, spilling_config, start_again, wait_until_delivered,
+    assert_kept, audit, spilling_config, start_again, stop_and_audit, wait_until_delivered,
 };
 use crate::support::sender::{Plan, Senders, groups};
 
@@ -64,8 +64,7 @@ fn an_outage_is_200s_that_say_spilled_and_nothing_is_lost_or_out_of_order() {
         drained(&gateway)
     });
     assert!(gateway.events("events", "spilled") > 1_000);
-    gateway.stop();
-    audit(&kafka, &topic, sent).assert_clean();
+    stop_and_audit(gateway, &kafka, &topic, sent);
 }
 
 #[test]
@@ -219,6 +218,5 @@ fn a_full_log_is_503_and_heals_by_itself() {
     eventually("the backlog is in kafka", 120 * SECOND, || {
         drained(&gateway)
     });
-    gateway.stop();
-    audit(&kafka, &topic, sent).assert_clean();
+    stop_and_audit(gateway, &kafka, &topic, sent);
 }

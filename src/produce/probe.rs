@@ -149,7 +149,8 @@ impl Run {
             }
             drop(client);
             if self.watchdog.is_due(self.health.stands_still_for(), now)
-                && self.watchdog.another_client_finds(&self.topics)
+                && let is_in_order = self.watchdog.another_client_finds(&self.topics)
+                && self.watchdog.condemns(is_in_order, Instant::now())
             {
                 tracing::warn!(
                     cluster = self.cluster,

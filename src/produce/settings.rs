@@ -29,7 +29,8 @@ pub struct Settings {
     #[serde(default = "default_probe", with = "humantime_serde")]
     pub probe: Duration,
     /// How long nothing may be acknowledged while events wait, before the client is doubted: if another client then finds the
-    /// cluster in order, this one is replaced, and what it held is sent again. Default 60 s: longer than any election
+    /// cluster in order, and so again a quarter of this time later, this one is replaced, and what it held is sent again.
+    /// Default 60 s: longer than any election
     /// or timeout of a healthy cluster, because events that were under way may be stored twice.
     #[serde(default = "default_progress_within", with = "humantime_serde")]
     pub progress_within: Duration,

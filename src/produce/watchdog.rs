@@ -3,7 +3,8 @@
 //! librdkafka has had such states (its issue 5301: metadata without a broker, and the client never asks again). A cluster
 //! that is down looks the same from inside the client, and then replacing it would only make duplicates of what is under way.
 //! So another client is made and asked: if that one finds brokers and a leader for every partition, the cluster is in order
-//! and the client isn't.
+//! and the client isn't. A cluster that has just come back is in order, too, before its clients have noticed; so the client has
+//! a moment more, and the other one is asked again.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +18,17 @@ use super::settings::Settings;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The longest pause between two looks, so many times the first.
 const LONGEST_PAUSE: u32 = 10;
+/// Which part of its patience a client has left when the cluster was found in order: by default 15 s, many times the longest pause
+/// before librdkafka connects again.
+const LAST_CHANCE: u32 = 4;
 
 /// When it's time to look, and how.
 pub(super) struct Watchdog {
     patience: Duration,
     pause: Duration,
     not_before: Option<Instant>,
+    /// The cluster was in order at the last look, and the client has its last chance.
+    was_in_order: bool,
     config: ClientConfig,
 }
 
@@ -36,6 +42,7 @@ impl Watchdog {
             patience: settings.progress_within,
             pause: settings.progress_within,
             not_before: None,
+            was_in_order: false,
             config,
         }
     }
@@ -45,6 +52,7 @@ impl Watchdog {
     pub(super) fn is_due(&mut self, stands_still: Duration, now: Instant) -> bool {
         if stands_still < self.patience {
             (self.pause, self.not_before) = (self.patience, None);
+            self.was_in_order = false;
             return false;
         }
         if self.not_before.is_some_and(|at| now < at) {
@@ -53,6 +61,16 @@ impl Watchdog {
         self.not_before = Some(now + self.pause);
         self.pause = (self.pause * 2).min(self.patience * LONGEST_PAUSE);
         true
+    }
+
+    /// Whether a client is of no more use, when another one found the cluster in order, or not.
+    pub(super) fn condemns(&mut self, is_in_order: bool, now: Instant) -> bool {
+        let had_its_chance = std::mem::replace(&mut self.was_in_order, false);
+        if is_in_order && !had_its_chance {
+            self.was_in_order = true;
+            self.not_before = Some(now + self.patience / LAST_CHANCE);
+        }
+        is_in_order && had_its_chance
     }
 
     /// Whether another client finds brokers, and a leader for every partition of the topics.
@@ -93,5 +111,29 @@ mod tests {
         assert!(!watchdog.is_due(second, start + 181 * second));
         assert!(watchdog.is_due(60 * second, start + 182 * second));
         assert!(!watchdog.another_client_finds(&["topic".into()]));
+    }
+
+    #[test]
+    fn a_client_has_a_last_chance_when_the_cluster_is_back() {
+        let mut settings = Settings::new("127.0.0.1:1");
+        settings.progress_within = Duration::from_secs(60);
+        let mut watchdog = Watchdog::new("test", &settings);
+        let (second, start) = (Duration::from_secs(1), Instant::now());
+        assert!(watchdog.is_due(60 * second, start));
+        assert!(!watchdog.condemns(true, start));
+        assert!(!watchdog.is_due(74 * second, start + 14 * second));
+        // It made progress.
+        assert!(!watchdog.is_due(second, start + 14 * second));
+        let start = start + 100 * second;
+        assert!(watchdog.is_due(60 * second, start));
+        assert!(!watchdog.condemns(true, start));
+        assert!(watchdog.is_due(75 * second, start + 15 * second));
+        // The cluster is down again.
+        assert!(!watchdog.condemns(false, start + 15 * second));
+        let start = start + 1_000 * second;
+        assert!(watchdog.is_due(1_060 * second, start));
+        assert!(!watchdog.condemns(true, start));
+        assert!(watchdog.is_due(1_075 * second, start + 15 * second));
+        assert!(watchdog.condemns(true, start + 15 * second));
     }
 }

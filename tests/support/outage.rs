@@ -43,6 +43,23 @@ pub fn audit(kafka: &Kafka, topic: &str, mut sent: Ledger) -> Audit {
     audit
 }
 
+/// Stops a gateway that never crashed and audits its topic. An event is there twice only if the gateway says why: brokers that
+/// were killed have forgotten which batches they hold, or the client was replaced.
+#[track_caller]
+pub fn stop_and_audit(gateway: Gateway, kafka: &Kafka, topic: &str, sent: Ledger) -> Audit {
+    let count = |name: &str| gateway.status()["clusters"]["main"][name].as_u64().unwrap();
+    let (new_epochs, replaced) = (count("new_epochs"), count("replaced_clients"));
+    let log = gateway.stop();
+    let audit = audit(kafka, topic, sent);
+    println!("new epochs: {new_epochs}, replaced clients: {replaced}\n{log}");
+    if new_epochs + replaced == 0 {
+        audit.assert_clean();
+    } else {
+        assert_kept(&audit);
+    }
+    audit
+}
+
 /// What holds through crashes: they make duplicates, and nothing else.
 #[track_caller]
 pub fn assert_kept(audit: &Audit) {
