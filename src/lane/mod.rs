@@ -15,7 +15,7 @@
 //! - Order: parcels leave in the order in which they came; the worker keeps all that isn't acknowledged in a [`window`]
 //!   and can send it again, in order, through a new client.
 //! - Bounds: a lane in bytes and events, the window of a cluster likewise, everything together by the memory budget.
-//! - [`pace`] says when a lane's batch is worth a request.
+//! - [`pace`] says when a lane's batch is worth a request, [`wave`] when those of many lanes have to wait for each other.
 //! - `spilling` is a lane's life: when its events leave the direct way for the spill log, and how they come back. `store`
 //!   appends, `replay` reads, `unrouted` is for events whose partition isn't known yet, `finish` is the end.
 //!
@@ -36,6 +36,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod unrouted;
+pub mod wave;
 pub mod window;
 mod work;
 pub mod worker;

@@ -11,17 +11,14 @@
 //!   not more of them;
 //! - a batch that is full doesn't wait at all.
 //!
-//! What many lanes have under way holds all lanes of the cluster ([`Wave`]). Kafka answers the requests of a connection one
-//! after the other, so with many partitions they queue there, each with the few events that had come when it was sent. If they
-//! queue here instead, until those before them are answered, they grow. And the events of one request to us are on many
-//! partitions: the slowest of them decides when it's answered, so it helps if they go together. With 64 connections that send
-//! batches of 50, 256 partitions cost half the CPU and took twice the rate, 64 likewise (`cargo bench --bench gateway --
-//! --cases batch50p64,batch50p256 --against OTHER_BUILD`). With few lanes there is no queue, and waves only cost time: 16
-//! partitions took a fifth less.
+//! What many lanes have under way holds all of them: see [`super::wave`].
 //!
 //! Tried and dropped: holding batches back five times as long (a [`HOLD`] of 20). With 64 partitions and a broker that has more
 //! than enough to do, a request waits for the slowest of the lanes that have its events, so fewer events were under way:
-//! the rate fell from 98k to 65k events/s and CPU per event rose by a quarter (the same command, two rounds).
+//! the rate fell from 98k to 65k events/s and CPU per event rose by a quarter (two rounds).
+//!
+//! Tried and dropped: a [`HOLD`] of 1, 1.5 or 2. Hardly an acknowledgement takes that long, so neither p99 nor CPU differed by more than
+//! rounds do; with 256 and 1,000 connections the shortest took a tenth of the rate.
 //!
 //! Tried and dropped: holding batches back only while Kafka takes longer than `linger` on average, so that a single slow answer
 //! isn't waited for. There were more requests, and all of them slower: with 1,000 connections at half of capacity the p99 rose
@@ -36,15 +33,6 @@ use super::settings::Settings;
 
 /// How many times `linger` a batch is held back for the acknowledgement of the one before.
 pub const HOLD: u32 = 4;
-
-/// More lanes than these have to be under way for a wave. Kafka takes 50 to 200 µs for a small request, so these are a few
-/// milliseconds of work for a broker, about a `linger`. The model test has two partitions.
-const FEW_LANES: u32 = if cfg!(test) { 1 } else { 16 };
-/// Which part of `spill_after` a wave holds the next one back, as long as acknowledgements keep coming. Lanes that wait for it
-/// must not become late by that.
-pub const WAVE_PART: u32 = 5;
-/// After a wave, clients need a moment to send what they waited with. It's this part of the time that the wave took.
-const GATHER: u32 = 8;
 
 /// What is known of a lane when it's asked whether it may send.
 #[derive(Clone, Copy, Debug)]
@@ -67,64 +55,6 @@ pub fn may_send(load: Load, settings: &Settings, now: Instant) -> bool {
     let hold = if load.unacked_events == 0 { 1 } else { HOLD };
     let has_rested = |sent_at| now >= sent_at + settings.linger * hold;
     load.sent_at.is_none_or(has_rested) && load.held_until.is_none_or(|until| now >= until)
-}
-
-/// The requests that many lanes of a cluster have under way at once.
-///
-/// While most of what was under way when it began isn't acknowledged, nothing more is sent, within bounds: for as long as
-/// acknowledgements keep coming, a [`WAVE_PART`]th of `spill_after` at most, and [`HOLD`] times `linger` after the last one. What a wave
-/// waited for in vain, as a partition without a leader, the next one doesn't wait for.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wave {
-    begun_at: Option<Instant>,
-    /// When the last acknowledgement came.
-    landed_at: Option<Instant>,
-    /// Events that are waited for.
-    left: u32,
-    /// Events that are not, because they were waited for in vain.
-    stragglers: u32,
-    /// Events in the client's hands, at the last look.
-    in_flight: u32,
-}
-
-impl Wave {
-    /// A turn begins, with so many events in the client's hands. Until when lanes have to wait, if they have to.
-    pub fn turn(&mut self, in_flight: u32, settings: &Settings, now: Instant) -> Option<Instant> {
-        let linger = settings.linger;
-        let landed = self.in_flight.saturating_sub(in_flight);
-        self.in_flight = in_flight;
-        self.stragglers = self.stragglers.min(in_flight);
-        let begun_at = self.begun_at?;
-        if landed > 0 {
-            self.landed_at = Some(now);
-            self.left = self.left.saturating_sub(landed);
-        }
-        let last = self.landed_at.map_or(begun_at, |at| at.max(begun_at));
-        let until = if self.left == 0 {
-            last + (last.duration_since(begun_at) / GATHER).min(linger)
-        } else {
-            (last + linger * HOLD).min(begun_at + settings.spill_after / WAVE_PART)
-        };
-        if now < until {
-            return Some(until);
-        }
-        if self.left > 0 {
-            self.stragglers = self.left;
-        }
-        self.begun_at = None;
-        None
-    }
-
-    /// The turn is over: `lanes` have something in the client's hands, so many events together. That is a wave, if they are
-    /// many and none is under way.
-    pub fn sent(&mut self, in_flight: u32, lanes: u32, now: Instant) {
-        let has_sent = in_flight > self.in_flight;
-        self.in_flight = in_flight;
-        if has_sent && lanes > FEW_LANES && self.begun_at.is_none() {
-            self.begun_at = Some(now);
-            self.left = in_flight.saturating_sub(self.stragglers);
-        }
-    }
 }
 
 /// The worker's tick while anything waits: a fifth of `linger`, within 0.5 to 2 ms.
@@ -267,74 +197,6 @@ mod tests {
         assert!(may_send(load, &settings, now + MS));
         load.waiting_bytes = settings.batch.as_u64();
         assert!(may_send(load, &settings, now));
-    }
-
-    #[test]
-    fn what_many_lanes_have_under_way_holds_the_next_until_it_landed() {
-        let (settings, begun) = (Settings::default(), Instant::now());
-        let linger = settings.linger;
-        let mut wave = Wave::default();
-        // Few lanes are none.
-        assert_eq!(wave.turn(0, &settings, begun), None);
-        wave.sent(100, FEW_LANES, begun);
-        assert_eq!(wave.turn(100, &settings, begun + MS), None);
-        wave.sent(150, FEW_LANES + 1, begun + MS);
-        assert_eq!(
-            wave.turn(150, &settings, begun + 2 * MS),
-            Some(begun + MS + linger * HOLD)
-        );
-        // Acknowledgements prolong it.
-        let last = begun + 17 * MS;
-        assert_eq!(wave.turn(1, &settings, last), Some(last + linger * HOLD));
-        // It lands after 24 ms, and clients have an eighth of that.
-        let last = begun + 25 * MS;
-        assert_eq!(wave.turn(0, &settings, last), Some(last + 3 * MS));
-        assert_eq!(wave.turn(0, &settings, last + 3 * MS), None);
-    }
-
-    #[test]
-    fn a_wave_holds_for_a_bounded_time() {
-        let (settings, begun) = (Settings::default(), Instant::now());
-        let mut wave = Wave::default();
-        wave.turn(0, &settings, begun);
-        wave.sent(1_000, 2 * FEW_LANES, begun);
-        let mut at = begun;
-        let mut in_flight = 1_000;
-        while wave.turn(in_flight, &settings, at).is_some() {
-            at += MS;
-            in_flight -= 1;
-        }
-        assert_eq!(at, begun + settings.spill_after / WAVE_PART);
-    }
-
-    #[test]
-    fn what_a_wave_waited_for_in_vain_the_next_one_does_not_wait_for() {
-        let (settings, begun) = (Settings::default(), Instant::now());
-        let linger = settings.linger;
-        let mut wave = Wave::default();
-        wave.turn(0, &settings, begun);
-        wave.sent(100, 2 * FEW_LANES, begun);
-        assert!(wave.turn(30, &settings, begun + MS).is_some());
-        let again = begun + MS + linger * HOLD;
-        assert_eq!(wave.turn(30, &settings, again), None);
-        wave.sent(90, 2 * FEW_LANES, again);
-        // Another 60 landed: those that hang are the 30 of before.
-        assert!(wave.turn(31, &settings, again + 8 * MS).is_some());
-        assert_eq!(
-            wave.turn(30, &settings, again + 9 * MS),
-            Some(again + 9 * MS + 9 * MS / GATHER)
-        );
-        // They come after all, with those of the next wave.
-        assert_eq!(wave.turn(30, &settings, again + 11 * MS), None);
-        wave.sent(80, 2 * FEW_LANES, again + 11 * MS);
-        assert!(wave.turn(0, &settings, again + 19 * MS).is_some());
-        assert_eq!(wave.turn(0, &settings, again + 20 * MS), None);
-        wave.sent(50, 2 * FEW_LANES, again + 20 * MS);
-        assert!(wave.turn(1, &settings, again + 20 * MS + linger).is_some());
-        assert!(
-            wave.turn(1, &settings, again + 20 * MS + linger * HOLD)
-                .is_some()
-        );
     }
 
     #[test]

@@ -35,10 +35,13 @@ impl Work {
         }
     }
 
-    pub(super) fn pull(&mut self) {
+    /// Takes what is in the ring; true if there was something.
+    pub(super) fn pull(&mut self) -> bool {
+        let before = self.backlog.len();
         while let Some(parcel) = self.lane.ring.pop() {
             self.backlog.push_back(parcel);
         }
+        self.backlog.len() > before
     }
 
     /// Whether a lane has to go over the spill log: its oldest event waits too long, or its ring is half full.

@@ -34,6 +34,7 @@ use super::pace;
 use super::send::Sending;
 use super::spilling::Spiller;
 use super::unrouted::has_older;
+use super::wave::Wave;
 use super::work::Work;
 use super::{Lane, Settings, UNROUTED};
 use crate::produce::{Native, Producer, client, probe};
@@ -69,7 +70,7 @@ pub(super) struct Worker<P> {
     pub(super) active: Vec<u32>,
     pub(super) in_flight_events: u32,
     pub(super) in_flight_bytes: u64,
-    pub(super) wave: pace::Wave,
+    pub(super) wave: Wave,
     /// Bytes that are being read from the spill log.
     pub(super) reading: u64,
     pub(super) replay_pace: pace::ReplayPace,
@@ -125,7 +126,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             active: Vec::new(),
             in_flight_events: 0,
             in_flight_bytes: 0,
-            wave: pace::Wave::default(),
+            wave: Wave::default(),
             reading: 0,
             replay_pace: pace::ReplayPace::new(now),
             acked_bytes: 0,
@@ -278,6 +279,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             self.active.rotate_left(1);
         }
         let (mut index, mut lanes_out, mut waits) = (0, 0, Vec::new());
+        let mut has_arrivals = false;
         while let Some(&number) = self.active.get(index) {
             let has_to_wait = self.works[number as usize].as_ref().is_some_and(|work| {
                 work.lane.partition() == UNROUTED
@@ -286,7 +288,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             let Some(work) = self.works[number as usize].as_mut() else {
                 break;
             };
-            work.pull();
+            has_arrivals |= work.pull() && work.mode.is_direct();
             if work.lane.partition() == UNROUTED {
                 sending.send_unrouted(work, has_to_wait);
             } else if self.cluster.unrouted_before(&work.lane).is_none() {
@@ -308,7 +310,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let sent = sending.in_flight_events > self.in_flight_events;
         (self.in_flight_events, self.in_flight_bytes) =
             (sending.in_flight_events, sending.in_flight_bytes);
-        self.wave.sent(self.in_flight_events, lanes_out, now);
+        self.wave
+            .sent(self.in_flight_events, lanes_out, has_arrivals, now);
         self.reading = sending.reading;
         self.replay_pace.leave(sending.replays);
         let (finished, refused) = (sending.finished, sending.refused);
