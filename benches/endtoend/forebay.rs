@@ -53,15 +53,15 @@ impl Gateway {
         value.unwrap_or_else(|| panic!("no metric `{name}`"))
     }
 
-    /// The p99 in milliseconds of all histograms of that name together, as Prometheus' `histogram_quantile` has it: a straight
+    /// A quantile in milliseconds of all histograms of that name together, as Prometheus' `histogram_quantile` has it: a straight
     /// line through the bucket.
-    pub(crate) fn p99_ms(&self, name: &str) -> f64 {
+    pub(crate) fn quantile_ms(&self, quantile: f64, name: &str) -> f64 {
         let text = get(self.admin, "/metrics").expect("the metrics");
-        p99_ms(&text, name)
+        quantile_ms(&text, quantile, name)
     }
 }
 
-fn p99_ms(text: &str, name: &str) -> f64 {
+fn quantile_ms(text: &str, quantile: f64, name: &str) -> f64 {
     let mut buckets: Vec<(f64, f64)> = Vec::new();
     for line in text.lines() {
         let rest = line.strip_prefix(name);
@@ -77,7 +77,7 @@ fn p99_ms(text: &str, name: &str) -> f64 {
             None => buckets.push((bound, count)),
         }
     }
-    let rank = buckets.last().map_or(0.0, |(_, all)| all * 0.99);
+    let rank = buckets.last().map_or(0.0, |(_, all)| all * quantile);
     let mut below = (0.0, 0.0);
     for bucket in buckets {
         if bucket.1 >= rank && bucket.1 > below.1 {

@@ -12,9 +12,10 @@ pub(crate) struct Sample {
     pub(crate) system: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
-    /// Of a gateway, by its own histograms: p99 of its requests, and of Kafka's acknowledgements.
+    /// Of a gateway, by its own histograms: p99 of its requests, and p99 and p99.9 of Kafka's acknowledgements.
     pub(crate) inside_p99_ms: f64,
     pub(crate) ack_p99_ms: f64,
+    pub(crate) ack_p999_ms: f64,
     pub(crate) resident_mb: f64,
     /// CPU of the broker per event, if the broker was started here.
     pub(crate) broker: f64,

@@ -109,8 +109,10 @@ impl Subjects<'_> {
         };
         let before = cpu(server.pid());
         let (mut sample, outcome) = self.bench.loaded(server.pid(), &load);
-        sample.inside_p99_ms = server.p99_ms("forebay_request_duration_seconds");
-        sample.ack_p99_ms = server.p99_ms("forebay_cluster_ack_duration_seconds");
+        sample.inside_p99_ms = server.quantile_ms(0.99, "forebay_request_duration_seconds");
+        let ack_ms =
+            |quantile| server.quantile_ms(quantile, "forebay_cluster_ack_duration_seconds");
+        (sample.ack_p99_ms, sample.ack_p999_ms) = (ack_ms(0.99), ack_ms(0.999));
         if case.ack != Ack::Durable {
             // Answers come before the work is done: the CPU is that of all events, until the last is in Kafka.
             drained(&topics, outcome.acked);
