@@ -85,9 +85,7 @@ impl Wave {
         if now < until {
             return Some(until);
         }
-        if self.left > 0 {
-            self.stragglers = self.left;
-        }
+        self.stragglers = (self.stragglers + self.left).min(in_flight);
         self.begun_at = None;
         None
     }
@@ -164,6 +162,29 @@ mod tests {
         wave.sent(0, 0, true, landed);
         assert_eq!(wave.turn(0, &settings, landed + MS), Some(landed + QUIET));
         assert_eq!(wave.turn(0, &settings, landed + QUIET), None);
+    }
+
+    #[test]
+    fn what_hangs_since_several_waves_is_not_waited_for_again() {
+        let settings = Settings::default();
+        let lanes = 2 * FEW_LANES;
+        let mut wave = Wave::default();
+        let mut at = Instant::now();
+        wave.turn(0, &settings, at);
+        // A hundred more hang after each of three waves.
+        for hanging in [0, 100, 200] {
+            wave.sent(hanging + 1_000, lanes, false, at);
+            assert!(wave.turn(hanging + 100, &settings, at + MS).is_some());
+            at += MS + settings.linger * HOLD;
+            assert_eq!(wave.turn(hanging + 100, &settings, at), None);
+        }
+        for _ in 0..3 {
+            wave.sent(300 + 1_000, lanes, false, at);
+            let landed = at + 8 * MS;
+            assert_eq!(wave.turn(300, &settings, landed), Some(landed + MS));
+            at = landed + MS;
+            assert_eq!(wave.turn(300, &settings, at), None);
+        }
     }
 
     #[test]
