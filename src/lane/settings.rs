@@ -16,8 +16,9 @@ pub struct Settings {
     pub max_events: u32,
     /// Shortest time between two batches of one lane. Default 5 ms. A lane that rested longer sends at once, so this delays
     /// nothing at low load; under load it makes batches of what would be many small requests, each of which costs 16 to
-    /// 40 µs of CPU here and as much at the broker. While more than 16 lanes of a cluster wait for acknowledgements, the
-    /// others wait with them, for a fifth of `spill_after` at most (see [`super::wave`]).
+    /// 40 µs of CPU here and as much at the broker. While more than 16 lanes of a cluster wait for acknowledgements of four events
+    /// and more each, the others wait with them, for a fifth of `spill_after` at most, and then twice `linger` while clients go on
+    /// sending (see [`super::wave`]).
     #[serde(with = "humantime_serde")]
     pub linger: Duration,
     /// A batch of this size leaves without waiting. Default 256 KiB.
