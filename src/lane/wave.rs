@@ -98,10 +98,10 @@ impl Wave {
         }
         let has_sent = in_flight > self.in_flight;
         self.in_flight = in_flight;
-        let is_much = lanes > FEW_LANES && in_flight >= lanes.saturating_mul(FEW_EVENTS);
+        let left = in_flight.saturating_sub(self.stragglers);
+        let is_much = lanes > FEW_LANES && left >= lanes.saturating_mul(FEW_EVENTS);
         if has_sent && is_much && self.begun_at.is_none() {
-            self.begun_at = Some(now);
-            self.left = in_flight.saturating_sub(self.stragglers);
+            (self.begun_at, self.left) = (Some(now), left);
         }
     }
 }
@@ -214,7 +214,15 @@ mod tests {
         wave.sent(lanes * FEW_EVENTS - 1, lanes, true, begun);
         assert_eq!(wave.turn(1, &settings, begun + MS), None);
         wave.sent(lanes * FEW_EVENTS, lanes, true, begun + MS);
-        assert!(wave.turn(1, &settings, begun + 2 * MS).is_some());
+        // All of them hang, and are not counted from then on.
+        let hanging = lanes * FEW_EVENTS;
+        let last = begun + MS + settings.linger * HOLD;
+        assert!(wave.turn(hanging, &settings, last - MS).is_some());
+        assert_eq!(wave.turn(hanging, &settings, last), None);
+        wave.sent(2 * hanging - 1, lanes, true, last);
+        assert_eq!(wave.turn(hanging, &settings, last + MS), None);
+        wave.sent(2 * hanging, lanes, true, last + MS);
+        assert!(wave.turn(hanging, &settings, last + 2 * MS).is_some());
     }
 
     #[test]
