@@ -177,6 +177,7 @@ pub(crate) fn with_traffic(bench: &Bench<'_>, backlog_mb: u64) -> Vec<Row> {
         ..Setup::default()
     };
     let capacity = gateway::fresh(bench, &setup, "batch50").events_per_second;
+    std::fs::remove_dir_all(spill).expect("the log goes");
     let pace = Pace {
         warm_up: Duration::from_secs(1),
         window: Duration::from_secs_f64(bench.options.seconds / 2.0),
