@@ -25,10 +25,10 @@ struct Run {
 }
 
 impl Run {
-    /// Three brokers, a topic with twelve partitions, a gateway, patient, impatient and batching clients.
+    /// Three brokers, a topic with more partitions than send without waiting for each other, a gateway, patient, impatient and batching clients.
     fn start(name: &str) -> Option<Run> {
         let kafka = kafka::three_or_skip(&[])?;
-        let topic = kafka.fresh_topic(name, 12, 3, &[]);
+        let topic = kafka.fresh_topic(name, 24, 3, &[]);
         let config = config(kafka.bootstrap(), "[http]\nanswer_within = \"4s\"\n").replace(
             "[streams.events]",
             &format!("[streams.events]\ntopic = \"{topic}\""),

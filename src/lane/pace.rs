@@ -17,8 +17,9 @@
 //! than enough to do, a request waits for the slowest of the lanes that have its events, so fewer events were under way:
 //! the rate fell from 98k to 65k events/s and CPU per event rose by a quarter (two rounds).
 //!
-//! Tried and dropped: a [`HOLD`] of 1, 1.5 or 2. Hardly an acknowledgement takes that long, so neither p99 nor CPU differed by more than
-//! rounds do; with 256 and 1,000 connections the shortest took a tenth of the rate.
+//! Tried and dropped: a [`HOLD`] of 1, 1.5 or 2. Neither p99 nor CPU differed by more than rounds do; with 256 and 1,000
+//! connections a hold of 1 lost a tenth of the rate (`cargo bench --bench gateway -- --cases
+//! single256,single1000,single1000half,batch50,batch50half --against OTHER_BUILD`, three to five rounds).
 //!
 //! Tried and dropped: holding batches back only while Kafka takes longer than `linger` on average, so that a single slow answer
 //! isn't waited for. There were more requests, and all of them slower: with 1,000 connections at half of capacity the p99 rose

@@ -10,14 +10,14 @@
 //! if each lane has an event or two: single events of 64 connections over 64 partitions took a fifth less.
 //!
 //! Between waves batches grow as long as something comes, for as long as the wave took, or twice `linger`. Clients that wait
-//! for their answers come at once or not at all, and nobody waits for them for long: 256 partitions took 15 % more. Others
-//! come all the time. For them there is a wave every 20 ms instead of every 12: with 64 partitions at 57,000 events/s that costs a
-//! tenth less here and a third less at the broker, and answers take 8 ms longer (`--cases batch50p256,batch50p64paced`, three
-//! rounds).
+//! for their answers come at once or not at all, and nobody waits for them for long: 256 partitions took 5 to 15 % more. Others
+//! come all the time, and for them waves are fewer and larger: with 64 partitions at 49,000 to 57,000 events/s that costs 0.82
+//! to 0.90 of the CPU here and 0.7 of the broker's, and answers take 5 to 8 ms longer (`--cases
+//! batch50p256,batch50p64paced --against OTHER_BUILD`, two runs of three rounds).
 //!
 //! Tried and dropped: brokers' threads that cork their socket (`TCP_CORK`) while more requests of the same turn are to come.
 //! The broker begins later then: the rate fell by 4 % (16 partitions) to 37 % (256), and CPU was 0.88 to 1.20 times as much
-//! (four rounds).
+//! (`--cases batch50,batch50p64,batch50p256,batch50p64paced,single64`, four rounds).
 
 use std::time::{Duration, Instant};
 

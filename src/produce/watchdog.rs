@@ -96,12 +96,16 @@ impl Watchdog {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_client_is_doubted_after_its_time_and_then_less_and_less_often() {
+    /// It waits for a minute.
+    fn patient() -> Watchdog {
         let mut settings = Settings::new("127.0.0.1:1");
         settings.progress_within = Duration::from_secs(60);
-        let mut watchdog = Watchdog::new("test", &settings);
-        let (second, start) = (Duration::from_secs(1), Instant::now());
+        Watchdog::new("test", &settings)
+    }
+
+    #[test]
+    fn a_client_is_doubted_after_its_time_and_then_less_and_less_often() {
+        let (mut watchdog, second, start) = (patient(), Duration::from_secs(1), Instant::now());
         assert!(!watchdog.is_due(59 * second, start));
         assert!(watchdog.is_due(60 * second, start));
         assert!(!watchdog.is_due(119 * second, start + 59 * second));
@@ -115,10 +119,7 @@ mod tests {
 
     #[test]
     fn a_client_has_a_last_chance_when_the_cluster_is_back() {
-        let mut settings = Settings::new("127.0.0.1:1");
-        settings.progress_within = Duration::from_secs(60);
-        let mut watchdog = Watchdog::new("test", &settings);
-        let (second, start) = (Duration::from_secs(1), Instant::now());
+        let (mut watchdog, second, start) = (patient(), Duration::from_secs(1), Instant::now());
         assert!(watchdog.is_due(60 * second, start));
         assert!(!watchdog.condemns(true, start));
         assert!(!watchdog.is_due(74 * second, start + 14 * second));
