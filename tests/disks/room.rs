@@ -8,7 +8,7 @@ use super::{
 };
 use crate::support::outage::{Outage, assert_kept};
 use crate::support::sender::{Plan, Senders};
-use crate::support::volume::{Throttle, Volume};
+use crate::support::volume::{Throttle, Volume, run};
 
 #[test]
 fn a_full_file_system_is_503_and_heals_when_there_is_room() {
@@ -75,6 +75,21 @@ fn a_device_without_room_loses_nothing_that_was_acknowledged() {
     volume.make_room();
     volume.reopen();
     assert_all_comes_back(outage, sent);
+}
+
+/// The test above means nothing on a device that says that all is well of a write that it took in part.
+#[test]
+fn a_device_without_room_takes_no_part_of_a_write_for_the_whole() {
+    let Some(volume) = Volume::thin_or_skip(96, 24) else {
+        return;
+    };
+    let file = volume.path().join("file").display().to_string();
+    run(&format!("fallocate -l 1M {file}\nsync -f {file}")).unwrap();
+    volume.fill();
+    volume.make_room_for_a_page();
+    let write = format!("dd if=/dev/zero of={file} bs=16k count=1 oflag=direct conv=notrunc");
+    let written = run(&write).expect_err("four pages found room for one");
+    assert!(written.contains("No space left"), "{written}");
 }
 
 /// 2 MB/s under clients who bring ten times as much: they wait or are refused, and memory stays within its bound.

@@ -167,7 +167,8 @@ impl Outage {
     pub fn end(self, sent: Ledger) -> Audit {
         self.gate.open();
         wait_until_delivered(&self.gateway);
-        self.gateway.stop();
+        let log = self.gateway.stop();
+        println!("{log}");
         audit(self.kafka, &self.topic, sent)
     }
 
