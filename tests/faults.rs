@@ -25,7 +25,8 @@ struct Run {
 }
 
 impl Run {
-    /// Three brokers, a topic with more partitions than send without waiting for each other, a gateway, patient, impatient and batching clients.
+    /// Three brokers, a topic with more partitions than send without waiting for each other, a gateway, and patient, impatient
+    /// and batching clients.
     fn start(name: &str) -> Option<Run> {
         let kafka = kafka::three_or_skip(&[])?;
         let topic = kafka.fresh_topic(name, 24, 3, &[]);
