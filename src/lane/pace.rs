@@ -26,6 +26,11 @@
 //! isn't waited for. There were more requests, and all of them slower: with 1,000 connections at half of capacity the p99 rose
 //! from 15 to 24 ms and CPU per event by 6 %; only 64 partitions at full speed gained, 8 % of the CPU (four rounds).
 //!
+//! Tried and dropped: lanes that send once in each interval of a clock they have in common, instead of once in `linger`, so that
+//! the lanes of one request wait together and not each for itself. A broker answers what comes at once one after the other: with
+//! batches at half of capacity CPU was 0.95, but p50 rose from 8.2 to 9.1 ms, and single events of 64 connections lost an
+//! eighth of the rate (`--cases single64,batch50,batch50half --against OTHER_BUILD`, ten rounds).
+//!
 //! Tried and dropped: HTTP threads that nap for 200 µs before they wait for sockets, to find more requests at once when they
 //! wake: CPU per event was the same (1.01, four rounds), as answers leave in bunches, and so the next requests come in bunches.
 
@@ -55,18 +60,27 @@ pub fn may_send(load: Load, settings: &Settings, now: Instant) -> bool {
         return true;
     }
     let hold = if load.unacked_events == 0 { 1 } else { HOLD };
-    let has_rested = |sent_at| now >= sent_at + settings.linger * hold;
+    // Workers wake a little early or late: what is over by the middle of a tick doesn't wait for the next one.
+    let now_or_soon = now + tick(settings) / 2;
+    let has_rested = |sent_at| now_or_soon >= sent_at + settings.linger * hold;
     load.sent_at.is_none_or(has_rested) && load.held_until.is_none_or(|until| now >= until)
 }
 
-/// The worker's tick while anything waits: a fifth of `linger`, within 0.5 to 2 ms.
-///
-/// Tried, not taken yet: workers of all clusters that wake at the same moments, so that HTTP threads hear of many answers at once.
-/// Eight clusters then cost 0.86 (single events) and 0.91 (batches of 50) of the CPU, but with one cluster p50 rose from 4.5 to
-/// 5.0 ms and the rate fell by 6 %, perhaps because a lane whose `linger` is just not over on a beat waits for the next one (`cargo bench
-/// --bench gateway -- --cases single64,single64c8,batch50c8 --subjects gateway --against OTHER_BUILD`, three rounds).
+/// The worker's tick while anything waits: a fifth of `linger`, within 0.5 to 2 ms, and a fiftieth of that. By this fiftieth the
+/// tick moves against the kernel's, which samples who uses a CPU and would find workers always or never.
 pub fn tick(settings: &Settings) -> Duration {
-    (settings.linger / 5).clamp(Duration::from_micros(500), Duration::from_millis(2))
+    let tick = (settings.linger / 5).clamp(Duration::from_micros(500), Duration::from_millis(2));
+    tick + tick / 50
+}
+
+/// How long it is to the next beat, so long after the first one.
+///
+/// All workers wake on beats, so that HTTP threads hear of the answers of many clusters at once. Eight clusters cost 0.89 (four
+/// rounds) and 0.95 (eight) of the CPU with single events. With one cluster p50 is 4.8 ms instead of 5.4 and CPU 0.95, as work
+/// doesn't make a tick longer any more; batches of 50 don't differ (`--cases single64,single64c8,batch50 --against OTHER_BUILD`).
+pub fn until_beat(tick: Duration, since_first: Duration) -> Duration {
+    let into = since_first.as_nanos() % tick.as_nanos();
+    tick - Duration::from_nanos(into as u64)
 }
 
 /// How many events of the spill log a worker may hand to its client in one turn.
@@ -188,6 +202,29 @@ mod tests {
         assert!(!may(400, 0, Some(4 * MS)));
         assert!(!may(400, 7, Some(6 * MS)));
         assert!(may(400, 7, Some(20 * MS)));
+    }
+
+    #[test]
+    fn a_beat_that_comes_early_counts() {
+        let settings = Settings::default();
+        let early = tick(&settings) / 4;
+        assert!(may(400, 0, Some(settings.linger - early)));
+        assert!(may(400, 7, Some(settings.linger * HOLD - early)));
+    }
+
+    #[test]
+    fn beats_are_multiples_of_the_tick() {
+        let tick = tick(&Settings::default());
+        assert_eq!(until_beat(tick, Duration::ZERO), tick);
+        assert_eq!(until_beat(tick, tick / 4), tick - tick / 4);
+        // After a year, to the nanosecond.
+        let late = Duration::from_nanos(tick.as_nanos() as u64 * 365 * 24 * 3_600 * 980);
+        assert_eq!(until_beat(tick, late + MS / 3), tick - MS / 3);
+        let most = Settings {
+            linger: Duration::from_secs(1),
+            ..Settings::default()
+        };
+        assert!(super::tick(&most) < 3 * MS);
     }
 
     #[test]

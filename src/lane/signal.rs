@@ -5,13 +5,21 @@
 //! costs no wake-up at all; only a worker that went to sleep without a tick is woken.
 
 use std::sync::atomic::{AtomicBool, Ordering::*, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 
-use super::Lane;
+use super::{Lane, pace};
+
+/// The first beat of all workers.
+static FIRST_BEAT: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Sleeps until the next beat, which workers with the same tick have in common.
+pub(super) fn sleep_until_beat(tick: Duration) {
+    std::thread::sleep(pace::until_beat(tick, FIRST_BEAT.elapsed()));
+}
 
 /// The list of ready lanes, and the sleep of the worker that serves them.
 #[derive(Debug, Default)]

@@ -32,6 +32,7 @@ use rdkafka::error::KafkaResult;
 use super::cluster::Cluster;
 use super::pace;
 use super::send::Sending;
+use super::signal::sleep_until_beat;
 use super::spilling::Spiller;
 use super::unrouted::has_older;
 use super::wave::Wave;
@@ -156,7 +157,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             } else if quiet_turns > QUIET_TURNS {
                 self.cluster.signal.sleep(QUIET_TICK.max(tick));
             } else {
-                std::thread::sleep(tick);
+                sleep_until_beat(tick);
             }
         }
     }
