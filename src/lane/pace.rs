@@ -31,8 +31,10 @@
 //! batches at half of capacity CPU was 0.95, but p50 rose from 8.2 to 9.1 ms, and single events of 64 connections lost an
 //! eighth of the rate (`--cases single64,batch50,batch50half --against OTHER_BUILD`, ten rounds).
 //!
-//! Tried and dropped: HTTP threads that nap for 200 µs before they wait for sockets, to find more requests at once when they
-//! wake: CPU per event was the same (1.01, four rounds), as answers leave in bunches, and so the next requests come in bunches.
+//! Tried and dropped: HTTP threads that nap for 200 or 300 µs before they wait for sockets, to find more requests at once when
+//! they wake. Answers leave in bunches, so the next requests come in bunches anyway: CPU per event was 0.99 to 1.08. Only 10,000
+//! connections at a seventh of what they could take, where each request comes by itself, gained 5 % (`--cases
+//! single64,single64paced,single10000paced,single1000,single1000half --against OTHER_BUILD`, three and four rounds).
 
 use std::time::{Duration, Instant};
 
@@ -76,8 +78,9 @@ pub fn tick(settings: &Settings) -> Duration {
 /// How long it is to the next beat, so long after the first one.
 ///
 /// All workers wake on beats, so that HTTP threads hear of the answers of many clusters at once. Eight clusters cost 0.89 (four
-/// rounds) and 0.95 (eight) of the CPU with single events. With one cluster p50 is 4.8 ms instead of 5.4 and CPU 0.95, as work
-/// doesn't make a tick longer any more; batches of 50 don't differ (`--cases single64,single64c8,batch50 --against OTHER_BUILD`).
+/// rounds) and 0.95 (eight) of the CPU with single events. With one cluster p50 is 4.8 ms instead of 5.4, as work doesn't make a
+/// tick longer any more; CPU is the same: 0.95 to 1.07 in four runs of two to eight rounds, batches of 50 1.01 to 1.04
+/// (`--cases single64,single64c8,batch50 --against OTHER_BUILD`).
 pub fn until_beat(tick: Duration, since_first: Duration) -> Duration {
     let into = since_first.as_nanos() % tick.as_nanos();
     tick - Duration::from_nanos(into as u64)
