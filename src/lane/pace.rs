@@ -33,7 +33,7 @@
 //!
 //! Tried and dropped: HTTP threads that nap for 200 or 300 µs before they wait for sockets, to find more requests at once when
 //! they wake. Answers leave in bunches, so the next requests come in bunches anyway: CPU per event was 0.99 to 1.08. Only 10,000
-//! connections at a seventh of what they could take, where each request comes by itself, gained 5 % (`--cases
+//! connections at a fifth of what they could take, where each request comes by itself, gained 5 % (`--cases
 //! single64,single64paced,single10000paced,single1000,single1000half --against OTHER_BUILD`, three and four rounds).
 
 use std::time::{Duration, Instant};
