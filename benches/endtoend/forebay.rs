@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::bench::Bench;
 use super::child::Process;
-use super::ports::{free_port, get, wait_until_ready};
+use super::ports::{free_ports, get, wait_until_ready};
 
 /// A running forebay; killed when this is dropped.
 pub(crate) struct Gateway {
@@ -19,7 +19,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts the build under test, or another, with these lines of configuration and those of the options.
     pub(crate) fn start(bench: &Bench<'_>, program: Option<&Path>, lines: &str) -> Gateway {
-        let (port, admin) = (free_port(), free_port());
+        let [port, admin] = free_ports();
         let file = bench.folder().join("forebay.toml");
         let config = format!(
             "http.listen = \"127.0.0.1:{port}\"\nadmin.listen = \"127.0.0.1:{admin}\"\nshutdown.grace = \"0s\"\n{lines}{}\n",

@@ -13,9 +13,11 @@ pub(crate) fn number(word: &str) -> f64 {
         .unwrap_or_else(|_| panic!("`{word}` is no number"))
 }
 
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound port").port()
+/// Two different ports; one after the other, the kernel may give the same one twice.
+pub(crate) fn free_ports() -> [u16; 2] {
+    let listen = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listeners = [(); 2].map(listen);
+    listeners.map(|listener| listener.local_addr().expect("a bound port").port())
 }
 
 /// Asks `/readyz` until it says yes.
