@@ -68,10 +68,12 @@ pub fn may_send(load: Load, settings: &Settings, now: Instant) -> bool {
     load.sent_at.is_none_or(has_rested) && load.held_until.is_none_or(|until| now >= until)
 }
 
-/// The worker's tick while anything waits: a fifth of `linger`, within 0.5 to 2 ms, and a fiftieth of that. By this fiftieth the
-/// tick moves against the kernel's, which samples who uses a CPU and would find workers always or never.
+/// The worker's tick while anything waits: a fifth of `linger`, within 0.5 to 1.9 ms, and a fiftieth of that. By this fiftieth the
+/// tick moves against the kernel's, which samples who uses a CPU and would find workers always or never. And it's never as long
+/// as [`super::wave::QUIET`], so that a turn can't miss what came since the last one.
 pub fn tick(settings: &Settings) -> Duration {
-    let tick = (settings.linger / 5).clamp(Duration::from_micros(500), Duration::from_millis(2));
+    let most = Duration::from_micros(1_900);
+    let tick = (settings.linger / 5).clamp(Duration::from_micros(500), most);
     tick + tick / 50
 }
 
@@ -227,7 +229,7 @@ mod tests {
             linger: Duration::from_secs(1),
             ..Settings::default()
         };
-        assert!(super::tick(&most) < 3 * MS);
+        assert!(super::tick(&most) < crate::lane::wave::QUIET);
     }
 
     #[test]

@@ -37,7 +37,7 @@ const GATHER: u32 = 8;
 /// While they do send, it's as long as the wave took, and at most so many times `linger`.
 const GATHER_MOST: u32 = 2;
 /// When nothing came for so long, nothing comes: more than a turn, and than clients need for a round trip.
-const QUIET: Duration = Duration::from_millis(2);
+pub const QUIET: Duration = Duration::from_millis(2);
 
 /// The requests that many lanes of a cluster have under way at once.
 ///
