@@ -6,10 +6,10 @@
 //! cargo bench --bench gateway -- --cases list
 //! ```
 //!
-//! The table that is committed, which takes half an hour of a machine that does nothing else:
+//! The table that is committed, which takes the better part of an hour of a machine that does nothing else:
 //!
 //! ```text
-//! cargo bench --bench gateway -- --cases all --rounds 3 --seconds 3 --warm-up 1.5 --table benches/RESULTS.md
+//! cargo bench --bench gateway -- --cases all --rounds 5 --seconds 2 --warm-up 1 --table benches/RESULTS.md
 //! cargo bench --bench gateway -- --cases all --rounds 1 --seconds 1 --warm-up 1 --table target/quick.md  # quick: 6 minutes
 //! ```
 //!
@@ -24,6 +24,7 @@
 //! | raw producer | the Kafka hop: librdkafka's cheapest path, at the rate that the gateway reached |
 //! | toy | a prototype that does all three by the usual means, and answers after Kafka's acknowledgement |
 //! | forebay | `forebay serve` with everything on that users get |
+//! | peer | what somebody might use instead, if `--peer` names a script of `benches/peers`; installed by you |
 //!
 //! The first three together are what any gateway on these libraries pays; the bar is a multiple of their sum. Machines
 //! differ by the minute, so all subjects take turns, ratios are taken within a round, and medians are printed. Cases that

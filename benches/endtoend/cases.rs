@@ -42,6 +42,8 @@ pub(crate) struct Case {
     pub(crate) ack: Ack,
     /// Measure the prototype too. It takes everything but encodings, several clusters and other promises.
     pub(crate) has_toy: bool,
+    /// Measure too what the raw producer costs with a single partition at the same rate.
+    pub(crate) has_joined: bool,
     /// What the gateway may cost, as a multiple of its bare parts.
     pub(crate) bar: Option<f64>,
 }
@@ -60,6 +62,7 @@ const SINGLE: Case = Case {
     compression: "none",
     ack: Ack::Durable,
     has_toy: false,
+    has_joined: false,
     bar: None,
 };
 
@@ -82,14 +85,14 @@ macro_rules! cases {
 
 /// Those of the committed table. What is alike over HTTP stands together, because it shares its bare parts.
 pub(crate) const CASES: &[Case] = cases! {
-    "single64": SINGLE { has_toy: true, bar: Some(1.25) };
+    "single64": SINGLE { has_toy: true, has_joined: true, bar: Some(1.25) };
     "single64p1": SINGLE { partitions: Some(1) };
-    "single64p64": SINGLE { partitions: Some(64) };
-    "single64p256": SINGLE { partitions: Some(256) };
+    "single64p64": SINGLE { partitions: Some(64), has_joined: true };
+    "single64p256": SINGLE { partitions: Some(256), has_joined: true };
     "single64c8": SINGLE { clusters: 8, partitions: Some(2) };
     "single64disk": SINGLE { ack: Ack::Disk };
     "single64memory": SINGLE { ack: Ack::Memory };
-    "single256": SINGLE { connections: 256, has_toy: true };
+    "single256": SINGLE { connections: 256, has_toy: true, has_joined: true };
     "single1000": SINGLE { connections: 1000, has_toy: true };
     "single1000half": SINGLE { connections: 1000, offered: Some((0.5, "single1000")) };
     "single10000": SINGLE { connections: 10_000, has_toy: true };
@@ -98,11 +101,11 @@ pub(crate) const CASES: &[Case] = cases! {
     "pipelined": SINGLE { depth: 8, has_toy: true, bar: Some(1.25) };
     "h2c": SINGLE { connections: 8, depth: 32, http2: true, has_toy: true, bar: Some(1.25) };
     "batch10": BATCH { events: 10, has_toy: true };
-    "batch50": BATCH { has_toy: true, bar: Some(1.25) };
+    "batch50": BATCH { has_toy: true, has_joined: true, bar: Some(1.25) };
     "batch50half": BATCH { offered: Some((0.5, "batch50")) };
     "batch50p1": BATCH { partitions: Some(1) };
-    "batch50p64": BATCH { partitions: Some(64) };
-    "batch50p256": BATCH { partitions: Some(256) };
+    "batch50p64": BATCH { partitions: Some(64), has_joined: true };
+    "batch50p256": BATCH { partitions: Some(256), has_joined: true };
     "batch50c8": BATCH { clusters: 8, partitions: Some(2) };
     "batch50lz4": BATCH { compression: "lz4" };
     "batch50zstd": BATCH { compression: "zstd" };

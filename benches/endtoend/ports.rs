@@ -13,11 +13,20 @@ pub(crate) fn number(word: &str) -> f64 {
         .unwrap_or_else(|_| panic!("`{word}` is no number"))
 }
 
-/// Two different ports; one after the other, the kernel may give the same one twice.
-pub(crate) fn free_ports() -> [u16; 2] {
+/// Different ports; asked for one after the other, the kernel may give the same one twice.
+pub(crate) fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
     let listen = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let listeners = [(); 2].map(listen);
+    let listeners = [(); COUNT].map(listen);
     listeners.map(|listener| listener.local_addr().expect("a bound port").port())
+}
+
+/// Waits until somebody listens there.
+pub(crate) fn wait_until_open(port: u16) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = TcpStream::connect(("127.0.0.1", port)) {
+        assert!(Instant::now() < deadline, "nobody listens: {error}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Asks `/readyz` until it says yes.

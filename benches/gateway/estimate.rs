@@ -29,7 +29,10 @@ pub(crate) fn of(options: &Options, cases: &[Case]) -> String {
         }
         let settled = each + settling(case).as_secs_f64();
         round += wants("gateway") * (1.0 + wants("raw")) * settled;
+        round += wants("gateway") * wants("joined") * f64::from(u8::from(case.has_joined)) * each;
         round += f64::from(u8::from(options.against.is_some())) * each;
+        let peer = f64::from(u8::from(options.peer.is_some() && case.has_toy));
+        round += peer * each;
         round += wants("toy") * f64::from(u8::from(case.has_toy)) * each;
         if case.ack != Ack::Durable {
             round += wants("gateway") * DRAIN;

@@ -13,8 +13,8 @@ pub(crate) struct Options {
     /// Cases, separated by commas; `all` are those of the table, and `list` lists them.
     #[arg(long, default_value = "single64,batch50")]
     pub(crate) cases: String,
-    /// Which of bare,held,gateway,raw,toy to measure. The toy only runs in cases that are its own.
-    #[arg(long, default_value = "bare,held,gateway,raw,toy")]
+    /// Which of bare,held,gateway,raw,joined,toy to measure. The last two only run in cases that have them.
+    #[arg(long, default_value = "bare,held,gateway,raw,joined,toy")]
     pub(crate) subjects: String,
     /// Write the table to this file, with machine, commit and date.
     #[arg(long)]
@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Measure another build of the gateway beside it.
     #[arg(long)]
     pub(crate) against: Option<PathBuf>,
+    /// Measure what somebody might use instead, in the cases that the toy takes: a script of `benches/peers`.
+    #[arg(long)]
+    pub(crate) peer: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
 }

@@ -34,6 +34,13 @@ Every case was audited: topics hold exactly the acknowledged events, one partiti
 | Kafka | one real broker on loopback, from `tests/kafka`; its files are in {broker} |
 ";
 
+/// What stands above [`joined`].
+const JOINED: &str = "\
+librdkafka sends one request per partition. What a client that sent what it has for all partitions of a broker in one would
+save at most: the raw producer at the same rate, with one partition. Its requests are as few as they can be, and without the
+head of a batch (61 bytes) for each of the other partitions.
+";
+
 /// The whole file.
 pub(crate) fn text(options: &Options, cases: &[Case], found: &[Found], took: Duration) -> String {
     let common = &options.common;
@@ -48,7 +55,7 @@ pub(crate) fn text(options: &Options, cases: &[Case], found: &[Found], took: Dur
          - rounds: {} of {} s after {} s of warm-up; {:.0} minutes in all\n\
          - setting: events of 400 bytes, {} partitions unless a case says otherwise, acks=all, idempotent, linger {}, librdkafka {version}, {place}\n\n\
          {}\n## Cases\n\n{}\n## One case over another\n\n\
-         Each with the other of the same round, forebay only.\n\n{}",
+         Each with the other of the same round, forebay only.\n\n{}\n## One request for all partitions\n\n{JOINED}\n{}",
         std::env::args()
             .skip(1)
             .filter(|argument| argument != "--bench")
@@ -64,6 +71,7 @@ pub(crate) fn text(options: &Options, cases: &[Case], found: &[Found], took: Dur
         LEGEND.replace("{broker}", &broker_folder()),
         rows(cases, found),
         comparisons::table(cases, found),
+        joined(cases, found),
     )
 }
 
@@ -73,6 +81,40 @@ fn broker_folder() -> String {
         |_| "the build's folder, on the same disk".to_owned(),
         |folder| format!("`{folder}`"),
     )
+}
+
+/// What one request for all partitions would save, for the cases that were measured so.
+fn joined(cases: &[Case], found: &[Found]) -> String {
+    let mut text = "\
+        | case | forebay CPU | raw | raw, 1 partition | limits | limits, 1 partition | saved | of forebay's |\n\
+        |---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for (case, found) in cases.iter().zip(found) {
+        if found.joined.is_empty() {
+            continue;
+        }
+        let (gateway, raw, joined) = (cpus(&found.gateway), cpus(&found.raw), cpus(&found.joined));
+        let saved: Vec<_> = raw
+            .iter()
+            .zip(&joined)
+            .map(|(raw, one)| raw - one)
+            .collect();
+        let middle = |figures: &[f64]| median(figures.iter().copied());
+        writeln!(
+            text,
+            "| {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} % |",
+            case.name,
+            middle(&gateway),
+            middle(&raw),
+            middle(&joined),
+            median(found.limits()),
+            median(found.joined_limits()),
+            middle(&saved),
+            100.0 * median(ratios(&saved, &gateway)),
+        )
+        .expect("a string takes everything");
+    }
+    text
 }
 
 fn rows(cases: &[Case], found: &[Found]) -> String {

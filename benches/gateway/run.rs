@@ -19,23 +19,32 @@ pub(crate) struct Found {
     /// Another build of the gateway.
     pub(crate) other: Vec<Sample>,
     pub(crate) raw: Vec<Sample>,
+    /// The raw producer with one partition.
+    pub(crate) joined: Vec<Sample>,
     pub(crate) toy: Vec<Sample>,
+    /// What somebody might use instead.
+    pub(crate) peer: Vec<Sample>,
     pub(crate) parse: Vec<f64>,
 }
 
 impl Found {
     /// What the parts cost together, in each round: HTTP, parsing, and Kafka.
     pub(crate) fn limits(&self) -> Vec<f64> {
-        self.parts(&self.bare)
+        self.parts(&self.bare, &self.raw)
     }
 
     /// The same with held answers.
     pub(crate) fn held_limits(&self) -> Vec<f64> {
-        self.parts(&self.held)
+        self.parts(&self.held, &self.raw)
     }
 
-    fn parts(&self, http: &[Sample]) -> Vec<f64> {
-        let parts = http.iter().zip(&self.parse).zip(&self.raw);
+    /// The limits, if all partitions went in one request.
+    pub(crate) fn joined_limits(&self) -> Vec<f64> {
+        self.parts(&self.bare, &self.joined)
+    }
+
+    fn parts(&self, http: &[Sample], raw: &[Sample]) -> Vec<f64> {
+        let parts = http.iter().zip(&self.parse).zip(raw);
         parts
             .map(|((http, parse), raw)| http.cpu() + parse + raw.cpu())
             .collect()
@@ -130,10 +139,20 @@ fn measure(subjects: &Subjects<'_>, cases: &[Case], found: &mut [Found], index: 
         if options.wants("raw") {
             found.raw.push(noted("raw", subjects.raw(case, reached)));
         }
+        if options.wants("joined") && case.has_joined {
+            let sample = subjects.joined(case, reached);
+            found.joined.push(noted("joined", sample));
+        }
     }
     if let Some(program) = &options.against {
         let sample = subjects.gateway(case, rate, Some(program));
         found.other.push(noted("other", sample));
+    }
+    if let Some(script) = &options.peer
+        && case.has_toy
+    {
+        let sample = subjects.peer(case, rate, script);
+        found.peer.push(noted("peer", sample));
     }
     if options.wants("toy") && case.has_toy {
         found.toy.push(noted("toy", subjects.toy(case, rate)));

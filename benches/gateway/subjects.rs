@@ -10,7 +10,7 @@ use crate::endtoend::cases::{Ack, Case};
 use crate::endtoend::child::{Process, cpu};
 use crate::endtoend::forebay::Gateway;
 use crate::endtoend::meter::Sample;
-use crate::endtoend::ports::port_of;
+use crate::endtoend::ports::{free_ports, port_of, wait_until_open};
 use crate::endtoend::topics::Topic;
 use crate::endtoend::work::{Pace, Target};
 
@@ -75,6 +75,16 @@ impl Subjects<'_> {
         sample
     }
 
+    /// The same with a single partition, and so with as few requests as a client could do with that sends what it has for all
+    /// partitions of a broker in one.
+    pub(crate) fn joined(&self, case: &Case, rate: f64) -> Sample {
+        let single = Case {
+            partitions: Some(1),
+            ..*case
+        };
+        self.raw(&single, rate)
+    }
+
     pub(crate) fn toy(&self, case: &Case, rate: Option<f64>) -> Sample {
         let topics = self.topics(case);
         let mut arguments = vec!["toy".to_owned()];
@@ -89,6 +99,34 @@ impl Subjects<'_> {
         };
         let (sample, outcome) = self.bench.loaded(server.pid(), &load);
         audit(&topics, &outcome, "toy");
+        sample
+    }
+
+    /// What somebody might use instead, started by a script that is told what to do by its environment.
+    pub(crate) fn peer(&self, case: &Case, rate: Option<f64>, script: &Path) -> Sample {
+        let topics = self.topics(case);
+        let folder = tempfile::tempdir_in(self.bench.folder()).expect("a folder");
+        let [port] = free_ports();
+        let target = self.target(&topics, case);
+        let mut command = self.bench.server.command(script);
+        command
+            .env("LISTEN", format!("127.0.0.1:{port}"))
+            .env("STREAM", case.stream(0))
+            .env("BOOTSTRAP", &target.bootstrap)
+            .env("TOPIC", &target.topic)
+            .env("LINGER_MS", target.linger_ms.to_string())
+            .env("FOLDER", folder.path());
+        let server = Process::start(command);
+        wait_until_open(port);
+        let load = Load {
+            port,
+            case: case.name,
+            pace: self.pace(case),
+            rate,
+            note: None,
+        };
+        let (sample, outcome) = self.bench.loaded(server.pid(), &load);
+        audit(&topics, &outcome, "peer");
         sample
     }
 

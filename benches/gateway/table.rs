@@ -31,7 +31,9 @@ pub(crate) fn print(options: &Options, cases: &[Case], found: &[Found]) {
             ("bare hyper", &found.bare),
             ("held hyper", &found.held),
             ("raw producer", &found.raw),
+            ("raw, 1 partition", &found.joined),
             ("toy", &found.toy),
+            ("peer", &found.peer),
             ("other build", &found.other),
             ("forebay", &found.gateway),
         ];
@@ -98,8 +100,14 @@ fn print_ratios(case: &Case, found: &Found) {
             found.held_limits(),
             None,
         ),
+        (
+            "(bare hyper + parse + raw producer with 1 partition)",
+            found.joined_limits(),
+            None,
+        ),
         ("other build", cpus(&found.other), None),
         ("toy", cpus(&found.toy), Some(toy_bar.as_str())),
+        ("peer", cpus(&found.peer), None),
     ];
     for (name, cpus, bar) in of {
         let ratios = ratios(&gateway, &cpus);
