@@ -1,8 +1,8 @@
 //! Brokers' threads wake once for many answers, and don't interrupt other threads when they wake.
 //!
 //! Kafka answers the requests of a connection one after the other, and librdkafka sends one request per partition. Its thread would
-//! wake for each answer, look at every partition, and sleep again, at a cost that grows with the square of the partitions. But the worker reads reports on its tick of about 1 ms, and
-//! until then nobody needs the answers.
+//! wake for each answer, look at every partition, and sleep again, at a cost that grows with the square of the partitions. But
+//! the worker reads reports on its tick of about 1 ms, and until then nobody needs the answers.
 //!
 //! So each socket has a low-water mark (`SO_RCVLOWAT`, socket(7)): the kernel doesn't tell of data before there is as much as the
 //! answers that are under way will have. Requests and answers are counted by interceptors, on the broker's thread.
@@ -18,6 +18,16 @@
 //! And these threads get the scheduling policy `SCHED_BATCH` (sched(7)): one that wakes waits for its turn instead of interrupting
 //! another on the same CPU. Else it interrupts the worker after each lane's batch, and sends one request at a time. Where a
 //! CPU is idle it changes nothing.
+//!
+//! Tried and dropped: a relay, a thread to which librdkafka connects by a socket pair (`socket_cb`, `connect_cb`), and which
+//! joins its requests to one for all partitions of the broker, and takes the answer apart. It cost the broker half as much
+//! (single events over 16 partitions: 22 µs per event instead of 41; batches of 50 over 256: 6.9 instead of 12.5), and where the
+//! broker is the bottleneck there was up to a third more rate. But what it saved librdkafka in calls to the kernel it needed
+//! itself to be woken: forebay's own CPU was 1.03 to 1.22 times as much, for 500 lines between us and what Kafka acknowledges
+//! (`--cases single64,single64p64,batch50,batch50p256 --against OTHER_BUILD`, two rounds each).
+//!
+//! Not possible: handing librdkafka's threads more than one request at a time (`queue.buffering.backpressure.threshold`), so
+//! that they look at all partitions once for many. With idempotence it refuses every value but 1.
 //!
 //! Measured with gateway and librdkafka on one CPU (`cargo bench --bench gateway -- --against OTHER_BUILD`, three and four
 //! rounds): with marks 0.84 of the CPU per event for single events on 64 connections and 16 partitions, 0.70 for batches of 50
