@@ -24,7 +24,7 @@ run_audited() {
     start_beside "$name" "$own"
     send "$name" || code=$?
     stop_beside
-    audit || audited=$?
+    audit "$name" || audited=$?
     report "$name"
     if [[ -n $own ]]; then
         stop_gateway || audited=1
@@ -174,10 +174,12 @@ load_options() {
 # Compares the ledger with the topic, if it's known.
 audit() {
     [[ -n ${KAFKA:-} && -n ${TOPIC:-} ]] || return 0
-    local from=()
+    local from=() streams=()
+    # The dead cluster's events are in no topic: they were refused, or are in the gateway's log.
+    if [[ $1 == dead-cluster ]]; then streams=(--stream "${FOREBAY_STREAM:-events}"); fi
     if [[ -f $work/offsets ]]; then from=(--from "$work/offsets"); fi
     "$loadtest" audit --ledger "$work/sent.ledger" --bootstrap "$KAFKA" --topic "$TOPIC" "${kafka_properties[@]}" \
-        "${from[@]}" --wait "${AUDIT_WAIT:-120s}" --json "$work/audit.json"
+        "${from[@]}" "${streams[@]}" --wait "${AUDIT_WAIT:-120s}" --json "$work/audit.json"
 }
 
 report() {

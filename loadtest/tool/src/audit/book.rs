@@ -41,15 +41,16 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// Reads ledgers, twice: the first time for the sizes.
-    pub(crate) fn from_ledgers(paths: &[PathBuf]) -> Result<Book> {
+    /// Reads ledgers, twice: the first time for the sizes. What was sent to other streams than these is left out; all count if
+    /// none is named.
+    pub(crate) fn from_ledgers(paths: &[PathBuf], streams: &[String]) -> Result<Book> {
         let mut sizes = Sizes::default();
         for path in paths {
-            sizes.read(path)?;
+            sizes.read(path, streams)?;
         }
         let mut book = sizes.into_book();
         for path in paths {
-            for_each_request(path, |id, request| book.enter(id, &request))?;
+            for_each_request(path, streams, |id, request| book.enter(id, &request))?;
         }
         Ok(book)
     }
@@ -214,9 +215,9 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn read(&mut self, path: &Path) -> Result<()> {
+    fn read(&mut self, path: &Path, streams: &[String]) -> Result<()> {
         let by_source = &mut self.by_source;
-        let complete = for_each_request(path, |id, request| {
+        let complete = for_each_request(path, streams, |id, request| {
             let keys = by_source.entry(id).or_default();
             for run in &request.runs {
                 let number = run.key as usize;
@@ -256,13 +257,19 @@ impl Sizes {
 }
 
 /// Calls `each` with the id of the source and the request; true if the ledger has its end.
-fn for_each_request(path: &Path, mut each: impl FnMut(u64, Request) -> Result<()>) -> Result<bool> {
-    let mut ids: HashMap<u32, u64> = HashMap::new();
+fn for_each_request(
+    path: &Path,
+    streams: &[String],
+    mut each: impl FnMut(u64, Request) -> Result<()>,
+) -> Result<bool> {
+    // None: of a stream that is left out.
+    let mut ids: HashMap<u32, Option<u64>> = HashMap::new();
     let mut complete = false;
     for entry in Reader::open(path)? {
         match entry? {
-            Entry::Source { index, id, .. } => {
-                ids.insert(index, id);
+            Entry::Source { index, id, stream } => {
+                let counts = streams.is_empty() || streams.contains(&stream);
+                ids.insert(index, counts.then_some(id));
             }
             Entry::Request(request) => {
                 let Some(id) = ids.get(&request.source) else {
@@ -271,7 +278,9 @@ fn for_each_request(path: &Path, mut each: impl FnMut(u64, Request) -> Result<()
                         path.display()
                     );
                 };
-                each(*id, request)?;
+                if let Some(id) = *id {
+                    each(id, request)?;
+                }
             }
             Entry::End => complete = true,
             Entry::Start { .. } | Entry::Shed { .. } | Entry::Sample(_) => {}

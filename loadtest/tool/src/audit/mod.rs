@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Topics that the events went to.
     #[arg(long, num_args = 1.., required_unless_present = "selftest")]
     topic: Vec<String>,
+    /// Only what was sent to these streams: the topics hold nothing of others.
+    #[arg(long, num_args = 1.., value_name = "NAME")]
+    stream: Vec<String>,
     /// Begin at the offsets in this file, written by `loadtest offsets` before the run; otherwise at the beginning.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
@@ -62,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     if let Some(events) = args.selftest {
         return selftest::run(events);
     }
-    let mut book = Book::from_ledgers(&args.ledger)?;
+    let mut book = Book::from_ledgers(&args.ledger, &args.stream)?;
     if book.sent() == 0 {
         bail!("the ledgers have no events: nothing was sent, or they are those of another run");
     }

@@ -48,7 +48,7 @@ pub(super) fn run(events: u64) -> Result<bool> {
 fn audit(path: &Path, events: u64) -> Result<Verdict> {
     let keys = KEYS.min(events / 10);
     write_ledger(path, events, keys)?;
-    let mut book = Book::from_ledgers(&[path.to_owned()])?;
+    let mut book = Book::from_ledgers(&[path.to_owned()], &[])?;
     let (lost, repeated, swapped) = (events / 2, events / 3, events / 4);
     let mut value = Vec::with_capacity(400);
     let mut record = |book: &mut Book, number: u64| -> Result<()> {

@@ -44,7 +44,7 @@ fn audit(requests: &[Entry], records: &[(u32, u32)]) -> Verdict {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ledger");
     write(&path, requests);
-    let mut book = Book::from_ledgers(&[path]).unwrap();
+    let mut book = Book::from_ledgers(&[path], &[]).unwrap();
     for (key, seq) in records {
         let value = format!(r#"{{"id":"lt-ab-{key}-{seq}"}}"#);
         let text = format!("ab-{key}");
@@ -127,7 +127,7 @@ fn records_of_others_and_of_no_ledger_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ledger");
     write(&path, &acked());
-    let mut book = Book::from_ledgers(&[path]).unwrap();
+    let mut book = Book::from_ledgers(&[path], &[]).unwrap();
     book.found(0, None, br#"{"id":"lt-ac-0-0"}"#);
     book.found(0, None, b"\x00\x01");
     book.found(0, Some(b"ab-1"), br#"{"id":"lt-ab-0-0"}"#);
@@ -138,10 +138,22 @@ fn records_of_others_and_of_no_ledger_are_told_apart() {
 }
 
 #[test]
+fn what_was_sent_to_another_stream_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ledger");
+    write(&path, &acked());
+    let sent = |stream: &str| {
+        let book = Book::from_ledgers(std::slice::from_ref(&path), &[stream.to_owned()]);
+        book.unwrap().sent()
+    };
+    assert_eq!((sent("events"), sent("others")), (6, 0));
+}
+
+#[test]
 fn the_same_ledger_twice_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ledger");
     write(&path, &acked());
-    let error = Book::from_ledgers(&[path.clone(), path]).unwrap_err();
+    let error = Book::from_ledgers(&[path.clone(), path], &[]).unwrap_err();
     assert!(error.to_string().contains("twice"), "{error}");
 }
