@@ -9,7 +9,7 @@
 //! The table that is committed, which takes the better part of an hour of a machine that does nothing else:
 //!
 //! ```text
-//! cargo bench --bench gateway -- --cases all --rounds 5 --seconds 2 --warm-up 1 --table benches/RESULTS.md
+//! cargo bench --bench gateway -- --cases all --rounds 4 --seconds 2 --warm-up 1 --table benches/RESULTS.md
 //! cargo bench --bench gateway -- --cases all --rounds 1 --seconds 1 --warm-up 1 --table target/quick.md  # quick: 6 minutes
 //! ```
 //!

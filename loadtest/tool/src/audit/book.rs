@@ -256,7 +256,8 @@ impl Sizes {
     }
 }
 
-/// Calls `each` with the id of the source and the request; true if the ledger has its end.
+/// Calls `each` with the id of the source and the request, for those to `streams`, or for all if none is named; true if the
+/// ledger has its end.
 fn for_each_request(
     path: &Path,
     streams: &[String],

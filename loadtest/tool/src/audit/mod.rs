@@ -67,7 +67,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     }
     let mut book = Book::from_ledgers(&args.ledger, &args.stream)?;
     if book.sent() == 0 {
-        bail!("the ledgers have no events: nothing was sent, or they are those of another run");
+        bail!(
+            "the ledgers have no events: nothing was sent, they are those of another run, or `--stream` names another stream"
+        );
     }
     consumer::read(
         &mut book,
