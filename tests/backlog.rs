@@ -218,7 +218,8 @@ fn what_kafka_refuses_for_good_becomes_a_dead_letter() {
     };
     let topic = kafka.fresh_topic("dead", 1, 1, &[("max.message.bytes", "2000")]);
     let dir = tempfile::tempdir().unwrap();
-    let gateway = Gateway::ready(&on_log(kafka, &topic, dir.path(), "ack = \"disk\"\n"));
+    let config = on_log(kafka, &topic, dir.path(), "ack = \"disk\"\n");
+    let gateway = Gateway::ready(&config);
     routed(&gateway, 1);
     let mut client = gateway.client();
     for id in 0..10 {
@@ -239,11 +240,57 @@ fn what_kafka_refuses_for_good_becomes_a_dead_letter() {
         })
         .collect();
     assert_eq!(ids, [0, 2, 3, 5, 6, 8, 9]);
-    gateway.stop();
+    // They are where people look, and one line told of the first.
+    let shown = |gateway: &Gateway| {
+        let status = gateway.status();
+        let dead = &status["dead_letters"][0];
+        assert_eq!(
+            (&dead["stream"], &dead["reason"], &dead["events"]),
+            (&"events".into(), &"too_large".into(), &3.into())
+        );
+        assert_eq!(status["spill"]["backlog_events"], 0, "they aren't waiting");
+        let metrics = gateway.get("/metrics").1;
+        let labels = "{cluster=\"main\",stream=\"events\",reason=\"too_large\"}";
+        for metric in [
+            "dead_letters",
+            "dead_letters_bytes",
+            "dead_letters_oldest_age_seconds",
+        ] {
+            let line = format!("forebay_{metric}{labels} ");
+            let line = metrics.lines().find_map(|it| it.strip_prefix(&line));
+            let value: f64 = line.expect(metric).parse().unwrap();
+            assert!(metric != "dead_letters" || value == 3.0, "{metric} {value}");
+            assert!(metric != "dead_letters_bytes" || value > 15_000.0);
+        }
+        assert!(
+            gateway
+                .get("/")
+                .1
+                .contains("<tr><td>events (too_large)<td>main<td>3<td>")
+        );
+    };
+    shown(&gateway);
+    let log = gateway.stop();
+    let warned = log
+        .lines()
+        .filter(|line| line.contains("WARN") && line.contains("dead letter"));
+    let warned: Vec<_> = warned.collect();
+    // The first one, and the last line of all.
+    assert_eq!(warned.len(), 2, "{log}");
+    assert!(warned[0].contains("reason=\"too_large\"") && warned[0].contains("spill redrive"));
+    assert!(!warned[0].contains("librdkafka"), "{warned:?}");
+    assert!(warned[1].contains("stopped;") && warned[1].contains("dead_letters=3"));
+    // The next run counts them again.
+    let gateway = Gateway::ready(&config);
+    shown(&gateway);
+    assert!(gateway.log().contains("dead letters of an earlier run"));
+    assert!(gateway.stop().contains("dead_letters=3"));
     let dead = command::run(
         &["spill", "cat", dir.path().to_str().unwrap(), "dead/"],
         &[],
     );
     assert_eq!(dead.out.lines().count(), 3, "{dead:?}");
     assert!(dead.out.contains("\"id\":4"), "{dead:?}");
+    let lane = format!("dead/main/events/{topic}/0/too_large@");
+    assert!(dead.out.starts_with(&lane), "{dead:?}");
 }

@@ -12,6 +12,7 @@
 //! It only reads: shared counters and gauges, never the data path's locks.
 
 mod adopted;
+mod dead;
 mod page;
 pub mod readiness;
 mod resident;

@@ -62,8 +62,31 @@ pub(super) fn render(status: &Value) -> String {
             count => text(count),
         },
     );
+    dead_letters(&mut page, &status["dead_letters"]);
     page.push_str("<p><a href=/status>status</a> · <a href=/metrics>metrics</a> · <a href=/readyz>readyz</a></p></html>");
     page
+}
+
+/// A row for each stream and reason; nothing if there are none.
+fn dead_letters(page: &mut String, dead: &Value) {
+    let rows = dead.as_array().into_iter().flatten();
+    let rows = rows.map(|row| {
+        let name = format!("{} ({})", word(&row["stream"]), word(&row["reason"]));
+        (name, row.clone())
+    });
+    let rows: serde_json::Map<_, _> = rows.collect();
+    if rows.is_empty() {
+        return;
+    }
+    let columns = ["cluster", "events", "bytes", "oldest_seconds"];
+    let what = "dead letters: kafka refused them for good; they are kept";
+    table(page, what, &Value::Object(rows), &columns, |row, column| {
+        text(&row[column])
+    });
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 fn table(
@@ -110,9 +133,11 @@ mod tests {
         let status = serde_json::json!({
             "ready": false, "reasons": ["<script>alert(1)</script>"],
             "clusters": { "a<b": { "condition": "down" } }, "streams": {},
+            "dead_letters": [{ "cluster": "c", "stream": "<i>", "reason": "too_large", "events": 41 }],
         });
         let page = render(&status);
         assert!(page.contains("not ready") && page.contains("a&lt;b"));
         assert!(!page.contains("<script>"));
+        assert!(page.contains("<tr><td>&lt;i&gt; (too_large)<td>c<td>41<td>"));
     }
 }

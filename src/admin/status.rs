@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
-use super::{Adopted, Trend};
+use super::{Adopted, Trend, dead};
 use crate::budget::Budget;
 use crate::http::{Server, Stream};
 use crate::lane::Cluster;
@@ -90,6 +90,8 @@ impl View {
             .collect();
         let log = self.spill.as_ref().map(|log| log.stats());
         let of_log = |read: fn(&Stats) -> u64| log.as_ref().map_or(0, read);
+        let dead = self.dead_letters();
+        let (dead_events, dead_bytes) = dead::sums(&dead);
         let process = ProcessSample {
             ready: self.readiness().ready,
             connections: self.server.connections() as u64,
@@ -99,16 +101,17 @@ impl View {
             spill_takes: log.as_ref().is_some_and(|log| log.state == State::Healthy),
             spill_used: of_log(|log| log.used_bytes),
             spill_quota: of_log(|log| log.quota_bytes),
-            spill_backlog_events: of_log(|log| log.backlog_events),
-            spill_backlog: of_log(|log| log.backlog_bytes),
+            spill_backlog_events: of_log(|log| log.backlog_events).saturating_sub(dead_events),
+            spill_backlog: of_log(|log| log.backlog_bytes).saturating_sub(dead_bytes),
             time_to_loss: self.trend.time_to_loss(),
         };
-        metrics::render(&process, &clusters, &streams)
+        metrics::render(&process, &clusters, &streams, &dead::samples(&dead))
     }
 
     /// `/status`.
     pub fn status(&self) -> Value {
         let readiness = self.readiness();
+        let dead = self.dead_letters();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.start.elapsed().as_secs(),
@@ -121,7 +124,8 @@ impl View {
                 "budget_bytes": self.budget.total(),
                 "resident_bytes": resident_bytes(),
             },
-            "spill": self.spill.as_ref().map(|log| spill_status(log)),
+            "spill": self.spill.as_ref().map(|log| spill_status(log, dead::sums(&dead))),
+            "dead_letters": dead::status(&dead),
             "adopted": self.adopted.status(),
             "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),
             "clusters": self.clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
@@ -130,15 +134,17 @@ impl View {
     }
 }
 
-fn spill_status(log: &Log) -> Value {
+fn spill_status(log: &Log, (dead_events, dead_bytes): (u64, u64)) -> Value {
     let stats = log.stats();
     json!({
         "state": format!("{:?}", stats.state).to_lowercase(),
         "used_bytes": stats.used_bytes,
         "quota_bytes": stats.quota_bytes,
         "segments": stats.segments,
-        "backlog_events": stats.backlog_events,
-        "backlog_bytes": stats.backlog_bytes,
+        "backlog_events": stats.backlog_events.saturating_sub(dead_events),
+        "backlog_bytes": stats.backlog_bytes.saturating_sub(dead_bytes),
+        "dead_events": dead_events,
+        "dead_bytes": dead_bytes,
         "queued_bytes": stats.queued_bytes,
     })
 }

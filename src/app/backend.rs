@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use super::partitions::Partitions;
 use crate::budget::Budget;
 use crate::config::Config;
+use crate::lane::dead::{self, Destination, is_dead};
 use crate::lane::{Cluster, TopicOf, worker};
 use crate::produce::probe::{self, Finding, Probe, SharedClient};
 use crate::route::Ack;
@@ -58,6 +59,7 @@ impl Backend {
             ));
         }
         warn_of_strangers(&clusters, &found);
+        dead::warn_of(&found, &Destination::of(&clusters));
         Ok(Backend {
             clusters,
             spill,
@@ -152,7 +154,7 @@ fn open_spill(settings: &Settings) -> Result<Opened> {
 fn warn_of_strangers(clusters: &[Arc<Cluster>], found: &[RecoveredLane]) {
     for lane in found {
         let name = String::from_utf8_lossy(&lane.name);
-        if lane.events > 0 && !name.starts_with("dead/") && !is_of(clusters, &name) {
+        if lane.events > 0 && !is_dead(&lane.name) && !is_of(clusters, &name) {
             tracing::warn!(lane = %name, events = lane.events, "the spill log holds events of a stream that isn't configured; they are kept until it is");
         }
     }

@@ -65,6 +65,8 @@ pub struct Account {
     pub unknown: u64,
     /// Acknowledged after the client was told that their fate is unknown.
     pub late: u64,
+    /// Dead letters that the spill log holds at the end, of this run and earlier ones.
+    pub dead_letters: u64,
     /// Never resolved: zero.
     pub lost: u64,
     /// `accepted` minus all of these except `late` and `replayed`: zero.
@@ -234,7 +236,7 @@ impl Running {
             drop(tokio::time::timeout(END_WITHIN, task).await);
         }
         life.enter(Phase::Stopped);
-        account(&view.streams)
+        account(&view)
     }
 }
 
@@ -272,9 +274,13 @@ async fn unless(
     }
 }
 
-fn account(streams: &[Arc<Stream>]) -> Account {
-    let mut sum = Account::default();
-    for ledger in streams.iter().map(|stream| &stream.ledger) {
+fn account(view: &View) -> Account {
+    let dead = view.dead_letters();
+    let mut sum = Account {
+        dead_letters: dead.iter().map(|it| it.events).sum(),
+        ..Account::default()
+    };
+    for ledger in view.streams.iter().map(|stream| &stream.ledger) {
         sum.accepted += ledger.accepted.load(Acquire);
         sum.acked += ledger.acked.load(Acquire);
         sum.spilled += ledger.spilled.load(Acquire);

@@ -76,19 +76,35 @@ fn say(account: &Account) {
         failed,
         unknown,
         late,
+        dead_letters,
         lost,
         residual,
     } = *account;
     macro_rules! tell {
         ($level:ident, $words:literal) => {
             tracing::$level!(
-                accepted, acked, spilled, replayed, refused, failed, unknown, late, lost, residual,
+                accepted,
+                acked,
+                spilled,
+                replayed,
+                refused,
+                failed,
+                unknown,
+                late,
+                dead_letters,
+                lost,
+                residual,
                 $words
             )
         };
     }
-    if lost == 0 && residual == 0 {
+    if lost == 0 && residual == 0 && dead_letters == 0 {
         tell!(info, "stopped; every event is accounted for");
+    } else if lost == 0 && residual == 0 {
+        tell!(
+            warn,
+            "stopped; every event is accounted for, but kafka has refused some for good: they wait as dead letters until `forebay spill redrive`"
+        );
     } else {
         tell!(
             error,

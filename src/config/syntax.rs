@@ -28,6 +28,14 @@ pub(super) fn legal_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a cluster may have this name. The spill log's lanes begin with it, and those of dead letters with `dead`.
+pub(super) fn cluster_name(name: &str) -> Result<(), String> {
+    if name == "dead" {
+        return Err("the spill log has its dead letters under this name; choose another".into());
+    }
+    legal_name(name)
+}
+
 /// What is wrong with a list of brokers.
 pub(super) fn bootstrap(list: &str) -> Vec<String> {
     let good = "like \"kafka-1:9092,kafka-2:9092\"";

@@ -13,7 +13,7 @@ use super::check::dotted;
 use super::nearest::hint;
 use super::print::size;
 use super::properties;
-use super::syntax::{bootstrap, event_key, legal_name, pointer};
+use super::syntax::{bootstrap, cluster_name, event_key, legal_name, pointer};
 use crate::route::settings::{Ack, Format};
 
 /// Smallest and largest bound of a request's head.
@@ -318,7 +318,7 @@ fn durations(config: &Config, problems: &mut Problems) {
 fn clusters(config: &Config, problems: &mut Problems) {
     for (name, cluster) in &config.clusters {
         let key = |field: &str| dotted(&["clusters", name, field]);
-        problems.unless(&dotted(&["clusters", name]), legal_name(name));
+        problems.unless(&dotted(&["clusters", name]), cluster_name(name));
         for what in bootstrap(&cluster.bootstrap) {
             problems.add(key("bootstrap"), what);
         }

@@ -47,6 +47,11 @@ impl Topic {
         &self.of.name
     }
 
+    /// Its number within its cluster.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// The stream whose events go there.
     pub fn stream(&self) -> &str {
         &self.of.stream

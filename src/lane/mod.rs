@@ -23,6 +23,7 @@
 
 pub mod admit;
 pub mod cluster;
+pub mod dead;
 mod finish;
 pub mod pace;
 mod replay;

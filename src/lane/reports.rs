@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rdkafka::error::RDKafkaErrorCode::{AllBrokersDown, PurgeQueue};
 
+use super::dead::{Dead, Reason};
 use super::send::Refused;
 use super::spilling::READ_BYTES;
 use super::worker::Worker;
@@ -159,18 +160,20 @@ impl<P: Producer + Send + 'static> Worker<P> {
             Verdict::Suspect(cause) if work.window.was_alone() => Verdict::Permanent(cause),
             verdict => verdict,
         };
-        if let (Verdict::Permanent(_), true, Some(spiller)) =
+        if let (Verdict::Permanent(cause), true, Some(spiller)) =
             (verdict, parcel.is_spilled(), &self.spiller)
-            && spiller.bury(&self.cluster, work, parcel, position)
+            && spiller.bury(
+                &self.cluster,
+                work,
+                &Dead {
+                    parcel,
+                    position,
+                    reason: Reason::of(cause),
+                },
+            )
         {
             let bytes = work.window.bury(parcel, position);
             self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
-            self.log.write(
-                4,
-                &format!(
-                    "kafka refused a spilled event for good, it's kept as a dead letter: {code:?}"
-                ),
-            );
             return;
         }
         // A spilled event can't be given up: without a grave it's sent again.

@@ -22,7 +22,7 @@
 //! their clients' deadline. A lane that is on its way over the log then refuses new events at once.
 //!
 //! An event that Kafka refuses for good, after its client was told that it's durable, becomes a dead letter: a record of a
-//! lane `dead/…` of the log, which nobody replays. It blocks nothing.
+//! lane `dead/…` of the log, which nobody replays until somebody asks for it. It blocks nothing. See [`super::dead`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use crossbeam_queue::SegQueue;
 
 use super::cluster::Cluster;
+use super::dead::Told;
 use super::replay::{Answer, Ask, Fault, Replay, Replayed};
 use super::store::{Appended, Group};
 use super::work::Work;
@@ -132,6 +133,8 @@ pub(super) struct Spiller {
     pub(super) log: Arc<Log>,
     pub(super) appended: Arc<SegQueue<Appended>>,
     pub(super) replay: Replay,
+    /// Which dead letters were spoken of.
+    pub(super) told: Told,
 }
 
 impl Spiller {
@@ -140,6 +143,7 @@ impl Spiller {
             log: Arc::clone(log),
             appended: Arc::default(),
             replay: Replay::start(cluster)?,
+            told: Told::default(),
         })
     }
 

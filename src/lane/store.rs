@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Lane;
 use super::cluster::Cluster;
+use super::dead::{self, Dead};
 use super::spilling::{Mode, Spiller};
 use super::work::Work;
 use crate::event::wire;
@@ -128,24 +129,21 @@ impl Spiller {
     }
 
     /// Keeps an event that Kafka refused for good after it was called durable. False if the log doesn't take it now.
-    pub(super) fn bury(
-        &self,
-        cluster: &Arc<Cluster>,
-        work: &Work,
-        parcel: &Arc<Parcel>,
-        position: u32,
-    ) -> bool {
-        let topic = cluster.topics().get(work.lane.topic as usize);
-        let name = topic.map(|topic| {
-            let (cluster, topic) = (cluster.name(), topic.name());
-            format!("dead/{cluster}/{topic}/{}", work.lane.partition)
-        });
-        let lane = name.and_then(|name| self.log.lane(name.as_bytes()));
-        lane.is_some_and(|lane| {
-            let what = What::Dead(position);
-            self.append(cluster, lane, parcel, std::iter::once(position), what)
-                .is_ok()
-        })
+    pub(super) fn bury(&self, cluster: &Arc<Cluster>, work: &Work, dead: &Dead<'_>) -> bool {
+        let Some(topic) = cluster.topics().get(work.lane.topic as usize) else {
+            return false;
+        };
+        let name = dead::name(cluster.name(), topic, dead.parcel.partition(), dead.reason);
+        let Some(lane) = self.log.lane(name.as_bytes()) else {
+            return false;
+        };
+        let is_first = self.log.lane_backlog(lane).is_empty();
+        let (position, what) = (dead.position, What::Dead(dead.position));
+        let appended = self.append(cluster, lane, dead.parcel, std::iter::once(position), what);
+        if appended.is_ok() {
+            self.told.note(cluster, topic, dead, is_first);
+        }
+        appended.is_ok()
     }
 
     /// Appends the events at `positions` of a parcel.

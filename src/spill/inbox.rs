@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::append::{AppendError, Appended};
+use super::log::NAME_BYTES;
 use super::{Batch, LaneId};
 
 /// What is called when an append is durable or has failed.
@@ -24,7 +25,7 @@ impl Job {
 }
 
 /// What an append may need beside its records: entries in the run directory and in the seal, with the lane's name.
-const JOB_ROOM: u64 = 640;
+const JOB_ROOM: u64 = 100 + 2 * NAME_BYTES as u64;
 
 /// How much is taken at once.
 pub(super) struct Bounds {

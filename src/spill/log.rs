@@ -15,10 +15,12 @@ use super::space::Space;
 use super::stats::{Backlog, Counters, Stats};
 use super::steward::Bell;
 use super::threads::Threads;
-use super::{Batch, LaneId, LaneReader, OpenError, Position, Record, Recovered, Settings};
+use super::{
+    Batch, LaneId, LaneReader, OpenError, Position, Record, Recovered, RecoveredLane, Settings,
+};
 
-/// Longest name of a lane.
-const NAME_BYTES: usize = 255;
+/// Longest name of a lane: three names that Kafka would take for a topic's, and some words.
+pub(super) const NAME_BYTES: usize = 800;
 
 /// What the threads of one log share.
 pub(super) struct Shared {
@@ -94,7 +96,7 @@ impl Log {
         }
     }
 
-    /// The lane of this name, 1 to 255 bytes; it's made if it's new. Lanes live as long as the log.
+    /// The lane of this name, 1 to 800 bytes; it's made if it's new. Lanes live as long as the log.
     pub fn lane(&self, name: &[u8]) -> Option<LaneId> {
         let fits = (1..=NAME_BYTES).contains(&name.len());
         fits.then(|| self.shared.index().lane(name))
@@ -196,6 +198,11 @@ impl Log {
             ))
         });
         lanes.collect()
+    }
+
+    /// The lanes with unacknowledged records, by name.
+    pub fn lanes(&self) -> Vec<RecoveredLane> {
+        super::recover::lanes(&self.shared.index(), self.shared.clock.now_ms())
     }
 
     /// Whether new records are taken.

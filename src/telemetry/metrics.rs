@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::encode::{Metric, Read, family, histograms};
-use super::samples::{ClusterSample, ProcessSample, StreamSample};
+use super::samples::{ClusterSample, DeadSample, ProcessSample, StreamSample};
 
 const PROCESS: &[Metric<ProcessSample>] = &[
     (
@@ -64,13 +64,13 @@ const PROCESS: &[Metric<ProcessSample>] = &[
     (
         "spill_backlog_events",
         None,
-        "Events that wait in the spill log",
+        "Events that wait in the spill log for Kafka; dead letters are apart",
         Read::Gauge(|s| s.spill_backlog_events as f64),
     ),
     (
         "spill_backlog",
         Some(Unit::Bytes),
-        "Bytes of events that wait in the spill log",
+        "Bytes of events that wait in the spill log for Kafka",
         Read::Gauge(|s| s.spill_backlog as f64),
     ),
     (
@@ -169,7 +169,7 @@ const STREAM: &[Metric<StreamSample>] = &[
     (
         "events_dead",
         None,
-        "Spilled events that Kafka refused for good, kept in the spill log as dead letters",
+        "Spilled events that Kafka refused for good since the start, kept in the spill log as dead letters; dead_letters says how many there are",
         Read::Counter(|s| s.dead),
     ),
     (
@@ -270,16 +270,39 @@ const STREAM: &[Metric<StreamSample>] = &[
     ),
 ];
 
+const DEAD: &[Metric<DeadSample>] = &[
+    (
+        "dead_letters",
+        None,
+        "Events that Kafka refused for good after they were acknowledged, kept in the spill log until they are sent again (`forebay spill redrive`)",
+        Read::Gauge(|s| s.events as f64),
+    ),
+    (
+        "dead_letters",
+        Some(Unit::Bytes),
+        "Bytes of these events",
+        Read::Gauge(|s| s.bytes as f64),
+    ),
+    (
+        "dead_letters_oldest_age",
+        Some(Unit::Seconds),
+        "For how long the oldest of these events has been kept, to the precision of one segment of the spill log; 0 if there is none",
+        Read::Gauge(|s| s.oldest.as_secs_f64()),
+    ),
+];
+
 /// Writes all metrics.
 pub fn render(
     process: &ProcessSample,
     clusters: &[ClusterSample],
     streams: &[StreamSample],
+    dead: &[DeadSample],
 ) -> String {
     let samples = Samples {
         process: process.clone(),
         clusters: clusters.to_vec(),
         streams: streams.to_vec(),
+        dead: dead.to_vec(),
     };
     let mut registry = Registry::with_prefix("forebay");
     registry.register_collector(Box::new(samples));
@@ -295,6 +318,7 @@ struct Samples {
     process: ProcessSample,
     clusters: Vec<ClusterSample>,
     streams: Vec<StreamSample>,
+    dead: Vec<DeadSample>,
 }
 
 impl Collector for Samples {
@@ -310,6 +334,14 @@ impl Collector for Samples {
         })?;
         family(&mut encoder, STREAM, &self.streams, |s| {
             vec![("stream", s.name.clone()), ("cluster", s.cluster.clone())]
+        })?;
+        family(&mut encoder, DEAD, &self.dead, |s| {
+            let reason = s.reason.to_owned();
+            vec![
+                ("cluster", s.cluster.clone()),
+                ("stream", s.stream.clone()),
+                ("reason", reason),
+            ]
         })?;
         self.answers(&mut encoder)?;
         self.durations(&mut encoder)

@@ -60,6 +60,23 @@ pub struct ClusterSample {
     pub memory: u64,
 }
 
+/// Dead letters of one stream and reason.
+#[derive(Clone, Debug)]
+pub struct DeadSample {
+    /// The cluster that they were going to.
+    pub cluster: String,
+    /// Their stream.
+    pub stream: String,
+    /// Why Kafka refused them.
+    pub reason: &'static str,
+    /// How many there are.
+    pub events: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// For how long the oldest has been one.
+    pub oldest: Duration,
+}
+
 /// A stream at one moment.
 #[derive(Clone, Debug)]
 pub struct StreamSample {

@@ -89,6 +89,18 @@ fn names_are_those_that_kafka_takes() {
 }
 
 #[test]
+fn no_cluster_has_the_name_of_dead_letters() {
+    let dead = "[clusters.dead]\nbootstrap = \"k:1\"\n";
+    let expected =
+        "clusters.dead: the spill log has its dead letters under this name; choose another";
+    assert_eq!(problems(dead, &[]), [expected]);
+    assert_eq!(
+        problems("[clusters.deadly]\nbootstrap = \"k:1\"\n", &[]),
+        [""; 0]
+    );
+}
+
+#[test]
 fn a_stream_needs_a_cluster_that_exists() {
     let unlike = "streams.clicks.cluster: there is no cluster \"zzzzzz\"; known here: ads";
     refuses("STREAMS__CLICKS__CLUSTER", "zzzzzz", unlike);

@@ -142,6 +142,7 @@ impl World {
         let cluster = Cluster::new("cluster", client, settings(), [topic], &self.budget, spill);
         let (replay, asked, answers) = Replay::by_hand();
         let spiller = Spiller {
+            told: Default::default(),
             log: Arc::clone(&log),
             appended: Arc::default(),
             replay,
