@@ -4,6 +4,7 @@ mod admin;
 mod commands;
 mod start;
 mod stop;
+mod told;
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use crate::support::mock::Mock;
 const EVENTS: &str = "/v1/events/events";
 const EVENT: &str = r#"{"user":"a","id":"1"}"#;
 const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(5);
 
 /// A mock cluster with a topic `events`.

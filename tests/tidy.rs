@@ -88,7 +88,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("spill", &[]),
-    ("produce", &["receipt"]),
+    ("produce", &["receipt", "telemetry"]),
     ("route", &["decode"]),
     ("decode", &[]),
     ("receipt", &["budget", "event"]),

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use rdkafka::error::RDKafkaErrorCode::{AllBrokersDown, PurgeQueue};
 
+use tracing::Level;
+
 use super::dead::{Dead, Reason};
 use super::send::Refused;
 use super::spilling::READ_BYTES;
@@ -54,7 +56,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 if code != AllBrokersDown {
                     self.cluster.health().trouble(text);
                 }
-                self.log.write(if fatal { 3 } else { 5 }, text);
+                self.log.write(if fatal { 3 } else { 4 }, text);
                 if fatal {
                     tracing::error!(
                         cluster = self.cluster.name(),
@@ -189,8 +191,10 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
         match verdict {
             Verdict::Permanent(cause) => {
-                self.log
-                    .write(4, &format!("kafka refused an event for good: {code:?}"));
+                self.log.say(
+                    Level::WARN,
+                    &format!("kafka refused an event for good: {code:?}"),
+                );
                 if parcel.failed(position, cause) {
                     self.finished(parcel);
                 }

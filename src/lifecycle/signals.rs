@@ -1,12 +1,20 @@
-//! SIGTERM and SIGINT: the first asks for an orderly stop, the second for one at once.
+//! SIGTERM and SIGINT: the first asks for an orderly stop, the second for one at once. Signals that mean something to
+//! other programs are logged and end nothing.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::Instant;
 
-/// Both signals, from the moment on when this is made.
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals, from the moment on when this is made.
 #[derive(Debug)]
 pub struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    user1: Signal,
+    user2: Signal,
+    /// When one that ends nothing was logged last.
+    logged: Option<Instant>,
 }
 
 impl Signals {
@@ -15,14 +23,44 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            // By default each of these ends a process. A terminal that closes, a `logrotate` and a service manager's
+            // "reload" send them. SIGPIPE does nothing already: Rust's start-up code sees to that.
+            hang_up: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+            logged: None,
         })
     }
 
-    /// The next signal's name.
+    /// The name of the next signal that asks for a stop.
     pub async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            let ignored = tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => "SIGHUP",
+                _ = self.user1.recv() => "SIGUSR1",
+                _ = self.user2.recv() => "SIGUSR2",
+            };
+            self.ignore(ignored);
+        }
+    }
+
+    fn ignore(&mut self, signal: &'static str) {
+        // Whoever may send signals must not be able to fill the log.
+        let now = Instant::now();
+        let is_recent = |at: Instant| now.duration_since(at).as_millis() < 1_000;
+        if self.logged.is_some_and(is_recent) {
+            return;
+        }
+        self.logged = Some(now);
+        if signal == "SIGHUP" {
+            tracing::warn!(
+                signal,
+                "ignored: there is no reload yet; restart forebay to change its configuration"
+            );
+        } else {
+            tracing::warn!(signal, "ignored: it means nothing to forebay");
         }
     }
 }

@@ -14,6 +14,7 @@ use super::Context;
 use super::health::Health;
 use super::settings::Settings;
 use super::watchdog::Watchdog;
+use crate::telemetry::Standing;
 
 /// How long one request may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -93,6 +94,7 @@ pub fn spawn(
         client: client.clone(),
         health,
         due: vec![Instant::now(); topics.len()],
+        unusable: topics.iter().map(|_| Standing::default()).collect(),
         topics,
         stop: Arc::clone(&stop),
     };
@@ -123,6 +125,8 @@ struct Run {
     health: Arc<Health>,
     topics: Vec<String>,
     due: Vec<Instant>,
+    /// By topic: why it can't be used, if so.
+    unusable: Vec<Standing>,
     watchdog: Watchdog,
     stop: Arc<AtomicBool>,
 }
@@ -187,18 +191,29 @@ impl Run {
                 "topic {topic}: {}",
                 rdkafka::error::RDKafkaErrorCode::from(error)
             );
-            tracing::warn!(
-                cluster = self.cluster,
-                topic,
-                reason,
-                "topic can't be used; create it, or correct the stream's `topic`"
-            );
+            if self.unusable[index].is_due(&reason, Instant::now()) {
+                tracing::warn!(
+                    cluster = self.cluster,
+                    topic,
+                    reason,
+                    "topic can't be used; create it, or correct the stream's `topic`"
+                );
+            }
             self.health.trouble(reason);
             self.due[index] = Instant::now() + Duration::from_secs(2);
             on(Finding::Unusable { topic: index });
             return;
         }
         if !found.partitions().is_empty() {
+            if let Some(after) = self.unusable[index].ends(Instant::now()) {
+                let seconds = after.as_secs();
+                tracing::info!(
+                    cluster = self.cluster,
+                    topic,
+                    seconds,
+                    "topic can be used again"
+                );
+            }
             self.due[index] = Instant::now() + self.refresh;
             let count = found.partitions().len();
             on(Finding::Partitions {

@@ -7,9 +7,11 @@ pub mod logs;
 pub mod metrics;
 pub mod samples;
 pub mod settings;
+pub mod standing;
 pub mod stream;
 
 pub use durations::Durations;
 pub use limit::LogLimit;
 pub use settings::Settings;
+pub use standing::Standing;
 pub use stream::{Answer, StreamMetrics};

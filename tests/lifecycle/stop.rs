@@ -233,3 +233,42 @@ fn uploads_that_finish_while_it_hurries_are_accounted_for() {
     }
     check_account(&ended(gateway, 3 * SOON), "failed=0");
 }
+
+/// What a service manager's reload, a closed terminal or a pipe without reader send.
+#[test]
+fn signals_that_ask_for_no_stop_end_nothing_and_are_logged() {
+    let mock = mock();
+    let gateway = Gateway::ready(&config(mock.bootstrap(), ""));
+    for (name, logged) in [
+        ("HUP", true),
+        ("USR1", true),
+        ("USR2", true),
+        ("PIPE", false),
+    ] {
+        gateway.signal(name);
+        let is_logged = || gateway.log().contains(&format!("SIG{name}"));
+        if logged {
+            eventually("it is logged", SOON, is_logged);
+            // More of them within a second aren't.
+            std::thread::sleep(1100 * MS);
+        }
+        assert_eq!(gateway.client().post_json("events", EVENT).status, 200);
+        assert_eq!(is_logged(), logged, "{}", gateway.log());
+    }
+    assert!(gateway.log().contains("there is no reload yet"));
+    check_account(&gateway.stop(), "accepted=4 acked=4");
+}
+
+#[test]
+fn a_reload_does_not_hurry_a_stop() {
+    let mock = mock();
+    let grace = [("FOREBAY__SHUTDOWN__GRACE", "1500ms")];
+    let gateway = Gateway::start_with_env(&config(mock.bootstrap(), ""), &grace);
+    gateway.wait_ready(4 * SOON);
+    gateway.signal("TERM");
+    let begun = Instant::now();
+    gateway.signal("HUP");
+    let log = ended(gateway, SOON);
+    assert!(begun.elapsed() >= 1400 * MS, "{:?}", begun.elapsed());
+    check_account(&log, "lost=0");
+}
