@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 use super::signal::Signal;
 use super::{Lane, Settings, UNROUTED};
 use crate::budget::{Account, Budget, Share};
+use crate::produce::trouble::{Trouble, Troubled};
+use crate::produce::verdict::TopicFault;
 use crate::produce::{self, Health};
 use crate::receipt::Ledger;
 use crate::spill::Log;
@@ -36,6 +38,7 @@ pub struct Topic {
     unrouted: Option<Arc<Lane>>,
     /// Kafka says that there is no such topic, or that it isn't ours.
     is_unusable: AtomicBool,
+    trouble: Troubled<TopicFault>,
     lanes: ArcSwap<Vec<Arc<Lane>>>,
     /// The lanes that are meant to be; they come into use when no event is unrouted any more.
     planned: ArcSwap<Vec<Arc<Lane>>>,
@@ -89,6 +92,22 @@ impl Topic {
     /// Whether an event for it has somewhere to go.
     pub fn takes(&self) -> bool {
         !self.lanes().is_empty() || !self.unrouted().is_empty()
+    }
+
+    /// Why Kafka takes none of its events at the moment, if that is the topic's own fault.
+    pub fn fault(&self) -> Option<Arc<Trouble<TopicFault>>> {
+        self.trouble.get()
+    }
+
+    /// Notes that Kafka takes none of its events, and why. True if that is news.
+    pub fn set_fault(&self, fault: TopicFault, now: Instant) -> bool {
+        let reason = || format!("topic {} {fault}", self.of.name);
+        self.trouble.set(fault, now, reason)
+    }
+
+    /// Notes that Kafka takes its events. Returns what was wrong.
+    pub fn clear_fault(&self) -> Option<Arc<Trouble<TopicFault>>> {
+        self.trouble.clear()
     }
 
     pub(super) fn planned(&self) -> arc_swap::Guard<Arc<Vec<Arc<Lane>>>> {
@@ -194,6 +213,7 @@ impl Cluster {
                 // Topics are numbered from 0, and so are their lanes for unrouted events.
                 unrouted: lane.map(|lane| Lane::new(number, number, UNROUTED, Some(lane))),
                 is_unusable: AtomicBool::new(false),
+                trouble: Troubled::default(),
                 lanes: ArcSwap::default(),
                 planned: ArcSwap::default(),
                 of,

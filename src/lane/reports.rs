@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use rdkafka::error::RDKafkaErrorCode::{AllBrokersDown, PurgeQueue};
+use rdkafka::error::RDKafkaErrorCode::{self, AllBrokersDown, PurgeQueue};
 
 use tracing::Level;
 
@@ -12,7 +12,7 @@ use super::dead::{Dead, Reason};
 use super::send::Refused;
 use super::spilling::READ_BYTES;
 use super::worker::Worker;
-use crate::produce::verdict::{Verdict, verdict};
+use crate::produce::verdict::{Fault, fault};
 use crate::produce::{Producer, Report};
 use crate::receipt::{Cause, Parcel};
 
@@ -50,7 +50,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 parcel,
                 position,
                 code,
-            } => self.not_delivered(parcel, position, verdict(code), code),
+            } => self.not_delivered(parcel, position, code),
             Report::Trouble { code, fatal, text } => {
                 // That all are down is no reason: the one noted before, of a single broker, says why.
                 if code != AllBrokersDown {
@@ -139,16 +139,16 @@ impl<P: Producer + Send + 'static> Worker<P> {
             self.finished(&parcel);
         }
         for (parcel, position, code) in refused {
-            self.not_delivered(&parcel, position, verdict(code), code);
+            self.not_delivered(&parcel, position, code);
         }
     }
 
+    /// Notes that an event wasn't delivered. Only its own fault can cost it, and only if it was alone.
     pub(super) fn not_delivered(
         &mut self,
         parcel: &Arc<Parcel>,
         position: u32,
-        verdict: Verdict,
-        code: impl std::fmt::Debug,
+        code: RDKafkaErrorCode,
     ) {
         let Some(work) = self
             .works
@@ -158,53 +158,82 @@ impl<P: Producer + Send + 'static> Worker<P> {
             return;
         };
         self.in_flight_events = self.in_flight_events.saturating_sub(1);
-        let verdict = match verdict {
-            Verdict::Suspect(cause) if work.window.was_alone() => Verdict::Permanent(cause),
-            verdict => verdict,
-        };
-        if let (Verdict::Permanent(cause), true, Some(spiller)) =
-            (verdict, parcel.is_spilled(), &self.spiller)
-            && spiller.bury(
-                &self.cluster,
-                work,
-                &Dead {
-                    parcel,
-                    position,
-                    reason: Reason::of(cause),
-                },
-            )
-        {
-            let bytes = work.window.bury(parcel, position);
-            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
-            return;
-        }
-        // A spilled event can't be given up: without a grave it's sent again.
-        let verdict = match verdict {
-            Verdict::Permanent(_) if parcel.is_spilled() => Verdict::SendAgain,
-            verdict => verdict,
-        };
-        let bytes = match verdict {
-            Verdict::Permanent(_) => work.window.failed(parcel, position),
-            Verdict::Suspect(_) => work.window.came_back_suspect(parcel, position),
-            Verdict::SendAgain | Verdict::ReplaceClient => work.window.came_back(parcel, position),
+        let fault = fault(code);
+        let bytes = match fault {
+            Fault::Event(cause) if work.window.was_alone() => {
+                return self.gone_for_good(parcel, position, cause, code);
+            }
+            Fault::Event(_) => work.window.came_back_suspect(parcel, position),
+            Fault::Topic(_) | Fault::Client(_) | Fault::Passing => {
+                work.window.came_back(parcel, position)
+            }
         };
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
-        match verdict {
-            Verdict::Permanent(cause) => {
-                self.log.say(
-                    Level::WARN,
-                    &format!("kafka refused an event for good: {code:?}"),
-                );
-                if parcel.failed(position, cause) {
-                    self.finished(parcel);
+        parcel.came_back();
+        let topic = self.cluster.topics().get(work.lane.topic as usize);
+        match fault {
+            Fault::Topic(fault) => {
+                if let Some(topic) = topic
+                    && topic.set_fault(fault, Instant::now())
+                {
+                    let (cluster, topic) = (self.cluster.name(), topic.name());
+                    tracing::warn!(cluster, topic, %code, "topic {topic} {fault}; its events wait until that is mended");
                 }
             }
-            Verdict::Suspect(_) | Verdict::SendAgain => parcel.came_back(),
-            Verdict::ReplaceClient => {
-                parcel.came_back();
+            Fault::Client(fault) => {
+                let reason = || format!("{fault}: {code}");
+                self.cluster
+                    .health()
+                    .client()
+                    .set(fault, Instant::now(), reason);
                 self.replace_client = true;
             }
+            Fault::Event(_) | Fault::Passing => {}
         }
+    }
+
+    /// Kafka never takes an event. One that was called durable is kept as a dead letter.
+    fn gone_for_good(
+        &mut self,
+        parcel: &Arc<Parcel>,
+        position: u32,
+        cause: Cause,
+        code: RDKafkaErrorCode,
+    ) {
+        let Some(work) = self
+            .works
+            .get_mut(parcel.lane() as usize)
+            .and_then(Option::as_mut)
+        else {
+            return;
+        };
+        if !parcel.is_spilled() {
+            let bytes = work.window.failed(parcel, position);
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
+            self.log.say(
+                Level::WARN,
+                &format!("kafka refused an event for good: {code:?}"),
+            );
+            if parcel.failed(position, cause) {
+                self.finished(parcel);
+            }
+            return;
+        }
+        let reason = Reason::of(cause);
+        let dead = Dead {
+            parcel,
+            position,
+            reason,
+        };
+        let spiller = self.spiller.as_ref();
+        let bytes = if spiller.is_some_and(|spiller| spiller.bury(&self.cluster, work, &dead)) {
+            work.window.bury(parcel, position)
+        } else {
+            // A spilled event can't be given up: without a grave it's sent again.
+            parcel.came_back();
+            work.window.came_back(parcel, position)
+        };
+        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
     }
 
     pub(super) fn finished(&mut self, parcel: &Arc<Parcel>) {
@@ -234,8 +263,9 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 let work = self.works.get(parcel.lane() as usize);
                 let work = work.and_then(Option::as_ref);
                 let is_in_doubt = work.is_some_and(|work| work.window.is_in_doubt(parcel));
-                let finished = match verdict(code) {
-                    Verdict::Permanent(cause) => parcel.failed(position, cause),
+                let was_alone = work.is_some_and(|work| work.window.was_alone());
+                let finished = match fault(code) {
+                    Fault::Event(cause) if was_alone => parcel.failed(position, cause),
                     _ if code == PurgeQueue && !is_in_doubt => {
                         parcel.given_up(position, Cause::Draining)
                     }

@@ -10,6 +10,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::time::{Duration, Instant};
 
+use super::trouble::Troubled;
+use super::verdict::ClientFault;
+
 /// What is known of a cluster. All of it may be read from any thread.
 #[derive(Debug)]
 pub struct Health {
@@ -21,6 +24,7 @@ pub struct Health {
     waiting_since_ms: AtomicU64,
     warm: AtomicBool,
     reason: Mutex<String>,
+    client: Troubled<ClientFault>,
 }
 
 /// How a cluster is.
@@ -46,6 +50,7 @@ impl Health {
             waiting_since_ms: AtomicU64::new(0),
             warm: AtomicBool::new(false),
             reason: Mutex::new("not reached yet".into()),
+            client: Troubled::default(),
         }
     }
 
@@ -93,6 +98,11 @@ impl Health {
     /// What went wrong last, in words.
     pub fn trouble(&self, reason: impl Into<String>) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason.into();
+    }
+
+    /// What is wrong with the client, while it is: then no event gets through. Progress clears it.
+    pub fn client(&self) -> &Troubled<ClientFault> {
+        &self.client
     }
 
     /// Time since the last acknowledgement, if there was one.

@@ -6,7 +6,7 @@
 //!   (measured: 14 and 51 of them in two broker faults, and gaps in the order of a partition), while without one nothing
 //!   was lost, doubled or reordered. Who waits too long is released by the lanes, which own the deadline.
 //! - [`native`] is the client, without copies; the only module with `unsafe`. [`Producer`] is what lanes see of it.
-//! - [`verdict`] is the only place that says what a Kafka error means for an event.
+//! - [`verdict`] is the only place that says whose fault a Kafka error is; [`trouble`] keeps the faults that last.
 //! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have.
 //!
 //! What is absent: no lane, no ring and no HTTP is known here; nothing here decides about waiting.
@@ -17,6 +17,7 @@ pub mod native;
 pub mod probe;
 mod producer;
 pub mod settings;
+pub mod trouble;
 pub mod verdict;
 mod watchdog;
 

@@ -1,67 +1,188 @@
-//! What a Kafka error means for an event. The only place that classifies them.
+//! Whose fault a Kafka error is. The only place that classifies them.
 //!
-//! librdkafka retries everything that can pass by itself (leader changes, timeouts, too few in-sync replicas) and is told
-//! never to give up, so what reaches us is either permanent for the event, or says that the client is of no more use.
+//! - An event's own fault ([`Fault::Event`]) is the only one that an event may be given up for, and only after it was refused
+//!   alone: Kafka refuses a batch as a whole, for any event in it.
+//! - A topic's fault ([`Fault::Topic`]) can be mended by its owners. Its lanes wait, say why, and go on by themselves.
+//! - A client's fault ([`Fault::Client`]) concerns all lanes of its cluster. The client is replaced, less and less often.
+//! - All else passes ([`Fault::Passing`]). librdkafka retries what can pass by itself (leader changes, timeouts, too few in-sync
+//!   replicas) and is told never to give up, so little of it reaches us. An error that nobody knows is of this kind: it
+//!   must not cost an event.
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::receipt::Cause;
 
-/// What to do with an event that wasn't delivered.
+/// Whose fault it is that an event wasn't delivered, and so what to do with the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Kafka never takes it; its receipt is resolved so.
-    Permanent(Cause),
-    /// Kafka doesn't take the batch that it was in: because of this event or another one, or because all of them together
-    /// are too large. If it was alone, the same as [`Verdict::Permanent`]; else it's sent again, with fewer others.
-    Suspect(Cause),
-    /// It was not stored, or it isn't known; it stays in the window and is sent again, in order.
-    SendAgain,
-    /// The same, and the client must be replaced first.
-    ReplaceClient,
+pub enum Fault {
+    /// Kafka doesn't take the batch that it was in: because of this event or another one, or because all of them together are too
+    /// large. If it was alone, Kafka never takes it; else it's sent again, with fewer others.
+    Event(Cause),
+    /// Nothing goes to the topic until somebody mends it. The event was not stored, and is sent again later.
+    Topic(TopicFault),
+    /// The client that had the event is of no more use. The event is sent again through another one.
+    Client(ClientFault),
+    /// Nobody's. The event was not stored, or that isn't known; it's sent again.
+    Passing,
 }
 
-/// The verdict on a delivery error.
-pub fn verdict(code: Code) -> Verdict {
+/// What is wrong with a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicFault {
+    /// We may not write to it.
+    Denied,
+    /// There is no such topic.
+    Missing,
+    /// The topic has fewer partitions than it had.
+    PartitionMissing,
+    /// Its configuration, or a policy of the cluster, doesn't allow what we send.
+    Refuses,
+}
+
+/// What is wrong with a client, or with its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientFault {
+    /// We may not use the cluster as we do: before Kafka 2.8 the idempotent producer needs a right of its own.
+    Denied,
+    /// Who we say we are isn't believed.
+    Credentials,
+    /// The cluster can't do what we ask for: before Kafka 0.11 there is no idempotent producer.
+    Unsupported,
+    /// The client can't go on. Another one can.
+    Dead,
+}
+
+impl std::fmt::Display for TopicFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            TopicFault::Denied => "is denied: the right WRITE isn't allowed",
+            TopicFault::Missing => "doesn't exist",
+            TopicFault::PartitionMissing => "has fewer partitions than before",
+            TopicFault::Refuses => "refuses what is sent by its configuration",
+        })
+    }
+}
+
+impl std::fmt::Display for ClientFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ClientFault::Denied => "the cluster denies the right that an idempotent producer needs",
+            ClientFault::Credentials => "the cluster doesn't accept the credentials",
+            ClientFault::Unsupported => {
+                "the cluster has no idempotent producer (before kafka 0.11): set `idempotence = \"off\"`"
+            }
+            ClientFault::Dead => "the kafka client failed",
+        })
+    }
+}
+
+/// Whose fault an error is.
+pub fn fault(code: Code) -> Fault {
     match code {
-        Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
-            Verdict::Suspect(Cause::TooLargeForKafka)
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge => {
+            Fault::Event(Cause::TooLargeForKafka)
         }
+        // Before Kafka 2.4 a record without a key for a compacted topic is an invalid message.
         Code::InvalidMessage | Code::InvalidRecord | Code::InvalidTimestamp => {
-            Verdict::Suspect(Cause::RefusedByKafka)
+            Fault::Event(Cause::RefusedByKafka)
         }
-        // The topic's configuration or our rights are at fault, and stay so.
-        Code::UnsupportedForMessageFormat
-        | Code::UnsupportedCompressionType
-        | Code::TopicAuthorizationFailed
-        | Code::ClusterAuthorizationFailed
+        Code::TopicAuthorizationFailed => Fault::Topic(TopicFault::Denied),
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => {
+            Fault::Topic(TopicFault::Missing)
+        }
+        Code::UnknownPartition => Fault::Topic(TopicFault::PartitionMissing),
+        Code::InvalidTopic
         | Code::PolicyViolation
-        | Code::InvalidTopic
-        | Code::UnknownTopic
-        | Code::UnknownPartition
-        | Code::UnknownTopicOrPartition
-        | Code::InvalidRequiredAcks => Verdict::Permanent(Cause::RefusedByKafka),
-        // The client is dead: every further message would fail.
+        | Code::UnsupportedForMessageFormat
+        | Code::UnsupportedCompressionType
+        | Code::InvalidRequiredAcks
+        | Code::InvalidRequest
+        | Code::InvalidConfig
+        | Code::ReadOnly => Fault::Topic(TopicFault::Refuses),
+        code => of_client(code).map_or(Fault::Passing, Fault::Client),
+    }
+}
+
+/// What an error says about the client, if it's about the client.
+fn of_client(code: Code) -> Option<ClientFault> {
+    Some(match code {
+        Code::ClusterAuthorizationFailed | Code::TransactionalIdAuthorizationFailed => {
+            ClientFault::Denied
+        }
+        Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::IllegalSASLState
+        | Code::SecurityDisabled
+        | Code::SSL
+        | Code::DelegationTokenAuthDisabled
+        | Code::DelegationTokenNotFound
+        | Code::DelegationTokenOwnerMismatch
+        | Code::DelegationTokenRequestNotAllowed
+        | Code::DelegationTokenAuthorizationFailed
+        | Code::DelegationTokenExpired
+        | Code::InvalidPrincipalType
+        | Code::UnacceptableCredential
+        | Code::PrincipalDeserializationFailure => ClientFault::Credentials,
+        Code::UnsupportedFeature | Code::UnsupportedVersion => ClientFault::Unsupported,
         Code::Fatal
+        | Code::GaplessGuarantee
+        | Code::Inconsistent
+        | Code::State
+        | Code::Fenced
+        | Code::ProducerFenced
         | Code::OutOfOrderSequenceNumber
         | Code::DuplicateSequenceNumber
-        | Code::InvalidProducerEpoch
         | Code::UnknownProducerId
+        | Code::InvalidProducerEpoch
         | Code::InvalidProducerIdMapping
-        | Code::ProducerFenced => Verdict::ReplaceClient,
-        _ => Verdict::SendAgain,
-    }
+        | Code::InvalidTransactionalState
+        | Code::InvalidTransactionTimeout
+        | Code::ConcurrentTransactions
+        | Code::TransactionCoordinatorFenced => ClientFault::Dead,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::types::RDKafkaRespErr;
+
     use super::*;
 
+    /// Every code that librdkafka knows.
+    fn all() -> impl Iterator<Item = Code> {
+        let codes = (-200..=200).filter_map(|code| RDKafkaRespErr::try_from(code).ok());
+        codes.map(Code::from)
+    }
+
+    fn codes(is_wanted: impl Fn(Fault) -> bool) -> String {
+        let wanted = all().filter(|code| is_wanted(fault(*code)));
+        let names: Vec<_> = wanted.map(|code| format!("{code:?}")).collect();
+        names.join(" ")
+    }
+
+    /// The whole table but for what passes: a code of a later librdkafka is of that kind until somebody decides about it here.
     #[test]
-    fn errors_that_pass_by_themselves_never_cost_an_event() {
+    fn each_error_is_somebodys_fault_or_passes() {
+        let of_event = "InvalidMessage InvalidMessageSize MessageSizeTooLarge MessageBatchTooLarge InvalidTimestamp InvalidRecord";
+        assert_eq!(codes(|fault| matches!(fault, Fault::Event(_))), of_event);
+        let of_topic = "UnknownPartition UnknownTopic ReadOnly UnknownTopicOrPartition InvalidTopic InvalidRequiredAcks TopicAuthorizationFailed InvalidConfig InvalidRequest UnsupportedForMessageFormat PolicyViolation UnsupportedCompressionType UnknownTopicId";
+        assert_eq!(codes(|fault| matches!(fault, Fault::Topic(_))), of_topic);
+        let of_client = "SSL State Authentication UnsupportedFeature Fatal Inconsistent GaplessGuarantee Fenced ClusterAuthorizationFailed UnsupportedSASLMechanism IllegalSASLState UnsupportedVersion OutOfOrderSequenceNumber DuplicateSequenceNumber InvalidProducerEpoch InvalidTransactionalState InvalidProducerIdMapping InvalidTransactionTimeout ConcurrentTransactions TransactionCoordinatorFenced TransactionalIdAuthorizationFailed SecurityDisabled SaslAuthenticationFailed UnknownProducerId DelegationTokenAuthDisabled DelegationTokenNotFound DelegationTokenOwnerMismatch DelegationTokenRequestNotAllowed DelegationTokenAuthorizationFailed DelegationTokenExpired InvalidPrincipalType ProducerFenced UnacceptableCredential PrincipalDeserializationFailure";
+        assert_eq!(codes(|fault| matches!(fault, Fault::Client(_))), of_client);
+        let count = all().count();
+        assert!(count > 160, "{count} codes");
+    }
+
+    #[test]
+    fn only_an_event_itself_can_cost_an_event() {
         for code in [
+            Code::TopicAuthorizationFailed,
+            Code::ClusterAuthorizationFailed,
+            Code::UnknownTopicOrPartition,
+            Code::UnknownPartition,
             Code::NotLeaderForPartition,
-            Code::LeaderNotAvailable,
             Code::NotEnoughReplicas,
             Code::NotEnoughReplicasAfterAppend,
             Code::RequestTimedOut,
@@ -71,20 +192,17 @@ mod tests {
             Code::QueueFull,
             Code::PurgeQueue,
             Code::PurgeInflight,
+            Code::InvalidDifferentRecord,
+            Code::Unknown,
         ] {
-            assert_eq!(verdict(code), Verdict::SendAgain, "{code:?}");
+            assert!(!matches!(fault(code), Fault::Event(_)), "{code:?}");
         }
     }
 
     #[test]
     fn an_event_that_is_too_large_is_told_apart_from_one_that_is_not_allowed() {
-        assert_eq!(
-            verdict(Code::MessageSizeTooLarge),
-            Verdict::Suspect(Cause::TooLargeForKafka)
-        );
-        assert_eq!(
-            verdict(Code::TopicAuthorizationFailed),
-            Verdict::Permanent(Cause::RefusedByKafka)
-        );
+        let (large, refused) = (Cause::TooLargeForKafka, Cause::RefusedByKafka);
+        assert_eq!(fault(Code::MessageSizeTooLarge), Fault::Event(large));
+        assert_eq!(fault(Code::InvalidRecord), Fault::Event(refused));
     }
 }

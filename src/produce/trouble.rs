@@ -1,0 +1,75 @@
+//! A fault that lasts: what it is, in words, and since when. Whoever has to give a reason finds the true one here.
+
+use std::time::Instant;
+
+use arc_swap::ArcSwapOption;
+
+/// A fault that lasts.
+#[derive(Clone, Debug)]
+pub struct Trouble<F> {
+    /// What is wrong.
+    pub fault: F,
+    /// The same in words, with the name of what it concerns.
+    pub reason: String,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// Where a trouble is kept while it lasts. It may be read from any thread.
+#[derive(Debug)]
+pub struct Troubled<F>(ArcSwapOption<Trouble<F>>);
+
+impl<F> Default for Troubled<F> {
+    fn default() -> Self {
+        Troubled(ArcSwapOption::empty())
+    }
+}
+
+impl<F: Copy + PartialEq> Troubled<F> {
+    /// What is wrong, if anything is.
+    pub fn get(&self) -> Option<std::sync::Arc<Trouble<F>>> {
+        self.0.load_full()
+    }
+
+    /// Notes what is wrong `now`. True if that is news; else the first one is kept, and since when.
+    pub fn set(&self, fault: F, now: Instant, reason: impl FnOnce() -> String) -> bool {
+        let is_known = self.0.load().as_ref().is_some_and(|it| it.fault == fault);
+        if !is_known {
+            let reason = reason();
+            let since = now;
+            let trouble = Trouble {
+                fault,
+                reason,
+                since,
+            };
+            self.0.store(Some(trouble.into()));
+        }
+        !is_known
+    }
+
+    /// It's mended. Returns what was wrong.
+    pub fn clear(&self) -> Option<std::sync::Arc<Trouble<F>>> {
+        self.0.load().as_ref()?;
+        self.0.swap(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_trouble_is_as_old_as_its_first_sign() {
+        let (troubled, start) = (Troubled::default(), Instant::now());
+        let later = start + Duration::from_secs(9);
+        assert!(troubled.get().is_none() && troubled.clear().is_none());
+        assert!(troubled.set(1, start, || "one".into()));
+        assert!(!troubled.set(1, later, || unreachable!()));
+        assert_eq!(troubled.get().unwrap().since, start);
+        assert!(troubled.set(2, later, || "two".into()));
+        assert_eq!(troubled.clear().unwrap().reason, "two");
+        assert!(troubled.get().is_none());
+    }
+}
