@@ -19,6 +19,8 @@ mod isolation;
 mod kafka;
 mod lifecycle;
 mod overload;
+mod rights;
 mod spilling;
 mod support;
 mod tidy;
+mod topics;

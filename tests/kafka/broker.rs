@@ -29,6 +29,8 @@ pub(super) struct Node {
     /// 1, 2, 3.
     pub(super) id: i32,
     port: u16,
+    /// Where users with a name and a password come in.
+    guarded_port: u16,
     controller_port: u16,
     folder: PathBuf,
     process: Mutex<Option<Process>>,
@@ -45,6 +47,7 @@ impl Node {
         Node {
             id,
             port: free_port(),
+            guarded_port: free_port(),
             controller_port: free_port(),
             folder,
             process: Mutex::new(None),
@@ -54,6 +57,11 @@ impl Node {
     /// Where clients find it.
     pub(super) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where clients find it that say who they are.
+    pub(super) fn guarded_address(&self) -> String {
+        format!("127.0.0.1:{}", self.guarded_port)
     }
 
     /// Writes the settings and formats the storage; `overrides` win over the
@@ -197,6 +205,7 @@ impl Node {
         let Node {
             id,
             port,
+            guarded_port,
             controller_port,
             ..
         } = self;
@@ -212,16 +221,19 @@ impl Node {
             ("controller.quorum.voters", &voters.join(",")),
             (
                 "listeners",
-                &format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"),
+                &format!(
+                    "PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{guarded_port},\
+                     CONTROLLER://127.0.0.1:{controller_port}"
+                ),
             ),
             (
                 "advertised.listeners",
-                &format!("PLAINTEXT://127.0.0.1:{port}"),
+                &format!("PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{guarded_port}"),
             ),
             ("controller.listener.names", &"CONTROLLER"),
             (
                 "listener.security.protocol.map",
-                &"CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+                &"CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT",
             ),
             ("log.dirs", &data.display()),
             // Tests create their topics; a misspelt one has to fail.
@@ -246,6 +258,7 @@ impl Node {
         for (name, value) in settings {
             writeln!(text, "{name}={value}").expect("writing to a string");
         }
+        text += &super::rights::broker_settings();
         // Of two lines with one name, Java takes the last.
         for (name, value) in overrides {
             writeln!(text, "{name}={value}").expect("writing to a string");

@@ -13,6 +13,7 @@ use super::{
     broker::Node,
     eventually,
     java::{self, Jars},
+    rights::Administrator,
 };
 
 /// Longer than any start that was seen, on a machine that does other things.
@@ -21,6 +22,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// A cluster, killed on drop.
 pub(crate) struct Kafka {
     bootstrap: String,
+    guarded_bootstrap: String,
+    /// Started by the first who asks for what only it can do.
+    pub(super) administrator: OnceLock<Administrator>,
     /// Empty for a cluster that was not started here. Dropped before the folder.
     nodes: Vec<Node>,
     _folder: Option<TempDir>,
@@ -43,6 +47,8 @@ impl Kafka {
         SHARED.get_or_init(|| match external() {
             Some(bootstrap) => Kafka {
                 bootstrap,
+                guarded_bootstrap: String::new(),
+                administrator: OnceLock::new(),
                 nodes: Vec::new(),
                 _folder: None,
                 _slot: None,
@@ -75,13 +81,14 @@ impl Kafka {
                 scope.spawn(|| node.format(&nodes, settings));
             }
         });
-        let bootstrap = nodes
-            .iter()
-            .map(Node::address)
-            .collect::<Vec<_>>()
-            .join(",");
+        let join = |address: fn(&Node) -> String| {
+            let addresses: Vec<_> = nodes.iter().map(address).collect();
+            addresses.join(",")
+        };
         Kafka {
-            bootstrap,
+            bootstrap: join(Node::address),
+            guarded_bootstrap: join(Node::guarded_address),
+            administrator: OnceLock::new(),
             nodes,
             _folder: Some(folder),
             _slot: slot,
@@ -91,6 +98,12 @@ impl Kafka {
     /// `host:port` of all nodes, running or not, with commas between.
     pub(crate) fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// As [`Kafka::bootstrap`], where clients have to say who they are and may do
+    /// what they have a right to. Those that come by the other way may do all.
+    pub(crate) fn guarded_bootstrap(&self) -> &str {
+        &self.guarded_bootstrap
     }
 
     /// The ids of all nodes.

@@ -10,6 +10,8 @@
 //!
 //! * [`one_or_skip`]: one broker, shared by all tests of the process. Nobody may
 //!   stop it; topics are how tests keep out of each other's way.
+//! * [`guarded_or_skip`]: the same broker, for tests of rights: it has an
+//!   authorizer, and users whose rights the test changes (`rights`).
 //! * [`three_or_skip`]: a fresh cluster of three, owned by the test, which may
 //!   kill, freeze and restart its nodes. One such cluster lives at a time.
 //!
@@ -21,7 +23,7 @@
 //! parent of the brokers' folders, instead of one beside the build.
 //!
 //! Reading order: `java` (processes) → `broker` (one node) → `cluster` (the
-//! handle tests hold) → `topics` → `consume` → `tools` → `audit`.
+//! handle tests hold) → `topics` → `rights` → `consume` → `tools` → `audit`.
 
 mod audit;
 mod audit_tests;
@@ -30,6 +32,8 @@ mod cluster;
 mod consume;
 mod harness_tests;
 mod java;
+mod rights;
+mod rights_tests;
 mod tools;
 mod topics;
 
@@ -41,6 +45,7 @@ pub(crate) use self::{
     audit::{Audit, Inversion, Ledger, Offender, Outcome, Sent},
     cluster::Kafka,
     consume::{Record, consume_all, consume_each},
+    rights::{Right, User},
     tools::{ForeignConsumer, ForeignRecord, foreign_consumer_or_skip, java_partitions_or_skip},
 };
 
@@ -55,6 +60,16 @@ pub(crate) fn one_or_skip() -> Option<&'static Kafka> {
         Ok(()) => Some(Kafka::one()),
         Err(why) => skip("real Kafka", &why),
     }
+}
+
+/// The shared broker if it was started here, and so has an authorizer; `None`
+/// where the test is to be skipped.
+pub(crate) fn guarded_or_skip() -> Option<&'static Kafka> {
+    let kafka = one_or_skip()?;
+    if kafka.nodes().is_empty() {
+        return skip("a broker with an authorizer", "the tests use one of others");
+    }
+    Some(kafka)
 }
 
 /// A fresh cluster of three, or `None` where the test is to be skipped. The

@@ -30,8 +30,17 @@ struct State {
 impl Gate {
     /// Before all brokers of a cluster; `None`, and a word on it, if they aren't on this machine.
     pub fn before_or_skip(kafka: &Kafka) -> Option<Gate> {
-        let addresses = kafka.bootstrap().split(',');
+        Gate::at_or_skip(kafka.bootstrap())
+    }
+
+    /// As [`Gate::before_or_skip`], where clients have to say who they are.
+    pub fn guarded_or_skip(kafka: &Kafka) -> Option<Gate> {
+        Gate::at_or_skip(kafka.guarded_bootstrap())
+    }
+
+    fn at_or_skip(addresses: &str) -> Option<Gate> {
         let brokers: Option<Vec<u16>> = addresses
+            .split(',')
             .map(|address| address.strip_prefix(HOST)?.strip_prefix(':')?.parse().ok())
             .collect();
         let Some(brokers) = brokers else {

@@ -3,6 +3,7 @@
 pub mod command;
 pub mod gate;
 pub mod gateway;
+pub mod guarded;
 pub mod h2;
 pub mod http;
 pub mod mock;

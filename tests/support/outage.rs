@@ -73,12 +73,18 @@ pub fn assert_kept(audit: &Audit) {
 /// Waits until nothing is left to be brought to Kafka; says how things are if that takes too long.
 #[track_caller]
 pub fn wait_until_delivered(gateway: &Gateway) {
-    let deadline = Instant::now() + 120 * SECOND;
+    wait_until_delivered_within(gateway, 120 * SECOND);
+}
+
+/// As [`wait_until_delivered`], with another bound.
+#[track_caller]
+pub fn wait_until_delivered_within(gateway: &Gateway, within: Duration) {
+    let deadline = Instant::now() + within;
     let delivered = || {
         gateway.events("events", "in_flight") == 0
             && gateway.status()["spill"]["backlog_events"] == 0
     };
-    eventually("everything is in kafka", 130 * SECOND, || {
+    eventually("everything is in kafka", within + 10 * SECOND, || {
         let done = delivered();
         let status = || format!("{:#}", gateway.status());
         assert!(
