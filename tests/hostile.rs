@@ -2,6 +2,7 @@
 //! stays bounded and good clients are served.
 
 mod garbage;
+mod held;
 mod limits;
 mod memory;
 mod slow;

@@ -14,11 +14,11 @@ use super::scan::DEEPEST;
 pub struct Settings {
     /// How many events one request may hold, the rejected ones included.
     pub max_events: u32,
-    /// How large one event may be, as sent.
+    /// How large one event may be, as sent, and together with its key.
     ///
     /// The default, 900 KiB (921 600 bytes), stays below the 1 000 000 bytes that a Kafka
-    /// producer allows for a message by default: what is left is for the key, the headers
-    /// and the framing of the record. A larger event would be taken from the client only
+    /// producer allows for a message by default: what is left is for the headers and the framing
+    /// of the record. A larger event would be taken from the client only
     /// to be refused behind its back.
     pub max_event: ByteSize,
     /// How deep objects and arrays may be nested, the event itself being the first; 128
@@ -56,6 +56,14 @@ pub enum SettingsError {
     /// Each level takes one of 128 bits.
     #[error("max_depth is {0}; set it to between 1 and {DEEPEST}")]
     Depth(u16),
+}
+
+impl Limits {
+    /// How many bytes one event may have, its key included.
+    #[must_use]
+    pub fn max_event(&self) -> u32 {
+        self.max_event
+    }
 }
 
 impl Settings {

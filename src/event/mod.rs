@@ -1,8 +1,11 @@
 //! An event as it travels: a range of its request's body, its key, and what the record needs beside them.
 //!
-//! The bytes are never copied, rewritten or merged: the Kafka value is the body's range as it was sent.
+//! The bytes are never copied, rewritten or merged: the Kafka value is the body's range as it was sent. A key that many
+//! events of a request have in common is there once.
 
 pub mod wire;
+
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -22,14 +25,15 @@ pub struct Event {
 }
 
 /// The bytes that decide the partition.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
     /// No key: Kafka's null, which isn't the same as an empty one.
     None,
     /// A range of the body.
     Within(u32, u32),
-    /// Bytes that don't stand in the body as such: from a header, the path, or a string with escapes.
-    Apart(Box<[u8]>),
+    /// Bytes that don't stand in the body as such: from a header or the path, and then all events of the request share
+    /// them; or a string with escapes.
+    Apart(Arc<[u8]>),
 }
 
 impl Key {
@@ -40,6 +44,20 @@ impl Key {
             Key::Within(start, end) => body.get(*start as usize..*end as usize),
             Key::Apart(bytes) => Some(bytes),
         }
+    }
+
+    /// Length of the key in bytes; 0 if there is none.
+    pub fn len(&self) -> u32 {
+        match self {
+            Key::None => 0,
+            Key::Within(start, end) => end - start,
+            Key::Apart(bytes) => bytes.len() as u32,
+        }
+    }
+
+    /// Whether the key has no bytes: there is none, or it's empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -52,6 +70,12 @@ impl Event {
     /// Length of the event in bytes.
     pub fn len(&self) -> u32 {
         self.end - self.start
+    }
+
+    /// Bytes of its value and its key: what it counts for wherever events wait. librdkafka and the spill log copy the key
+    /// of each event, whoever shares it here.
+    pub fn weight(&self) -> u64 {
+        u64::from(self.len()) + u64::from(self.key.len())
     }
 
     /// Whether the event has no bytes (a raw stream may carry such).

@@ -15,7 +15,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use super::answer::{self, EventError, Problem, Reply};
 use super::body::{self, BodyFault};
 use super::head::{encoding_of, shape_of};
-use super::plan::{self, Scratch, Shape};
+use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan, Scratch, Shape};
 use super::port::Local;
 use super::retry;
 use super::streams::Stream;
@@ -25,10 +25,6 @@ use crate::lane::{Refusal, admit};
 use crate::receipt::{self, Arrival, Outcome, Parcels};
 use crate::route::{Ack, KeySource};
 use crate::telemetry::Answer;
-
-/// What an event costs beside its bytes while it waits: our bookkeeping (about 100 bytes), librdkafka's message (176
-/// bytes, measured) and its part of the request that is being sent.
-const EVENT_OVERHEAD_BYTES: u64 = 320;
 
 /// As many headers as a request from an SDK through a load balancer may have.
 const FEW_HEADERS: usize = 32;
@@ -161,9 +157,10 @@ async fn ingest(
     };
     let fault = |fault| problem_of(fault, local, stream);
     // One event's bookkeeping is charged at once with the body, because most requests have one event.
+    let unusual = plan::unusual_bytes(key.as_ref().map_or(0, Vec::len));
     let mut held = stream
         .account
-        .hold(EVENT_OVERHEAD_BYTES)
+        .hold(EVENT_OVERHEAD_BYTES + unusual)
         .map_err(|exhausted| fault(BodyFault::Memory(exhausted)))?;
     let limit = settings.max_body.as_u64();
     let body = request.body_mut();
@@ -274,16 +271,13 @@ fn take(
             scratch,
         )?;
         let events = planned.events.len() as u32;
+        charge(local, stream, &planned, &mut held)?;
         if let Err(wait) = stream.quota.take(events, arrival.at.duration_since(local.port.start)) {
             let detail = "the stream brings more events per second than its quota allows; nothing of the request was taken";
             return Err(Problem {
                 retry_after: Some(wait),
                 ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail)
             });
-        }
-        if events > 1 {
-            held.grow(u64::from(events - 1) * EVENT_OVERHEAD_BYTES)
-                .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), local, stream))?;
         }
         let wanted = plan::wanted(&planned, lanes);
         let admitted = admit(&stream.cluster, &wanted, || {
@@ -302,6 +296,26 @@ fn take(
             Err(refusal) => Err(problem_of_refusal(&refusal, stream)),
         }
     })
+}
+
+/// Charges what the events cost beside the body and the first one's bookkeeping, unless with their keys they are too large.
+fn charge(local: &Local, stream: &Stream, planned: &Plan, held: &mut Held) -> Result<(), Problem> {
+    let limit = local.port.settings.max_decompressed.as_u64();
+    // Events alone are no larger than their body, and that was looked at before.
+    if planned.bytes > limit {
+        let detail = format!(
+            "with its key each, the events have {} bytes, and {limit} are allowed; send fewer events at once",
+            planned.bytes
+        );
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return Err(Problem::new(status, "body_too_large", detail));
+    }
+    let more = planned.overhead.saturating_sub(EVENT_OVERHEAD_BYTES);
+    if more == 0 {
+        return Ok(());
+    }
+    held.grow(more)
+        .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), local, stream))
 }
 
 fn problem_of_refusal(refusal: &Refusal, stream: &Stream) -> Problem {

@@ -8,11 +8,23 @@ use uuid::Uuid;
 
 use super::answer::{self, EventError, Problem};
 use super::streams::Stream;
-use crate::decode::{self, BodyError, Captured, Decoded, Limits};
+use crate::decode::{self, BodyError, Captured, Decoded, Limits, RejectCode};
 use crate::event::{Event, Key};
 use crate::lane::{Lane, Wanted};
 use crate::receipt::Slot;
 use crate::route::{KeySource, OnMissingKey, partition_of};
+
+/// What an event costs beside its bytes while it waits: our bookkeeping (about 100 bytes), librdkafka's message (176
+/// bytes, measured), its part of the request that is being sent, and librdkafka's copy of a key as long as usual.
+pub(super) const EVENT_OVERHEAD_BYTES: u64 = 384;
+
+/// A key up to here is in [`EVENT_OVERHEAD_BYTES`].
+const USUAL_KEY_BYTES: u64 = 64;
+
+/// What a key is charged beside what each event is.
+pub(super) fn unusual_bytes(key: usize) -> u64 {
+    (key as u64).saturating_sub(USUAL_KEY_BYTES)
+}
 
 /// How a body holds its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +62,11 @@ pub struct Plan {
     pub partitions: SmallVec<[u32; 1]>,
     /// Events that can never be accepted.
     pub rejected: Vec<EventError>,
+    /// Bytes that the events cost beside the body.
+    pub overhead: u64,
+    /// Bytes of the events, and of their keys where these don't stand in the body: a few bytes of a request can be the key of
+    /// each of its events.
+    pub bytes: u64,
 }
 
 /// Decodes `body` and routes its events to `lanes`, one per partition. `key` is the request's, if it isn't in the event.
@@ -72,12 +89,20 @@ pub fn plan(
         Shape::Raw => decode::raw(body, limits, decoded).map_err(problem_of)?,
     }
     let mut rejected: Vec<_> = decoded.rejected.drain(..).map(error_of).collect();
-    let request_key = RequestKey {
-        of_event: matches!(stream.key, KeySource::Event(_)),
-        bytes: key,
+    let request_key = match &stream.key {
+        KeySource::None => RequestKey::Shared(Key::None, None),
+        KeySource::Event(_) => RequestKey::OfEvent,
+        _ => RequestKey::shared(key, lanes.len()),
     };
-    scratch.choose_partitions(stream, body, &request_key, lanes.len(), &mut rejected);
-    let plan = scratch.sort(stream, body, &request_key, lanes, rejected);
+    let routing = Routing {
+        stream,
+        body,
+        request_key: &request_key,
+        partitions: lanes.len(),
+        max_event: u64::from(limits.max_event()),
+    };
+    scratch.choose_partitions(&routing, &mut rejected);
+    let plan = scratch.sort(&routing, lanes, rejected);
     if plan.events.is_empty() {
         return Err(if plan.rejected.is_empty() {
             Problem::new(
@@ -98,7 +123,7 @@ pub fn wanted<'a>(plan: &Plan, lanes: &'a [Arc<Lane>]) -> SmallVec<[Wanted<'a>; 
     slots
         .map(|(slot, partition)| {
             let events = &plan.events[slot.first as usize..(slot.first + slot.count) as usize];
-            let bytes = events.iter().map(|event| u64::from(event.len())).sum();
+            let bytes = events.iter().map(Event::weight).sum();
             Wanted {
                 lane: &lanes[*partition as usize],
                 events: slot.count,
@@ -108,58 +133,88 @@ pub fn wanted<'a>(plan: &Plan, lanes: &'a [Arc<Lane>]) -> SmallVec<[Wanted<'a>; 
         .collect()
 }
 
-struct RequestKey<'a> {
-    of_event: bool,
-    bytes: Option<&'a [u8]>,
+/// Where the keys of a request's events are.
+enum RequestKey {
+    /// In each event.
+    OfEvent,
+    /// All have this one; the partition is its own, if it's a key.
+    Shared(Key, Option<usize>),
 }
 
-impl RequestKey<'_> {
+impl RequestKey {
+    fn shared(bytes: Option<&[u8]>, partitions: usize) -> RequestKey {
+        RequestKey::Shared(
+            bytes.map_or(Key::None, |bytes| Key::Apart(bytes.into())),
+            bytes.map(|bytes| partition_of(bytes, partitions)),
+        )
+    }
+
     /// The key of one event, or none.
     fn of(&self, event: &decode::Event, body: &[u8]) -> Key {
-        if !self.of_event {
-            return self
-                .bytes
-                .map_or(Key::None, |bytes| Key::Apart(bytes.into()));
+        match self {
+            RequestKey::Shared(key, _) => key.clone(),
+            RequestKey::OfEvent => match event.key {
+                Captured::Plain(span) => Key::Within(span.start, span.end),
+                _ => event
+                    .key
+                    .text(body)
+                    .map_or(Key::None, |text| Key::Apart(text.into())),
+            },
         }
-        match event.key {
-            Captured::Plain(span) => Key::Within(span.start, span.end),
-            _ => event
-                .key
-                .text(body)
-                .map_or(Key::None, |text| Key::Apart(text.into())),
+    }
+}
+
+/// What events are routed by.
+struct Routing<'a> {
+    stream: &'a Stream,
+    body: &'a [u8],
+    request_key: &'a RequestKey,
+    partitions: usize,
+    max_event: u64,
+}
+
+impl Routing<'_> {
+    /// Length of an event's key, and its partition, if it has one.
+    fn of(&self, event: &decode::Event) -> (u64, Option<usize>) {
+        match self.request_key {
+            RequestKey::Shared(key, partition) => (key.len().into(), *partition),
+            RequestKey::OfEvent => {
+                let key = self.request_key.of(event, self.body);
+                let bytes = key.bytes(self.body);
+                let partition = bytes.map(|key| partition_of(key, self.partitions));
+                (key.len().into(), partition)
+            }
         }
     }
 }
 
 impl Scratch {
-    fn choose_partitions(
-        &mut self,
-        stream: &Stream,
-        body: &[u8],
-        request_key: &RequestKey<'_>,
-        partitions: usize,
-        rejected: &mut Vec<EventError>,
-    ) {
+    fn choose_partitions(&mut self, routing: &Routing<'_>, rejected: &mut Vec<EventError>) {
+        let (stream, partitions) = (routing.stream, routing.partitions);
         self.partitions.clear();
         self.ends.clear();
         self.ends.resize(partitions, 0);
         let has_key = !matches!(stream.key, KeySource::None);
         let mut sticky = None;
         for event in &self.decoded.events {
-            let key = if has_key {
-                request_key.of(event, body)
-            } else {
-                Key::None
-            };
-            let partition = match key.bytes(body) {
-                Some(key) => partition_of(key, partitions),
+            let (key, found) = routing.of(event);
+            let size = u64::from(event.end - event.start) + key;
+            let partition = match found {
+                Some(_) if size > routing.max_event => {
+                    rejected.push(size_error(event, key, routing.max_event));
+                    self.partitions.push(REJECTED);
+                    continue;
+                }
+                Some(partition) => partition,
                 None if has_key && stream.on_missing_key == OnMissingKey::Reject => {
                     rejected.push(key_error(event, stream));
                     self.partitions.push(REJECTED);
                     continue;
                 }
-                None => *sticky
-                    .get_or_insert_with(|| stream.sticky.partition(body.len() as u64, partitions)),
+                None => *sticky.get_or_insert_with(|| {
+                    let bytes = routing.body.len() as u64;
+                    stream.sticky.partition(bytes, partitions)
+                }),
             };
             self.ends[partition] += 1;
             self.partitions.push(partition as u32);
@@ -169,9 +224,7 @@ impl Scratch {
     /// A counting sort by partition, which keeps the order within one.
     fn sort(
         &mut self,
-        stream: &Stream,
-        body: &[u8],
-        request_key: &RequestKey<'_>,
+        routing: &Routing<'_>,
         lanes: &[Arc<Lane>],
         rejected: Vec<EventError>,
     ) -> Plan {
@@ -180,6 +233,8 @@ impl Scratch {
             slots: SmallVec::new(),
             partitions: SmallVec::new(),
             rejected,
+            overhead: 0,
+            bytes: 0,
         };
         plan.rejected.sort_unstable_by_key(|error| error.index);
         let mut first = 0;
@@ -205,14 +260,17 @@ impl Scratch {
                 *end += 1;
             }
         }
-        let has_key = !matches!(stream.key, KeySource::None);
+        let (mut overhead, mut bytes) = (0, 0);
+        let is_shared = matches!(routing.request_key, RequestKey::Shared(..));
         let events = self.order.iter().map(|position| {
             let event = &self.decoded.events[*position as usize];
-            let key = if has_key {
-                request_key.of(event, body)
-            } else {
-                Key::None
-            };
+            let key = routing.request_key.of(event, routing.body);
+            overhead += EVENT_OVERHEAD_BYTES + unusual_bytes(key.len() as usize);
+            bytes += u64::from(event.end - event.start);
+            if let Key::Apart(apart) = &key {
+                bytes += apart.len() as u64;
+                overhead += if is_shared { 0 } else { apart.len() as u64 };
+            }
             let has_id = matches!(event.id, Captured::Plain(_) | Captured::Escaped(_));
             let header_id = (!has_id).then(Uuid::now_v7);
             Event {
@@ -224,7 +282,20 @@ impl Scratch {
             }
         });
         plan.events = events.collect();
+        (plan.overhead, plan.bytes) = (overhead, bytes);
         plan
+    }
+}
+
+#[cold]
+fn size_error(event: &decode::Event, key: u64, max_event: u64) -> EventError {
+    let size = event.end - event.start;
+    EventError {
+        index: event.index,
+        code: RejectCode::TooLarge.as_str(),
+        detail: format!(
+            "the event has {size} bytes and its key {key}, {max_event} are allowed together; send less in one event"
+        ),
     }
 }
 

@@ -94,7 +94,7 @@ impl<P: Producer> Sending<'_, P> {
         self.open_topic(work);
         for (parcel, position) in &again {
             self.in_flight_events += 1;
-            self.in_flight_bytes += u64::from(parcel.events()[*position as usize].len());
+            self.in_flight_bytes += parcel.events()[*position as usize].weight();
             self.hand_over(work, parcel, *position);
         }
         self.flush(work);

@@ -196,7 +196,7 @@ impl Spiller {
     }
 }
 
-/// About as many bytes as a parcel's records have; heads and keys are guessed.
+/// As many bytes as a parcel's records have, or a few more: heads are guessed.
 fn room_for(parcel: &Arc<Parcel>) -> usize {
     parcel.bytes() as usize + parcel.count() as usize * 64
 }

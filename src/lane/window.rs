@@ -108,7 +108,7 @@ impl Window {
                     .iter()
                     .any(|skipped| skipped.contains(at))
                 {
-                    bytes += u64::from(events[sent.cursor as usize].len());
+                    bytes += events[sent.cursor as usize].weight();
                     left -= 1;
                 }
                 sent.cursor += 1;
@@ -130,7 +130,7 @@ impl Window {
             }
         }
         self.trim();
-        u64::from(parcel.events()[position as usize].len())
+        parcel.events()[position as usize].weight()
     }
 
     /// The event at `position` failed for good, and its dead letter is being stored. It's not sent again. Returns its bytes.
@@ -140,7 +140,7 @@ impl Window {
             sent.dying.push(position);
         }
         self.trim();
-        u64::from(parcel.events()[position as usize].len())
+        parcel.events()[position as usize].weight()
     }
 
     /// The dead letter of the event at `position` is stored, or not; then the event has to be sent again.
@@ -171,7 +171,7 @@ impl Window {
             self.rewind = true;
         }
         self.trim();
-        u64::from(parcel.events()[position as usize].len())
+        parcel.events()[position as usize].weight()
     }
 
     /// As [`Window::came_back`], because Kafka didn't take the batch, which may be the fault of another event.

@@ -33,7 +33,7 @@ const RESOLVED: u8 = 3;
 impl Parcel {
     pub(super) fn new(request: Arc<Request>, slot: Slot) -> Parcel {
         let events = &request.events[slot.first as usize..(slot.first + slot.count) as usize];
-        let bytes = events.iter().map(|event| u64::from(event.len())).sum();
+        let bytes = events.iter().map(Event::weight).sum();
         Parcel {
             lane: slot.lane,
             partition: slot.partition,
@@ -80,7 +80,7 @@ impl Parcel {
         self.count
     }
 
-    /// Bytes of the events.
+    /// Bytes of the events, with their keys.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

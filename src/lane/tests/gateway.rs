@@ -236,14 +236,15 @@ impl World {
             }
             let (slot, room) = (slots.last_mut().unwrap(), wanted.last_mut().unwrap());
             (slot.count, room.events) = (slot.count + 1, room.events + 1);
-            room.bytes += u64::from(end - start);
-            events.push(Event {
+            let event = Event {
                 index: at as u32,
                 start,
                 end,
-                key: Key::Apart(key(number)),
+                key: Key::Apart(key(number).into()),
                 header_id: None,
-            });
+            };
+            room.bytes += event.weight();
+            events.push(event);
         }
         let Ok(held) = topic.account().hold(body.len() as u64 + 64) else {
             return;
