@@ -4,6 +4,7 @@
 mod bodies;
 mod encodings;
 mod keys;
+mod lists;
 mod problems;
 mod protocols;
 

@@ -1,6 +1,7 @@
 //! Clients that mean harm or don't know better: too slow, too many, too large, or no HTTP at all. Whatever they do, memory
 //! stays bounded and good clients are served.
 
+mod framing;
 mod garbage;
 mod held;
 mod limits;

@@ -17,7 +17,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Loads and validates; asks the clusters if `connect`; prints the effective configuration if `print`.
 pub fn run(file: &Path, connect: bool, print: bool) -> Result<(), Failure> {
-    let config = configuration(file)?;
+    let mut config = configuration(file)?;
+    if config.http.max_connections.is_none() {
+        let connections = config.http.connections(config.memory.budget.0);
+        println!("http.max_connections follows memory.budget: {connections}");
+        config.http.max_connections = Some(connections);
+    }
     if print {
         println!("{}", print::effective(&config));
     }

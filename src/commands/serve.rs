@@ -16,7 +16,14 @@ const OTHER_FILES: u64 = 1_024;
 pub fn run(file: &Path, adopt: &[PathBuf]) -> Result<(), Failure> {
     let config = configuration(file)?;
     logs::start(&config.log).map_err(Failure::config)?;
-    raise_open_files(config.http.max_connections);
+    let max_connections = config.http.connections(config.memory.budget.0);
+    raise_open_files(max_connections);
+    if config.http.max_connections.is_none() {
+        tracing::info!(
+            max_connections,
+            "http.max_connections follows memory.budget"
+        );
+    }
     control_runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(Failure::internal)?;
         let unavailable = |error| Failure::unavailable(format!("{error:#}"));

@@ -14,14 +14,12 @@ use super::nearest::hint;
 use super::print::size;
 use super::properties;
 use super::syntax::{bootstrap, cluster_name, event_key, legal_name, pointer};
+use crate::http::settings::CONNECTION;
 use crate::route::settings::{Ack, Format};
 
 /// Smallest and largest bound of a request's head.
 const HEAD_MIN: ByteSize = ByteSize::kib(8);
 const HEAD_MAX: ByteSize = ByteSize::mib(1);
-
-/// What an open connection holds beside the head of its request.
-const CONNECTION: ByteSize = ByteSize::kib(12);
 
 /// Most events that a cluster's client may hold.
 const IN_FLIGHT_EVENTS_MAX: u32 = 1_000_000;
@@ -151,7 +149,7 @@ fn counts(config: &Config, problems: &mut Problems) {
     problems.within("http.threads", http.threads, 0, THREADS_MAX);
     problems.within(
         "http.max_connections",
-        http.max_connections,
+        http.connections(config.memory.budget.0),
         1,
         CONNECTIONS_MAX,
     );
@@ -245,12 +243,11 @@ fn memory(config: &Config, problems: &mut Problems) {
     );
     problems.at_most("lane.max_bytes", lane.max_bytes, budget, "memory.budget");
 
-    let each = http.max_head.0.saturating_add(CONNECTION.0);
-    let all = ByteSize((http.max_connections as u64).saturating_mul(each));
+    let connections = http.connections(budget.0);
+    let all = ByteSize((connections as u64).saturating_mul(http.connection_bytes()));
     let room = ByteSize(budget.0 - budget.0.div_ceil(4));
     if all > room {
-        let (count, head, connection) =
-            (http.max_connections, size(http.max_head), size(CONNECTION));
+        let (count, head, connection) = (connections, size(http.max_head), size(CONNECTION));
         let budget = size(budget);
         problems.add(
             "http.max_connections",

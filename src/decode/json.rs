@@ -6,7 +6,7 @@
 
 use super::lex::{peek, skip_space, unexpected};
 use super::scan::{self, Stop};
-use super::{BodyError, Decoded, Limits, Wanted, addressable, utf8_fault};
+use super::{BodyError, Decoded, Limits, Wanted, addressable, skip_to_text, utf8_fault};
 
 /// Decodes a body that is one object or an array of objects.
 ///
@@ -41,7 +41,7 @@ fn whole(
         let offset = utf8_fault(body);
         return Err(BodyError::NotUtf8 { offset });
     }
-    let start = skip_space(body, 0);
+    let start = skip_to_text(body, 0);
     let behind = match body.get(start) {
         None => return Err(BodyError::Empty),
         Some(b'{') => event(body, start, wanted, limits, out)?,
@@ -50,7 +50,12 @@ fn whole(
     };
     let rest = skip_space(body, behind);
     if rest < body.len() {
-        return Err(unexpected(body, rest, "expected nothing more behind the value").into());
+        let what = if peek(body, start) == b'{' && peek(body, rest) == b'{' {
+            "another object behind the first; send an array, or a line for each with content-type application/x-ndjson"
+        } else {
+            "expected nothing more behind the value"
+        };
+        return Err(unexpected(body, rest, what).into());
     }
     if matches!(peek(body, start), b'{' | b'[') {
         Ok(())

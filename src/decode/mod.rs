@@ -86,6 +86,16 @@ pub enum Captured {
 }
 
 impl Captured {
+    /// Whether it tells its event from all others: a scalar that isn't an empty string.
+    #[must_use]
+    pub fn is_id(&self) -> bool {
+        match self {
+            Self::Plain(Span { start, end }) => start < end,
+            Self::Escaped(_) => true,
+            Self::Missing | Self::Null | Self::Composite => false,
+        }
+    }
+
     /// The text of the value, if it has one: the unescaped string, or the number, `true`
     /// or `false` as they were written. Always UTF-8 if the body is the one that was
     /// decoded; a surrogate without its other half becomes U+FFFD.
@@ -315,6 +325,19 @@ impl From<lex::Fault> for BodyError {
             offset: fault.offset,
             what: fault.what,
         }
+    }
+}
+
+/// The offset of the first byte from `pos` on, where a text begins, that is neither whitespace nor of a byte order mark: RFC
+/// 8259 (8.1) lets parsers ignore that.
+#[inline(always)]
+fn skip_to_text(body: &[u8], pos: usize) -> usize {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let start = lex::skip_space(body, pos);
+    if lex::peek(body, start) == MARK[0] && body.get(pos..).is_some_and(|b| b.starts_with(MARK)) {
+        lex::skip_space(body, pos + MARK.len())
+    } else {
+        start
     }
 }
 

@@ -5,12 +5,15 @@
 
 use super::lex::{Fault, peek, skip_space, unexpected};
 use super::scan::{self, Found, Stop};
-use super::{BodyError, Decoded, Limits, RejectCode, Wanted, addressable, utf8_fault};
+use super::{
+    BodyError, Decoded, Limits, RejectCode, Wanted, addressable, skip_to_text, utf8_fault,
+};
 
 /// Decodes a body that has one object on each line.
 ///
 /// Lines end with `\n` or `\r\n`, the last one with the body too. Blank lines are skipped
-/// and not counted. A line that isn't UTF-8 or isn't JSON is rejected like one that holds
+/// and not counted. A byte order mark at the start of a line is skipped: files that were
+/// joined have some in the middle. A line that isn't UTF-8 or isn't JSON is rejected like one that holds
 /// something else than an object.
 ///
 /// # Errors
@@ -45,7 +48,7 @@ fn lines(
     for (number, end) in (1..).zip(ends) {
         // The line keeps the offsets of the body: it's the body up to its end.
         let text = body.get(..end).unwrap_or_default();
-        let start = skip_space(text, from);
+        let start = skip_to_text(text, from);
         if start < end {
             let line = Line {
                 text,

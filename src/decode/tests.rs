@@ -179,13 +179,14 @@ fn a_grammar_error_refuses_the_body_with_its_offset() {
     assert_eq!(offset(br#"[{"a":1},{"a":01}]"#), 15);
     assert_eq!(offset(br#"[{"a":1} {}]"#), 9);
     assert_eq!(offset(br#"{} {}"#), 3);
+    assert_eq!(offset(b"\xEF\xBB\xBF {} x"), 7);
     assert_eq!(offset(br#"{"a""#), 4);
     assert_eq!(offset(b"{\"a\":\"0123456789\x01\"}"), 16);
     assert_eq!(offset(b"hello"), 0);
     assert_eq!(offset(b"1 2"), 2);
     assert_eq!(
-        decode(b"\xEF\xBB\xBF{}").expect_err("a mark").to_string(),
-        "the body is malformed at byte 0: a byte order mark; send the body without it"
+        decode(b"{\xEF\xBB\xBF}").expect_err("a mark").to_string(),
+        "the body is malformed at byte 1: a byte order mark; send the body without it"
     );
 }
 

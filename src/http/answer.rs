@@ -35,9 +35,14 @@ pub fn make_last_if_large(reply: &mut Reply) -> Option<u64> {
     if bytes <= LARGE_ANSWER_BYTES {
         return None;
     }
+    make_last(reply);
+    Some(bytes)
+}
+
+/// Says in an answer that the connection ends with it.
+pub fn make_last(reply: &mut Reply) {
     let close = HeaderValue::from_static("close");
     reply.headers_mut().insert(CONNECTION, close);
-    Some(bytes)
 }
 
 /// An event that can never be accepted, or isn't durable, with its place in the request.

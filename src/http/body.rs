@@ -41,15 +41,28 @@ pub enum BodyFault {
 /// The first buffer, at most; it grows by doubling, as bytes arrive, never by what a header promises.
 const FIRST_BUFFER_BYTES: u64 = 64 * 1024;
 
-/// Reads the body into memory that `held` is charged for. `begun` is when its head came; returned is when its last byte
-/// did, for which the clock is only read if the body wasn't there yet.
+/// A body that was read to its end.
+#[derive(Debug)]
+pub struct Whole {
+    /// What it holds.
+    pub bytes: Bytes,
+    /// When its last byte came.
+    pub arrived: Instant,
+    /// Trailers came behind it. hyper takes them to end with an empty line that has a carriage return (`CRLF CRLF`), while the
+    /// line before it may end without. So they may hold what another reader takes for the next request, and then nothing
+    /// that follows on the connection can be trusted.
+    pub had_trailers: bool,
+}
+
+/// Reads the body into memory that `held` is charged for. `begun` is when its head came; the clock is only read again if the
+/// body wasn't there yet.
 pub async fn read(
     body: &mut Incoming,
     begun: Instant,
     limit: u64,
     within: Duration,
     held: &mut Held,
-) -> Result<(Bytes, Instant), BodyFault> {
+) -> Result<Whole, BodyFault> {
     let expected = body.size_hint().upper();
     if expected.is_some_and(|bytes| bytes > limit) {
         return Err(BodyFault::TooLarge { limit });
@@ -62,16 +75,14 @@ pub async fn read(
     let mut body = Pin::new(body);
     // The timer is only made if the body isn't there yet, which is rare.
     let mut timer: Option<Pin<Box<Sleep>>> = None;
+    let mut had_trailers = false;
     poll_fn(|cx| {
         loop {
             match body.as_mut().poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Some(data) = frame.data_ref()
-                        && let Err(fault) = buffer.add(data, held)
-                    {
-                        return Poll::Ready(Err(fault));
-                    }
-                }
+                Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
+                    Some(data) => buffer.add(data, held)?,
+                    None => had_trailers = true,
+                },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(BodyFault::Broken(error))),
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => return expired(&mut timer, within, cx),
@@ -79,8 +90,11 @@ pub async fn read(
         }
     })
     .await?;
-    let arrived = timer.map_or(begun, |_| Instant::now());
-    Ok((buffer.finish(held), arrived))
+    Ok(Whole {
+        arrived: timer.map_or(begun, |_| Instant::now()),
+        bytes: buffer.finish(held),
+        had_trailers,
+    })
 }
 
 fn expired(

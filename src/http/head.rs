@@ -1,7 +1,10 @@
-//! What a request's head says of its body.
+//! What a request's head says of the request and its body.
+//!
+//! A header that may come in several lines is one list (RFC 9110, 5.3), however many lines it has; empty elements and empty
+//! lines mean nothing (5.6.1). So nothing here looks at a first line alone: what a proxy joins or splits stays the same.
 
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use hyper::{HeaderMap, StatusCode};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, TRANSFER_ENCODING};
+use hyper::{HeaderMap, Request, StatusCode, Version};
 
 use super::answer::Problem;
 use super::plan::Shape;
@@ -9,62 +12,267 @@ use super::streams::Stream;
 use crate::decode::encoding::Encoding;
 use crate::route::Format;
 
+/// Checks what decides where the request ends and whom it's for. What fails here ends the connection, because nothing behind
+/// it can be trusted.
+pub(super) fn check_framing<B>(request: &Request<B>) -> Result<(), Problem> {
+    let headers = request.headers();
+    if headers.contains_key(TRANSFER_ENCODING) {
+        let mut codings = elements(headers, TRANSFER_ENCODING);
+        let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+        if !codings.next().is_some_and(is_chunked) || codings.next().is_some() {
+            return Err(Problem {
+                close: true,
+                ..Problem::new(
+                    StatusCode::NOT_IMPLEMENTED,
+                    "unsupported_transfer_coding",
+                    "the only transfer coding that is taken is \"chunked\", once; compress with content-encoding instead",
+                )
+            });
+        }
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    let what = match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_host(host.as_bytes()) => return Ok(()),
+        (None, _) if request.version() != Version::HTTP_11 => return Ok(()),
+        (None, _) => "has no host header",
+        (Some(_), None) => "has a host header that names no host",
+        (Some(_), Some(_)) => "has more than one host header",
+    };
+    Err(Problem {
+        close: true,
+        ..Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad_host",
+            format!("the request {what}; send one, as http/1.1 asks for"),
+        )
+    })
+}
+
+/// Whether this is a host and perhaps a port, as RFC 9112 (3.2) has it. It may be empty.
+fn is_host(value: &[u8]) -> bool {
+    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte);
+    let (host, port) = match value.split_first() {
+        Some((b'[', rest)) => match rest.iter().position(|byte| *byte == b']') {
+            Some(end) if end > 0 => {
+                let (literal, behind) = (&rest[..end], &rest[end + 1..]);
+                if !literal.iter().all(|byte| *byte == b':' || of_name(byte)) {
+                    return false;
+                }
+                (&b""[..], behind)
+            }
+            _ => return false,
+        },
+        _ => {
+            let end = value.iter().position(|byte| *byte == b':');
+            value.split_at(end.unwrap_or(value.len()))
+        }
+    };
+    let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit);
+    host.iter().all(of_name)
+        && match port.split_first() {
+            None => true,
+            Some((b':', digits)) => is_port(digits),
+            Some(_) => false,
+        }
+}
+
+/// The elements of a header that is a list, over all its lines, without the whitespace around them. Empty ones are left out.
+/// A comma within quotes belongs to its element.
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(name).into_iter();
+    let all = lines.flat_map(|line| {
+        let (mut is_quoted, mut is_escaped) = (false, false);
+        line.as_bytes().split(move |byte| {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = is_quoted,
+                b'"' => is_quoted = !is_quoted,
+                b',' => return !is_quoted,
+                _ => {}
+            }
+            false
+        })
+    });
+    all.map(<[u8]>::trim_ascii)
+        .filter(|element| !element.is_empty())
+}
+
+/// The key that a header has, or none. More than one line is refused, because nobody can say which of them is meant.
+pub(super) fn key_of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Vec<u8>>, Problem> {
+    let mut lines = headers.get_all(name).iter();
+    let key = lines.next().map(|value| value.as_bytes().to_vec());
+    if lines.next().is_some() {
+        let detail = format!("header {name} has the key, and there is more than one; send it once");
+        return Err(Problem {
+            close: true,
+            ..Problem::new(StatusCode::BAD_REQUEST, "key_doubled", detail)
+        });
+    }
+    Ok(key)
+}
+
 /// What a body of the stream holds, by its content type.
 pub(super) fn shape_of(stream: &Stream, headers: &HeaderMap) -> Result<Shape, Problem> {
     if stream.format == Format::Raw {
         return Ok(Shape::Raw);
     }
-    let Some(value) = headers.get(CONTENT_TYPE) else {
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => return Ok(Shape::Json),
+        (Some(value), None) if value == "application/json" => return Ok(Shape::Json),
+        _ => {}
+    }
+    let mut medias = elements(headers, CONTENT_TYPE).map(media_of);
+    let Some(media) = medias.next() else {
         return Ok(Shape::Json);
     };
-    if value == "application/json" {
-        return Ok(Shape::Json);
-    }
-    let text = value.to_str().unwrap_or_default();
-    let media = text
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match media.as_str() {
-        "application/x-ndjson"
-        | "application/ndjson"
-        | "application/jsonl"
-        | "application/x-jsonlines" => Ok(Shape::Ndjson),
-        ""
-        | "application/json"
-        | "text/json"
-        | "text/plain"
-        | "application/x-www-form-urlencoded" => Ok(Shape::Json),
-        media if media.ends_with("+json") => Ok(Shape::Json),
-        _ => Err(Problem {
+    if let Some(other) = medias.find(|other| *other != media) {
+        let detail =
+            format!("the request has two content types, {media:?} and {other:?}; send one");
+        return Err(Problem {
             close: true,
-            ..Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                format!(
-                    "content type {media:?} is not taken; send application/json or application/x-ndjson"
-                ),
-            )
-        }),
+            ..Problem::new(StatusCode::BAD_REQUEST, "two_content_types", detail)
+        });
+    }
+    shape_by(&media).ok_or_else(|| Problem {
+        close: true,
+        ..Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            format!(
+                "content type {media:?} is not taken; send application/json or application/x-ndjson"
+            ),
+        )
+    })
+}
+
+/// The media type without its parameters, in lower case.
+fn media_of(element: &[u8]) -> String {
+    let end = element.iter().position(|byte| *byte == b';');
+    let media = element[..end.unwrap_or(element.len())].trim_ascii();
+    String::from_utf8_lossy(media).to_ascii_lowercase()
+}
+
+/// JSON lines have no registered media type; these are in use. `application/json-seq` isn't: its records begin with a control
+/// character (RFC 7464).
+fn shape_by(media: &str) -> Option<Shape> {
+    let Some((kind, name)) = media.split_once('/') else {
+        return media.is_empty().then_some(Shape::Json);
+    };
+    let name = name.strip_prefix("x-").unwrap_or(name);
+    match (kind, name) {
+        (
+            "application" | "text",
+            "ndjson" | "nd-json" | "jsonl" | "jsonlines" | "json-lines" | "ldjson" | "ld-json"
+            | "json-stream" | "stream+json" | "jsonstream",
+        ) => Some(Shape::Ndjson),
+        (_, name) if name.ends_with("+ndjson") || name.ends_with("+jsonl") => Some(Shape::Ndjson),
+        ("application" | "text", "json")
+        | ("text", "plain")
+        | ("application", "www-form-urlencoded") => Some(Shape::Json),
+        (_, name) if name.ends_with("+json") => Some(Shape::Json),
+        _ => None,
     }
 }
 
-/// How it is compressed.
+/// How it is compressed: by one coding. `identity` means none, wherever it stands.
 pub(super) fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Problem> {
-    let Some(value) = headers.get(CONTENT_ENCODING) else {
-        return Ok(Encoding::Identity);
-    };
-    let known = value.to_str().ok().and_then(Encoding::from_header);
-    known.ok_or_else(|| Problem {
+    let mut encoding = Encoding::Identity;
+    for element in elements(headers, CONTENT_ENCODING) {
+        let known = std::str::from_utf8(element)
+            .ok()
+            .and_then(Encoding::from_header);
+        encoding = match known {
+            Some(Encoding::Identity) => encoding,
+            Some(known) if encoding == Encoding::Identity => known,
+            _ => return Err(unsupported(element)),
+        };
+    }
+    Ok(encoding)
+}
+
+fn unsupported(coding: &[u8]) -> Problem {
+    let coding = String::from_utf8_lossy(coding);
+    Problem {
         close: true,
         ..Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_encoding",
             format!(
-                "content encoding {value:?} is not taken; send gzip, deflate, br, zstd or none"
+                "content encoding {coding:?} is not taken, or not beside another; send one of gzip, deflate, br and zstd, or none"
             ),
         )
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(HeaderName, &str)]) -> HeaderMap {
+        let lines = lines.iter();
+        lines
+            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_list_is_the_same_in_one_line_and_in_several() {
+        for lines in [
+            &["a, b;q=\"x, \\\", y\" ,c"][..],
+            &["a", "b;q=\"x, \\\", y\"", "c"],
+            &["", ", a ,, b;q=\"x, \\\", y\",", " c\t", " , "],
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| (CONTENT_TYPE, *line)).collect();
+            let headers = headers(&lines);
+            let found: Vec<_> = elements(&headers, CONTENT_TYPE).collect();
+            let expected: [&[u8]; 3] = [b"a", b"b;q=\"x, \\\", y\"", b"c"];
+            assert_eq!(found, expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_has_one_coding_at_most() {
+        use Encoding::*;
+        let rows: [(&[&str], Option<Encoding>); 12] = [
+            (&[], Some(Identity)),
+            (&[""], Some(Identity)),
+            (&["", ", identity ,"], Some(Identity)),
+            (&["gzip"], Some(Gzip)),
+            (&["identity", "GZIP"], Some(Gzip)),
+            (&["gzip", "identity"], Some(Gzip)),
+            (&["identity, gzip,, identity"], Some(Gzip)),
+            (&["gzip, gzip"], None),
+            (&["gzip", "gzip"], None),
+            (&["gzip", "br"], None),
+            (&["identity", "compress"], None),
+            (&["gzip;q=1"], None),
+        ];
+        for (lines, expected) in rows {
+            let named: Vec<_> = lines.iter().map(|line| (CONTENT_ENCODING, *line)).collect();
+            let found = encoding_of(&headers(&named));
+            assert_eq!(found.ok(), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_told_from_what_is_none() {
+        for good in [
+            "",
+            "a",
+            "a.b-c_d:80",
+            "127.0.0.1:",
+            "[::1]",
+            "[::1]:80",
+            "x%20y",
+            "a,b",
+        ] {
+            assert!(is_host(good.as_bytes()), "{good:?}");
+        }
+        for bad in [
+            "a b", "a/b", "u@h", "a:b", "a:1:2", "[::1", "[]", "[::1]x", "a\u{e9}", "a\"", "a, b",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad:?}");
+        }
+    }
 }

@@ -9,16 +9,17 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hyper::body::{Body as _, Incoming};
-use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, StatusCode, Uri};
 
 use super::answer::{self, EventError, Problem, Reply};
 use super::body::{self, BodyFault};
-use super::head::{encoding_of, shape_of};
+use super::head::{encoding_of, key_of, shape_of};
 use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan, Scratch, Shape};
 use super::port::Local;
 use super::retry;
 use super::streams::Stream;
+use super::target::{Target, find};
 use super::watch::Busy;
 use crate::budget::{Held, HeldByProcess};
 use crate::lane::{Refusal, admit};
@@ -57,13 +58,14 @@ pub fn handle(
 /// The answer, and when it was ready.
 async fn answer(local: &Arc<Local>, request: &mut Request<Incoming>) -> (Reply, Instant) {
     let begun = Instant::now();
-    let target = match find(local, request) {
+    let target = match find(&local.port.streams, request) {
         Ok(target) => target,
         Err(problem) => return (problem.reply(), begun),
     };
     let stream = &target.stream;
-    let ingested = ingest(local, stream, target.path_key, request, begun).await;
-    let (answer, reply) = match ingested {
+    let mut is_last = false;
+    let ingested = ingest(local, &target, request, begun, &mut is_last).await;
+    let (answer, mut reply) = match ingested {
         Ok((outcome, rejected)) => {
             let spare = std::mem::take(request.headers_mut());
             answer::settled(outcome, rejected, spare, || {
@@ -80,6 +82,9 @@ async fn answer(local: &Arc<Local>, request: &mut Request<Incoming>) -> (Reply, 
             (problem.answer(), problem.reply())
         }
     };
+    if is_last {
+        answer::make_last(&mut reply);
+    }
     let answered = Instant::now();
     stream
         .metrics
@@ -87,72 +92,21 @@ async fn answer(local: &Arc<Local>, request: &mut Request<Incoming>) -> (Reply, 
     (reply, answered)
 }
 
-struct Target {
-    stream: Arc<Stream>,
-    path_key: Option<Vec<u8>>,
-}
-
-fn find(local: &Local, request: &Request<Incoming>) -> Result<Target, Problem> {
-    let path = request.uri().path();
-    let Some(rest) = path.strip_prefix("/v1/events/") else {
-        return Err(Problem {
-            close: !request.body().is_end_stream(),
-            ..Problem::new(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "there is nothing here; send events to POST /v1/events/{stream}",
-            )
-        });
-    };
-    let (name, key) = match rest.bytes().position(|byte| byte == b'/') {
-        Some(at) => {
-            let key = percent_encoding::percent_decode(&rest.as_bytes()[at + 1..]);
-            (&rest[..at], Some(key.collect()))
-        }
-        None => (rest, None),
-    };
-    let unknown = || Problem {
-        close: !request.body().is_end_stream(),
-        ..Problem::new(
-            StatusCode::NOT_FOUND,
-            "unknown_stream",
-            format!("there is no stream {name:?}; check the path"),
-        )
-    };
-    let stream = local.port.streams.get(name).ok_or_else(unknown)?;
-    if key.is_some() && !matches!(stream.key, KeySource::Path) {
-        return Err(unknown());
-    }
-    if request.method() != Method::POST {
-        let detail = format!("{} is not possible here; use POST", request.method());
-        return Err(Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            detail,
-        ));
-    }
-    Ok(Target {
-        stream: Arc::clone(stream),
-        path_key: key,
-    })
-}
-
-/// Takes a request's events and waits for what becomes of them; with those that never could be taken.
+/// Takes a request's events and waits for what becomes of them; with those that never could be taken. `is_last` is set if
+/// the connection must end with the answer.
 async fn ingest(
     local: &Arc<Local>,
-    stream: &Arc<Stream>,
-    path_key: Option<Vec<u8>>,
+    target: &Target,
     request: &mut Request<Incoming>,
     begun: Instant,
+    is_last: &mut bool,
 ) -> Result<(Outcome, Vec<EventError>), Problem> {
+    let Target { stream, path_key } = target;
     let settings = &local.port.settings;
     let shape = shape_of(stream, request.headers())?;
     let encoding = encoding_of(request.headers())?;
     let key = match &stream.key {
-        KeySource::Header(name) => request
-            .headers()
-            .get(name)
-            .map(|value| value.as_bytes().to_vec()),
+        KeySource::Header(name) => &key_of(request.headers(), name)?,
         _ => path_key,
     };
     let fault = |fault| problem_of(fault, local, stream);
@@ -165,7 +119,12 @@ async fn ingest(
     let limit = settings.max_body.as_u64();
     let body = request.body_mut();
     let read = body::read(body, begun, limit, settings.body_timeout, &mut held).await;
-    let (sent, arrived) = read.map_err(fault)?;
+    let body::Whole {
+        bytes: sent,
+        arrived,
+        had_trailers,
+    } = read.map_err(fault)?;
+    *is_last = had_trailers;
     let arrival = Arrival::now(arrived);
     stream
         .metrics
@@ -188,7 +147,10 @@ async fn ingest(
         };
         return Ok((queued, rejected));
     }
-    Ok((wait(local, &parcels).await, rejected))
+    let outcome = wait(local, &parcels).await;
+    // Their client sends them again.
+    stream.quota.give_back(outcome.not_acked.len() as u32);
+    Ok((outcome, rejected))
 }
 
 /// Lets go of what a request's head holds: its size is the client's choice, and nobody charged for it. A map with room for a
@@ -272,13 +234,8 @@ fn take(
         )?;
         let events = planned.events.len() as u32;
         charge(local, stream, &planned, &mut held)?;
-        if let Err(wait) = stream.quota.take(events, arrival.at.duration_since(local.port.start)) {
-            let detail = "the stream brings more events per second than its quota allows; nothing of the request was taken";
-            return Err(Problem {
-                retry_after: Some(wait),
-                ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail)
-            });
-        }
+        let since_start = arrival.at.duration_since(local.port.start);
+        let quota = stream.quota.take(events, since_start).map_err(over_quota)?;
         let wanted = plan::wanted(&planned, lanes);
         let admitted = admit(&stream.cluster, &wanted, || {
             receipt::Request::into_parcels(
@@ -292,7 +249,10 @@ fn take(
             )
         });
         match admitted {
-            Ok(parcels) => Ok((parcels, planned.rejected)),
+            Ok(parcels) => {
+                quota.keep();
+                Ok((parcels, planned.rejected))
+            }
             Err(refusal) => Err(problem_of_refusal(&refusal, stream)),
         }
     })
@@ -316,6 +276,14 @@ fn charge(local: &Local, stream: &Stream, planned: &Plan, held: &mut Held) -> Re
     }
     held.grow(more)
         .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), local, stream))
+}
+
+fn over_quota(wait: Duration) -> Problem {
+    let detail = "the stream brings more events per second than its quota allows; nothing of the request was taken";
+    Problem {
+        retry_after: Some(wait),
+        ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail)
+    }
 }
 
 fn problem_of_refusal(refusal: &Refusal, stream: &Stream) -> Problem {

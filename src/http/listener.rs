@@ -18,9 +18,6 @@ use crate::lifecycle::{Phase, Watch, reached};
 const BACKLOG: i32 = 4_096;
 /// Connections on their way to one HTTP thread, at most.
 pub(super) const DEALT: usize = 1_024;
-/// What a connection holds beside its read buffer: 8 KiB for hyper to write from, and 4 KiB for hyper's state, ours, and
-/// the task.
-const CONNECTION_BYTES: u64 = 12 * 1024;
 /// How long accepting pauses when the system has no file descriptors left, or the budget no memory.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -122,7 +119,7 @@ pub async fn accept(
     mut deal: impl FnMut(Accepted),
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let permits = Arc::new(Semaphore::new(settings.max_connections));
+    let permits = Arc::new(Semaphore::new(settings.connections(budget.total())));
     let addresses = Arc::new(Addresses::default());
     let closing = reached(&mut watch, Phase::Closing);
     let mut closing = std::pin::pin!(closing);
@@ -156,7 +153,7 @@ pub async fn accept(
             tracing::debug!(%peer, limit, "too many connections from one address");
             continue;
         }
-        let bytes = settings.max_head.as_u64() + CONNECTION_BYTES;
+        let bytes = settings.connection_bytes();
         let held = loop {
             match HeldByProcess::hold(&budget, bytes) {
                 Ok(held) => break held,

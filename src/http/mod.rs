@@ -27,6 +27,7 @@ pub mod retry;
 pub mod server;
 pub mod settings;
 pub mod streams;
+mod target;
 pub mod watch;
 
 pub use port::Port;

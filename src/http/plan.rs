@@ -271,8 +271,7 @@ impl Scratch {
                 bytes += apart.len() as u64;
                 overhead += if is_shared { 0 } else { apart.len() as u64 };
             }
-            let has_id = matches!(event.id, Captured::Plain(_) | Captured::Escaped(_));
-            let header_id = (!has_id).then(Uuid::now_v7);
+            let header_id = (!event.id.is_id()).then(Uuid::now_v7);
             Event {
                 index: event.index,
                 start: event.start,

@@ -22,8 +22,9 @@ pub struct Settings {
     /// Each open connection is charged this much, and 12 KiB, against the memory budget, because that is what it may make
     /// us hold.
     pub max_head: ByteSize,
-    /// Open connections at once, all clients together. Default 10,000. More wait in the kernel's backlog.
-    pub max_connections: usize,
+    /// Open connections at once, all clients together. Default: 10,000, or as many as five eighths of `memory.budget` hold if
+    /// that is fewer, so that a small budget needs no second setting. More wait in the kernel's backlog.
+    pub max_connections: Option<usize>,
     /// Open connections at once from one client address. Default 0, which means no limit of its own:
     /// behind a load balancer all clients share a few addresses.
     pub max_connections_per_address: usize,
@@ -53,7 +54,7 @@ impl Default for Settings {
             max_body: ByteSize::mib(4),
             max_decompressed: ByteSize::mib(16),
             max_head: ByteSize::kib(16),
-            max_connections: 10_000,
+            max_connections: None,
             max_connections_per_address: 0,
             max_streams: 128,
             head_timeout: Duration::from_secs(10),
@@ -61,5 +62,44 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(75),
             answer_within: Duration::from_secs(5),
         }
+    }
+}
+
+/// Open connections at once, if the budget is large enough and nothing else is said.
+const CONNECTIONS: u64 = 10_000;
+/// What a connection holds beside its read buffer: 8 KiB for hyper to write from, and 4 KiB for hyper's state, ours, and
+/// the task.
+pub const CONNECTION: ByteSize = ByteSize::kib(12);
+
+impl Settings {
+    /// What an open connection is charged, in bytes.
+    pub fn connection_bytes(&self) -> u64 {
+        self.max_head.0.saturating_add(CONNECTION.0)
+    }
+
+    /// Open connections at once, if `budget_bytes` is what all memory may take.
+    pub fn connections(&self, budget_bytes: u64) -> usize {
+        // The rest is for what they send: a default must not let connections alone take what events need.
+        let hold = || (budget_bytes / 8 * 5 / self.connection_bytes()).clamp(1, CONNECTIONS);
+        self.max_connections.unwrap_or_else(|| hold() as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_follow_the_budget_unless_they_are_given() {
+        let mut settings = Settings::default();
+        let at = |settings: &Settings, mib: u64| settings.connections(mib << 20);
+        assert_eq!(
+            [512, 128, 64, 1].map(|mib| at(&settings, mib)),
+            [10_000, 2_925, 1_462, 22]
+        );
+        settings.max_head = ByteSize::mib(1);
+        assert_eq!([512, 1].map(|mib| at(&settings, mib)), [316, 1]);
+        settings.max_connections = Some(7);
+        assert_eq!(at(&settings, 64), 7);
     }
 }

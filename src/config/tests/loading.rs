@@ -44,7 +44,7 @@ fn a_variable_is_parsed_to_the_type_of_its_key() {
     assert_eq!(config.http.max_body, ByteSize::mib(1));
     assert_eq!(config.http.max_decompressed, ByteSize::mib(2));
     assert_eq!(config.http.head_timeout, Duration::from_millis(250));
-    assert_eq!(config.http.max_connections, 20_000);
+    assert_eq!(config.http.max_connections, Some(20_000));
     assert_eq!(config.streams["clicks"].format, Format::Raw);
     assert_eq!(config.streams["clicks"].topic.as_deref(), Some("0042"));
     assert_eq!(config.clusters["ads"].owner, "true");

@@ -82,9 +82,10 @@ fn only_keys_without_a_default_value_are_off_in_it() {
     assert_eq!(
         off,
         [
-            ["streams", "any", "topic"],
-            ["streams", "any", "key"],
-            ["streams", "any", "id"]
+            &["http", "max_connections"][..],
+            &["streams", "any", "topic"],
+            &["streams", "any", "key"],
+            &["streams", "any", "id"]
         ]
     );
 }

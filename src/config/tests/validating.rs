@@ -276,6 +276,9 @@ fn connections_leave_room_for_events() {
         problems("", &[("FOREBAY__HTTP__MAX_CONNECTIONS", "14044")]).len(),
         1
     );
+    // A smaller budget alone contradicts nothing.
+    takes("MEMORY__BUDGET", "128MiB");
+    takes("MEMORY__BUDGET", "64MiB");
 }
 
 #[test]

@@ -189,7 +189,7 @@ const INVALID: &[&str] = &[
     "nul",
     "fals",
     "-",
-    "\u{FEFF}[]",
+    "[\u{FEFF}]",
     "\u{0}",
     "[1,\n1\n,1",
     "aå",

@@ -1,0 +1,69 @@
+//! What a request is for: its stream, by path and method.
+
+use std::sync::Arc;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::{Method, Request, StatusCode};
+
+use super::answer::Problem;
+use super::head::check_framing;
+use super::streams::{Stream, Streams};
+use crate::route::KeySource;
+
+/// What a request is for.
+pub(super) struct Target {
+    pub(super) stream: Arc<Stream>,
+    /// The key that the path has, if it's the stream's way to have one.
+    pub(super) path_key: Option<Vec<u8>>,
+}
+
+/// Finds it, or says what is wrong with path or method, or with what decides where the request ends.
+pub(super) fn find(streams: &Streams, request: &Request<Incoming>) -> Result<Target, Problem> {
+    check_framing(request)?;
+    // A body that nobody reads ends the connection.
+    let refusal = |status, code, detail| Problem {
+        close: !request.body().is_end_stream(),
+        ..Problem::new(status, code, detail)
+    };
+    let path = request.uri().path();
+    let Some(rest) = path.strip_prefix("/v1/events/") else {
+        let detail = "there is nothing here; send events to POST /v1/events/{stream}".into();
+        return Err(refusal(StatusCode::NOT_FOUND, "not_found", detail));
+    };
+    let (name, key) = match rest.split_once('/') {
+        Some((name, key)) => (name, Some(key)),
+        None => (rest, None),
+    };
+    let Some(stream) = streams.get(name) else {
+        let detail = format!("there is no stream {name:?}; check the path");
+        return Err(refusal(StatusCode::NOT_FOUND, "unknown_stream", detail));
+    };
+    match key {
+        Some("") => {
+            let detail = format!(
+                "the path ends in a slash, with no key behind it; send to /v1/events/{name}, or with a key"
+            );
+            return Err(refusal(StatusCode::NOT_FOUND, "empty_key", detail));
+        }
+        Some(_) if !matches!(stream.key, KeySource::Path) => {
+            let detail = format!(
+                "stream {name:?} doesn't take its key from the path; send to /v1/events/{name}"
+            );
+            return Err(refusal(StatusCode::NOT_FOUND, "unknown_stream", detail));
+        }
+        _ => {}
+    }
+    if request.method() != Method::POST {
+        let detail = format!("{} is not possible here; use POST", request.method());
+        return Err(refusal(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            detail,
+        ));
+    }
+    let decoded = |key: &str| percent_encoding::percent_decode(key.as_bytes()).collect();
+    Ok(Target {
+        stream: Arc::clone(stream),
+        path_key: key.map(decoded),
+    })
+}
