@@ -91,6 +91,9 @@ pub enum Spill {
         lane: String,
     },
     /// Bring what the directory of a gateway that is gone holds to the configured clusters, and end when it's empty.
+    ///
+    /// Exit code 0: all is in Kafka. 65: all that goes there is, but something stays: dead letters, or events of streams that
+    /// aren't configured. 69: events are still on their way; run it again.
     Drain {
         /// The directory (`spill.dir` of the gateway that is gone).
         dir: PathBuf,
@@ -98,6 +101,30 @@ pub enum Spill {
         #[arg(long, short, value_name = "FILE")]
         config: PathBuf,
         /// End after so long, whatever is left: 90s, 10m, 2h. Default: when it's empty.
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        within: Option<std::time::Duration>,
+    },
+    /// Send dead letters again, which Kafka refused for good, after what it refused them for was mended.
+    ///
+    /// Of one topic, what was refused first is sent first; all else that waits in the directory is sent as well. What is refused
+    /// again is a dead letter again. For the directory of a gateway that doesn't run; one that runs has POST /dead/redrive on
+    /// its admin port. Exit codes as for `drain`: 65 says that dead letters are left.
+    Redrive {
+        /// The directory (`spill.dir`).
+        dir: PathBuf,
+        /// The beginning of the lanes' names: CLUSTER/STREAM/TOPIC/PARTITION/REASON. Default: all.
+        #[arg(default_value = "")]
+        lane: String,
+        /// The configuration file: clusters and streams as the gateway had them.
+        #[arg(long, short, value_name = "FILE")]
+        config: PathBuf,
+        /// Only those that were refused for this: too_large, refused, or unknown (an earlier version wrote them).
+        #[arg(long, value_name = "REASON", value_parser = ["too_large", "refused", "unknown"])]
+        reason: Option<String>,
+        /// Only say what would be sent: lanes, events, bytes, age. Works beside a gateway that runs.
+        #[arg(long)]
+        dry_run: bool,
+        /// End after so long, whatever is left: 90s, 10m, 2h. Default: when all is sent.
         #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
         within: Option<std::time::Duration>,
     },

@@ -45,6 +45,14 @@ fn main() -> std::process::ExitCode {
                 config,
                 within,
             } => spill::drain(&dir, &config, within),
+            Spill::Redrive {
+                dir,
+                lane,
+                config,
+                reason,
+                dry_run,
+                within,
+            } => spill::redrive(&dir, &config, &lane, reason.as_deref(), dry_run, within),
         },
         Command::Tail {
             stream,

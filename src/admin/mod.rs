@@ -7,14 +7,17 @@
 //! | `/metrics` | Prometheus metrics (OpenMetrics text) |
 //! | `/status` | all of it as JSON |
 //! | `/lanes` | each lane as JSON: its way to Kafka, what waits in memory and in the spill log, and how old it is |
+//! | `/dead` | the lanes of dead letters as JSON, and how far the last redrive is |
+//! | `POST /dead/redrive` | sends dead letters again, `?lane=` (the beginning of a name) and `reason=` say which; `dry_run=true` only says what it would be |
 //! | `/` | a page for people |
 //!
-//! It only reads: shared counters and gauges, never the data path's locks.
+//! It only reads, but for the redrive: shared counters and gauges, never the data path's locks.
 
 mod adopted;
 mod dead;
 mod page;
 pub mod readiness;
+mod redrive;
 mod resident;
 pub mod server;
 pub mod settings;
@@ -23,6 +26,7 @@ mod streams;
 mod trend;
 
 pub use adopted::Adopted;
+pub use redrive::Redriver;
 pub use settings::Settings;
 pub use status::View;
 pub use trend::Trend;

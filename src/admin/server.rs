@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -55,7 +55,21 @@ pub async fn serve(listener: std::net::TcpListener, view: Arc<View>) -> io::Resu
     }
 }
 
-fn answer(view: &View, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn answer(view: &Arc<View>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.uri().path() == "/dead/redrive" {
+        if request.method() != Method::POST {
+            let mut answer = reply(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "text/plain",
+                "use POST\n".into(),
+            );
+            let allowed = HeaderValue::from_static("POST");
+            answer.headers_mut().insert(ALLOW, allowed);
+            return answer;
+        }
+        let (status, body) = view.redrive(request.uri().query().unwrap_or_default());
+        return reply(status, "application/json", format!("{body:#}\n"));
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return reply(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -94,6 +108,11 @@ fn answer(view: &View, request: &Request<Incoming>) -> Response<Full<Bytes>> {
             "application/json",
             format!("{:#}\n", view.lanes()),
         ),
+        "/dead" => reply(
+            StatusCode::OK,
+            "application/json",
+            format!("{:#}\n", view.dead()),
+        ),
         "/" => reply(
             StatusCode::OK,
             "text/html; charset=utf-8",
@@ -102,7 +121,7 @@ fn answer(view: &View, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         _ => reply(
             StatusCode::NOT_FOUND,
             "text/plain",
-            "there is /livez, /readyz, /metrics, /status, /lanes and /\n".into(),
+            "there is /livez, /readyz, /metrics, /status, /lanes, /dead and /; POST /dead/redrive\n".into(),
         ),
     }
 }

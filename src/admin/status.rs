@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
-use super::{Adopted, Trend, dead};
+use super::{Adopted, Redriver, Trend, dead};
 use crate::budget::Budget;
 use crate::http::{Server, Stream};
 use crate::lane::Cluster;
@@ -39,6 +39,8 @@ pub struct View {
     pub streams: Vec<Arc<Stream>>,
     /// Directories of others that are being brought to Kafka.
     pub adopted: Adopted,
+    /// Dead letters that are sent again.
+    pub redriver: Redriver,
     /// The last seconds.
     pub trend: Trend,
 }
@@ -126,6 +128,7 @@ impl View {
             },
             "spill": self.spill.as_ref().map(|log| spill_status(log, dead::sums(&dead))),
             "dead_letters": dead::status(&dead),
+            "redrive": self.redriver.status(),
             "adopted": self.adopted.status(),
             "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),
             "clusters": self.clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,7 +11,12 @@ use anyhow::{Context, Result, ensure};
 use super::backend::{Backend, is_of};
 use crate::budget::Budget;
 use crate::config::Config;
-use crate::spill::{Log, Settings};
+use crate::lane::dead::{DeadLane, Destination, dead_lanes, is_dead};
+use crate::lane::redrive::{self, Progress};
+use crate::spill::{Log, RecoveredLane, Settings};
+
+pub use crate::lane::dead::Reason;
+pub use crate::lane::redrive::{Choice, Plan};
 
 /// How often a drain looks how much is left.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -31,6 +37,28 @@ pub struct Left {
     pub bytes: u64,
     /// Events that stay: dead letters, and those of streams that aren't configured.
     pub staying: u64,
+}
+
+/// What a drain leaves behind.
+#[derive(Clone, Debug, Default)]
+pub struct Rest {
+    /// What is still to go to Kafka.
+    pub left: Left,
+    /// Dead letters.
+    pub dead: Vec<DeadLane>,
+    /// Lanes of streams that aren't configured.
+    pub strangers: Vec<RecoveredLane>,
+}
+
+/// Where the events of the configured streams go.
+pub fn destinations(config: &Config) -> Vec<Destination> {
+    let streams = config.streams.iter();
+    let streams = streams.map(|(name, stream)| Destination {
+        cluster: stream.cluster.clone(),
+        stream: name.clone(),
+        topic: stream.topic.as_ref().unwrap_or(name).clone(),
+    });
+    streams.collect()
 }
 
 impl Drain {
@@ -93,11 +121,50 @@ impl Drain {
         }
     }
 
+    /// Sends the dead letters of `choice` again; returns when they are on their way. `tell` hears how many are.
+    pub async fn redrive(&self, choice: &Choice, mut tell: impl FnMut(u64)) -> Arc<Progress> {
+        let known = Destination::of(&self.backend.clusters);
+        let plan = Plan::new(&self.log.lanes(), &known, choice);
+        let progress = Arc::<Progress>::default();
+        let (log, clusters) = (Arc::clone(&self.log), self.backend.clusters.clone());
+        let moved = Arc::clone(&progress);
+        let mut moving = tokio::task::spawn_blocking(move || {
+            redrive::run(&log, &clusters, &plan, &moved, &|| true);
+        });
+        loop {
+            tokio::select! {
+                _ = &mut moving => return progress,
+                () = tokio::time::sleep(5 * LOOK_EVERY) => tell(progress.events()),
+            }
+        }
+    }
+
+    /// How many events were refused for good since it was started.
+    pub fn refused(&self) -> u64 {
+        let topics = self.backend.clusters.iter().flat_map(|it| it.topics());
+        topics.map(|topic| topic.ledger().dead.load(Acquire)).sum()
+    }
+
+    fn rest(&self) -> Rest {
+        let known = Destination::of(&self.backend.clusters);
+        let lanes = self.log.lanes();
+        let dead = dead_lanes(&lanes, &known);
+        let is_strange = |lane: &RecoveredLane| {
+            let name = String::from_utf8_lossy(&lane.name);
+            lane.events > 0 && !is_dead(&lane.name) && !is_of(&self.backend.clusters, &name)
+        };
+        Rest {
+            left: self.left(),
+            dead,
+            strangers: lanes.into_iter().filter(is_strange).collect(),
+        }
+    }
+
     /// Ends it: what is still to go stays in the directory. Returns what that is.
-    pub async fn stop(self) -> Left {
+    pub async fn stop(self) -> Rest {
         self.backend.drain(Duration::from_millis(500));
         self.backend.ended(Duration::from_millis(500)).await;
         self.backend.close_log().await;
-        self.left()
+        self.rest()
     }
 }

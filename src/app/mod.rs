@@ -16,7 +16,7 @@ use anyhow::{Context, Result, anyhow};
 
 use self::backend::{Backend, END_WITHIN, wait_for};
 use self::drain::{Drain, Left};
-use crate::admin::{self, Adopted, Trend, View};
+use crate::admin::{self, Adopted, Redriver, Trend, View};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::http::{Port, Server, Stream, Streams, listener};
@@ -142,6 +142,7 @@ impl App {
             clusters: backend.clusters.clone(),
             streams,
             adopted: Adopted::default(),
+            redriver: Redriver::default(),
             trend: Trend::default(),
         });
         tokio::spawn(Trend::watch(Arc::clone(&view)));
@@ -251,7 +252,7 @@ async fn adopt(drain: Drain, view: Arc<View>, mut watch: Watch) {
     }
     let Left {
         events, staying, ..
-    } = drain.stop().await;
+    } = drain.stop().await.left;
     if events == 0 {
         tracing::info!(dir = %dir.display(), staying, "all that an adopted spill directory held for kafka is there");
     } else {

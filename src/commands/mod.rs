@@ -41,6 +41,14 @@ impl Failure {
         }
     }
 
+    /// 65: something stays where it is, and somebody has to decide what becomes of it.
+    pub fn stays(message: impl ToString) -> Failure {
+        Failure {
+            code: 65,
+            message: message.to_string(),
+        }
+    }
+
     /// 69: something that is needed isn't there, such as a port or a cluster.
     pub fn unavailable(message: impl ToString) -> Failure {
         Failure {

@@ -1,16 +1,20 @@
 //! `forebay spill`: what a spill directory holds, of a gateway that runs or is dead. Nothing is changed by looking; only
-//! `drain`, which brings it to Kafka, needs a directory that nobody else uses.
+//! `drain` and `redrive`, which bring it to Kafka, need a directory that nobody else uses.
 
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use super::{Failure, configuration, control_runtime};
-use crate::app::drain::{Drain, Left};
+use crate::app::drain::{Choice, Drain, Left, Plan, Reason, Rest, destinations};
+use crate::config::Config;
 use crate::event::wire;
 use crate::lifecycle::signals::Signals;
 use crate::spill::Inspector;
 use crate::telemetry::logs;
+
+/// Longer than anybody waits.
+const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Lists the lanes that have events waiting: name, events, bytes, age of the oldest in seconds.
 pub fn ls(dir: &Path) -> Result<(), Failure> {
@@ -75,29 +79,145 @@ pub fn cat(dir: &Path, lane: &str) -> Result<(), Failure> {
 pub fn drain(dir: &Path, file: &Path, within: Option<Duration>) -> Result<(), Failure> {
     let config = configuration(file)?;
     logs::start(&config.log).map_err(Failure::config)?;
-    let tell = |left: Left| println!("{} events, {} bytes left", left.events, left.bytes);
-    let left = control_runtime()?.block_on(async {
+    let rest = control_runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(Failure::internal)?;
-        let drain = Drain::alone(&config, dir);
-        let drain = drain.map_err(|error| Failure::unavailable(format!("{error:#}")))?;
-        let forever = Duration::from_secs(u64::from(u32::MAX));
+        let drain = begin(&config, dir)?;
         tokio::select! {
-            () = drain.finished(tell) => {}
+            () = drain.finished(tell_left) => {}
             _ = signals.next() => {}
-            () = tokio::time::sleep(within.unwrap_or(forever)) => {}
+            () = tokio::time::sleep(within.unwrap_or(FOREVER)) => {}
         }
         Ok::<_, Failure>(drain.stop().await)
     })?;
-    if left.staying > 0 {
+    conclude(dir, &rest)
+}
+
+/// Sends the dead letters of `lane` and `reason` again, with all else that the directory holds, and ends as [`drain`] does. With
+/// `is_dry` it only says what would be sent.
+pub fn redrive(
+    dir: &Path,
+    file: &Path,
+    lane: &str,
+    reason: Option<&str>,
+    is_dry: bool,
+    within: Option<Duration>,
+) -> Result<(), Failure> {
+    let config = configuration(file)?;
+    let choice = &Choice {
+        lane: lane.to_owned(),
+        reason: reason.and_then(Reason::parse),
+    };
+    let found = open(dir)?.inspect();
+    let plan = Plan::new(&found.lanes, &destinations(&config), choice);
+    if plan.is_empty() {
+        return Err(Failure::usage(
+            "there are no such dead letters; see forebay spill ls",
+        ));
+    }
+    list(&plan).or_else(nobody_reads)?;
+    if is_dry || plan.goes.is_empty() {
+        return if is_dry {
+            Ok(())
+        } else {
+            Err(Failure::stays("nothing was sent"))
+        };
+    }
+    logs::start(&config.log).map_err(Failure::config)?;
+    let (rest, moved, refused) = control_runtime()?.block_on(async {
+        let mut signals = Signals::new().map_err(Failure::internal)?;
+        let drain = begin(&config, dir)?;
+        let deadline = tokio::time::Instant::now() + within.unwrap_or(FOREVER);
+        let sent = async {
+            let tell = |events| println!("{events} dead letters are on their way");
+            let moved = drain.redrive(choice, tell).await;
+            drain.finished(tell_left).await;
+            moved
+        };
+        let moved = tokio::select! {
+            moved = sent => Some(moved),
+            _ = signals.next() => None,
+            () = tokio::time::sleep_until(deadline) => None,
+        };
+        let refused = drain.refused();
+        Ok::<_, Failure>((drain.stop().await, moved, refused))
+    })?;
+    if let Some(moved) = &moved {
+        println!("{} dead letters were sent again", moved.events());
+        for fault in moved.faults() {
+            println!("some stay: {fault}");
+        }
+    }
+    if refused > 0 {
+        println!("{refused} events were refused for good, and are dead letters");
+    }
+    conclude(dir, &rest)
+}
+
+fn begin(config: &Config, dir: &Path) -> Result<Drain, Failure> {
+    Drain::alone(config, dir).map_err(|error| {
+        let error = format!("{error:#}");
+        let running = "; a gateway that runs sends its dead letters again by POST /dead/redrive on its admin port";
+        let more = if error.contains("another process") { running } else { "" };
+        Failure::unavailable(error + more)
+    })
+}
+
+fn tell_left(left: Left) {
+    println!("{} events, {} bytes left", left.events, left.bytes);
+}
+
+/// The dead letters that a redrive is about.
+fn list(plan: &Plan) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{:>12} {:>14} {:>10}  dead letters",
+        "events", "bytes", "oldest s"
+    )?;
+    for lane in &plan.goes {
+        let (events, bytes, oldest) = (lane.events, lane.bytes, lane.oldest.as_secs());
+        writeln!(out, "{events:>12} {bytes:>14} {oldest:>10}  {}", lane.name)?;
+    }
+    for lane in &plan.stays {
+        let (events, bytes, oldest) = (lane.events, lane.bytes, lane.oldest.as_secs());
+        let why = "stay: their cluster, stream or topic isn't configured";
+        writeln!(
+            out,
+            "{events:>12} {bytes:>14} {oldest:>10}  {} {why}",
+            lane.name
+        )?;
+    }
+    let (events, bytes) = plan.sums();
+    writeln!(out, "{events} events, {bytes} bytes to be sent again")
+}
+
+/// Says what stays in the directory; only nothing is success.
+fn conclude(dir: &Path, rest: &Rest) -> Result<(), Failure> {
+    for lane in &rest.dead {
         println!(
-            "{} events stay: dead letters, and those of streams that aren't configured; see forebay spill ls",
-            left.staying
+            "{} events stay in {}: kafka refused them for good; mend what it says, and send them again with forebay spill redrive",
+            lane.events, lane.name
         );
     }
+    for lane in &rest.strangers {
+        println!(
+            "{} events stay in {}: their stream isn't configured",
+            lane.events,
+            String::from_utf8_lossy(&lane.name)
+        );
+    }
+    let left = rest.left;
     if left.events > 0 {
         return Err(Failure::unavailable(format!(
             "{} events are still in {}; run it again",
             left.events,
+            dir.display()
+        )));
+    }
+    if left.staying > 0 {
+        return Err(Failure::stays(format!(
+            "all that goes to kafka is there, but {} events stay in {}",
+            left.staying,
             dir.display()
         )));
     }

@@ -30,12 +30,12 @@ pub struct TopicOf {
 /// A stream's topic in its cluster, and its lanes as far as the partitions are known.
 #[derive(Debug)]
 pub struct Topic {
-    number: u32,
+    pub(super) number: u32,
     of: TopicOf,
     ledger: Arc<Ledger>,
     account: Arc<Account>,
     /// Where events wait until the partitions are known, if there is a spill log.
-    unrouted: Option<Arc<Lane>>,
+    pub(super) unrouted: Option<Arc<Lane>>,
     /// Kafka says that there is no such topic, or that it isn't ours.
     is_unusable: AtomicBool,
     trouble: Troubled<TopicFault>,
@@ -48,11 +48,6 @@ impl Topic {
     /// The Kafka topic's name.
     pub fn name(&self) -> &str {
         &self.of.name
-    }
-
-    /// Its number within its cluster.
-    pub(super) fn number(&self) -> u32 {
-        self.number
     }
 
     /// The stream whose events go there.
@@ -349,6 +344,10 @@ impl Cluster {
             && let Some(topic) = self.topics.get(lane.topic as usize)
         {
             topic.publish();
+            // What came into its part of the log while it went to rest was announced in vain.
+            if self.has_backlog(lane) {
+                self.wake_sorted(topic);
+            }
         }
     }
 

@@ -255,7 +255,7 @@ impl Told {
     /// A dead letter is being stored in a lane that has none, or has some.
     pub(super) fn note(&self, cluster: &Cluster, topic: &Topic, dead: &Dead, is_first: bool) {
         let (mut told, now) = (self.0.borrow_mut(), Instant::now());
-        let key = (topic.number(), dead.reason);
+        let key = (topic.number, dead.reason);
         let is_news = match told.get(&key) {
             None => true,
             Some(at) => is_first && now.duration_since(*at) >= SAID_FOR,

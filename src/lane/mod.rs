@@ -26,6 +26,7 @@ pub mod cluster;
 pub mod dead;
 mod finish;
 pub mod pace;
+pub mod redrive;
 mod replay;
 mod reports;
 pub mod ring;

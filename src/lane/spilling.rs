@@ -293,14 +293,17 @@ impl Spiller {
         let Mode::OverLog(way) = &work.mode else {
             return false;
         };
-        let is_done = way.appending == 0
+        let is_at_end = way.appending == 0
             && !way.has_more()
             && way.read.is_empty()
             && !matches!(way.reading, Reading::Away)
-            && work.window.is_empty()
-            && self.log.lane_backlog(way.lane).is_empty();
+            && work.window.is_empty();
+        let is_done = is_at_end && self.log.lane_backlog(way.lane).is_empty();
         if is_done {
             work.mode = Mode::Direct;
+        } else if is_at_end && let Mode::OverLog(way) = &mut work.mode {
+            // Somebody else has put something there: dead letters that are sent again.
+            way.is_fresh = true;
         }
         is_done
     }

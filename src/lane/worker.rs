@@ -242,7 +242,9 @@ impl<P: Producer + Send + 'static> Worker<P> {
         }
         let is_new = self.works[number].is_none();
         let work = self.works[number].get_or_insert_with(|| Box::new(Work::new(Arc::clone(lane))));
-        if is_new
+        // The unrouted lane may get events by the log alone: dead letters that are sent again.
+        if (is_new || lane.partition() == UNROUTED)
+            && work.mode.is_direct()
             && let Some(spiller) = &self.spiller
             && self.cluster.has_backlog(lane)
         {

@@ -16,6 +16,8 @@ pub struct Ledger {
     pub replayed: AtomicU64,
     /// Spilled events that Kafka refused for good; they are kept in the spill log as dead letters.
     pub dead: AtomicU64,
+    /// Dead letters that are on their way to Kafka again.
+    pub redriven: AtomicU64,
     /// Admitted events that were given up before they were sent; they never arrive.
     pub refused: AtomicU64,
     /// Admitted events that Kafka refused for good.

@@ -128,6 +128,27 @@ impl LaneReader {
         }
     }
 
+    /// Where the next record stands, or what is damaged there, without reading it; `None` if everything stored was read.
+    pub fn next_lsn(&mut self) -> Result<Option<Lsn>, ReadError> {
+        if let Some(next) = self.rest.front() {
+            return Ok(Some(next.position.lsn));
+        }
+        let index = self.shared.index();
+        let after = self.after.max(index.watermark(self.lane).lsn);
+        let next = index.next(self.lane, after);
+        drop(index);
+        let Some(next) = next else {
+            return Ok(None);
+        };
+        let segment = next.span.segment;
+        let open = self.open(&next);
+        let open = open.map_err(|source| ReadError { segment, source })?;
+        let run = open.next_run(&self.name, after);
+        Ok(Some(run.map_or(next.span.last_lsn, |run| {
+            run.first_lsn.max(after + 1)
+        })))
+    }
+
     /// Whether nothing more was stored when the last read ended. Its size doesn't tell: it ends a little before its limit.
     pub fn is_at_end(&self) -> bool {
         self.is_at_end

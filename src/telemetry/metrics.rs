@@ -173,6 +173,12 @@ const STREAM: &[Metric<StreamSample>] = &[
         Read::Counter(|s| s.dead),
     ),
     (
+        "events_redriven",
+        None,
+        "Dead letters that were put on their way to Kafka again",
+        Read::Counter(|s| s.redriven),
+    ),
+    (
         "events_refused",
         None,
         "Admitted events given up before they were sent; they never arrive",

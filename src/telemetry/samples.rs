@@ -95,6 +95,8 @@ pub struct StreamSample {
     /// See the ledger.
     pub dead: u64,
     /// See the ledger.
+    pub redriven: u64,
+    /// See the ledger.
     pub refused: u64,
     /// See the ledger.
     pub failed: u64,

@@ -71,6 +71,8 @@ pub(super) struct Kafka {
     reports: Vec<Told>,
     /// So many of each partition are on the wire when the client is closed; nobody can tell what became of them.
     pub(super) on_wire: usize,
+    /// The topic's limit was raised: nothing is too large any more.
+    pub(super) takes_large: bool,
     /// When it's closed, the client doesn't report what it held.
     pub(super) loses_reports: bool,
 }
@@ -113,7 +115,7 @@ impl Kafka {
             return;
         }
         let batch: Vec<_> = hand.drain(..count.min(hand.len())).collect();
-        if batch.iter().any(|message| message.mark() == LARGE) {
+        if !self.takes_large && batch.iter().any(|message| message.mark() == LARGE) {
             self.paused.insert(partition);
             let refused = batch.into_iter();
             self.reports

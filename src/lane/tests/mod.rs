@@ -2,7 +2,8 @@
 //! disk. One thread turns all of it by hand, so that a seed and a list of steps tell everything.
 //!
 //! [`gateway`] holds the parts together and notes what clients were told, [`kafka`] does what it's told, [`audit`] compares in
-//! the end, [`model`] has the random steps (more of them by `PROPTEST_CASES`), [`window`] is about the window alone.
+//! the end, [`model`] has the random steps (more of them by `PROPTEST_CASES`), [`window`] is about the window alone, [`redrive`] about
+//! dead letters.
 //!
 //! **Negative controls.** Each of these changes was made by hand, and found within 256 to 1,500 cases:
 //! - the log is acknowledged when half of a parcel has arrived: events are lost in a crash;
@@ -19,5 +20,6 @@ mod ends;
 mod gateway;
 mod kafka;
 mod model;
+mod redrive;
 mod returns;
 mod window;

@@ -1,0 +1,202 @@
+//! Dead letters are not a grave: what Kafka refused for good after it was acknowledged is sent again, from the directory of a
+//! stopped gateway or by the admin port of one that runs, when what was wrong is mended; and nobody says "all is in kafka" before.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::kafka::{self, Kafka, consume_all};
+use crate::support::command;
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, config};
+use crate::support::http::Client;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Nobody listens there.
+const NOWHERE: &str = "127.0.0.1:1";
+
+fn on_log(bootstrap: &str, topic: &str, dir: &Path) -> String {
+    let spill = format!(
+        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"4MiB\"\n",
+        dir.display()
+    );
+    let stream = format!("[streams.events]\ntopic = \"{topic}\"\nack = \"disk\"\n");
+    config(bootstrap, &spill).replace("[streams.events]", &stream)
+}
+
+/// Ten events are acknowledged while Kafka is away; every third will be too large for its topic.
+fn acknowledged(topic: &str, dir: &Path) {
+    let gateway = Gateway::ready(&on_log(NOWHERE, topic, dir));
+    let mut client = gateway.client();
+    for id in 0..10 {
+        let filler = "x".repeat(if id % 3 == 1 { 5_000 } else { 10 });
+        let event = format!(
+            "{{\"user\":\"u{}\",\"id\":{id},\"filler\":\"{filler}\"}}",
+            id % 2
+        );
+        assert_eq!(client.post_json("events", &event).json()["spilled"], 1);
+    }
+    gateway.stop();
+}
+
+fn ids(kafka: &Kafka, topic: &str) -> Vec<u64> {
+    let records = consume_all(kafka.bootstrap(), topic);
+    let ids = records.iter().map(|record| {
+        let event: serde_json::Value = serde_json::from_slice(record.payload()).unwrap();
+        event["id"].as_u64().unwrap()
+    });
+    ids.collect()
+}
+
+fn raise_limit(kafka: &Kafka, topic: &str) {
+    kafka.configure_topic(topic, "max.message.bytes", "1000000");
+}
+
+#[test]
+fn dead_letters_of_a_stopped_gateway_are_sent_again_when_what_was_wrong_is_mended() {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let topic = kafka.fresh_topic("offline", 1, 1, &[("max.message.bytes", "2000")]);
+    let [dir, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    acknowledged(&topic, dir.path());
+    let file = other.path().join("forebay.toml");
+    let written = |text: &str| std::fs::write(&file, text).unwrap();
+    let right = on_log(kafka.bootstrap(), &topic, dir.path());
+    written(&right);
+    let path = dir.path().to_str().unwrap();
+    let spill = |what: &str, more: &[&str]| {
+        let mut arguments = vec!["spill", what, path];
+        if what != "ls" {
+            arguments.extend(["--config", file.to_str().unwrap()]);
+        }
+        arguments.extend(more);
+        command::start(&arguments, &[]).wait(60 * SECOND)
+    };
+    let lane = format!("dead/main/events/{topic}/0/too_large");
+
+    // A drain that leaves something says so.
+    let drained = spill("drain", &[]);
+    assert_eq!(drained.code, Some(65), "{drained:?}");
+    assert!(
+        drained.out.contains(&format!("3 events stay in {lane}")),
+        "{drained:?}"
+    );
+    assert!(!drained.out.contains("all is in kafka") && drained.err.contains("3 events stay"));
+    assert_eq!(ids(kafka, &topic), [0, 2, 3, 5, 6, 8, 9]);
+    assert!(spill("ls", &[]).out.contains(&lane));
+
+    // A dry run says what would be sent, and changes nothing.
+    let dry = spill("redrive", &["--dry-run"]);
+    assert_eq!(dry.code, Some(0), "{dry:?}");
+    assert!(
+        dry.out.contains(&lane) && dry.out.contains("3 events, 15"),
+        "{dry:?}"
+    );
+    let none = spill("redrive", &["--dry-run", "--reason", "refused"]);
+    assert_eq!(none.code, Some(64), "{none:?}");
+    let wrong = spill("redrive", &["--reason", "large"]);
+    assert_eq!(wrong.code, Some(64), "{wrong:?}");
+    assert!(spill("ls", &[]).out.contains(&lane));
+
+    // What is refused again comes back.
+    let again = spill("redrive", &[]);
+    assert_eq!(again.code, Some(65), "{again:?}");
+    assert!(
+        again.out.contains("3 dead letters were sent again"),
+        "{again:?}"
+    );
+    assert!(
+        again.out.contains("3 events were refused for good"),
+        "{again:?}"
+    );
+
+    // What has nowhere to go stays.
+    written(&right.replace("streams.events", "streams.others"));
+    let strange = spill("redrive", &[]);
+    assert_eq!(strange.code, Some(65), "{strange:?}");
+    assert!(strange.out.contains("isn't configured"), "{strange:?}");
+    written(&right);
+
+    raise_limit(kafka, &topic);
+    let sent = spill(
+        "redrive",
+        &[&format!("main/events/{topic}"), "--reason", "too_large"],
+    );
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert!(
+        sent.out.contains("3 dead letters were sent again"),
+        "{sent:?}"
+    );
+    assert!(sent.out.contains("all is in kafka"), "{sent:?}");
+    assert_eq!(ids(kafka, &topic), [0, 2, 3, 5, 6, 8, 9, 1, 4, 7]);
+    assert!(!spill("ls", &[]).out.contains("dead/"));
+}
+
+#[test]
+fn dead_letters_of_a_running_gateway_are_sent_again_by_its_admin_port() {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let topic = kafka.fresh_topic("online", 1, 1, &[("max.message.bytes", "2000")]);
+    let dir = tempfile::tempdir().unwrap();
+    acknowledged(&topic, dir.path());
+    let gateway = Gateway::ready(&on_log(kafka.bootstrap(), &topic, dir.path()));
+    let dead = || {
+        let dead = gateway.status()["dead_letters"].clone();
+        dead[0]["events"].as_u64().unwrap_or(0)
+    };
+    eventually("three are dead", 30 * SECOND, || dead() == 3);
+    let redrive = |query: &str| {
+        let path = format!("/dead/redrive{query}");
+        let answer = Client::connect(gateway.admin).post(&path, &[], b"");
+        (answer.status, answer.json())
+    };
+    assert_eq!(gateway.get("/dead/redrive").0, 405);
+    for wrong in ["?dryrun=true", "?reason=large"] {
+        assert_eq!(redrive(wrong).0, 400, "{wrong}");
+    }
+    assert_eq!(redrive("?lane=main/nobody").0, 404);
+    let (status, would) = redrive("?dry_run=true");
+    assert_eq!((status, &would["events"]), (200, &3.into()), "{would}");
+    assert_eq!(would["lanes"][0]["reason"], "too_large");
+    assert_eq!(dead(), 3);
+    assert_eq!(gateway.events("events", "redriven"), 0);
+
+    // New events flow meanwhile.
+    raise_limit(kafka, &topic);
+    let mut client = gateway.client();
+    let mut send = |id: u64| {
+        let event = format!("{{\"user\":\"u\",\"id\":{id}}}");
+        assert_eq!(client.post_json("events", &event).status, 200);
+    };
+    (100..120).for_each(&mut send);
+    let (status, answer) = redrive("");
+    assert_eq!(
+        (status, &answer["redrive"]["planned_events"]),
+        (202, &3.into()),
+        "{answer}"
+    );
+    (120..140).for_each(&mut send);
+    eventually("it is over", 20 * SECOND, || {
+        let redrive = gateway.status()["redrive"].clone();
+        redrive["running"] == false && redrive["events"] == 3
+    });
+    eventually("all are in kafka", 30 * SECOND, || {
+        ids(kafka, &topic).len() == 50
+    });
+    let ids = ids(kafka, &topic);
+    let redriven: Vec<_> = ids.iter().filter(|id| [1, 4, 7].contains(*id)).collect();
+    assert_eq!(redriven, [&1, &4, &7], "in order among themselves");
+    let fresh: Vec<_> = ids.iter().copied().filter(|id| *id >= 100).collect();
+    assert_eq!(fresh, (100..140).collect::<Vec<_>>());
+    assert_eq!(dead(), 0);
+    assert_eq!(gateway.events("events", "redriven"), 3);
+    assert!(
+        gateway
+            .get("/metrics")
+            .1
+            .contains("forebay_events_redriven_total{")
+    );
+    assert_eq!(redrive("").0, 404, "nothing is left");
+    assert!(gateway.stop().contains("dead_letters=0"));
+}
