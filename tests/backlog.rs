@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::kafka::{self, Kafka, Ledger, consume_all};
+use crate::support::bounds::{BROKERS_READY, DIES, DRAINED, FLOWS_AGAIN, SPILLS, STARTS};
 use crate::support::command;
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, config};
@@ -38,7 +39,7 @@ fn senders(name: &str, gateway: &Gateway) -> Senders {
 
 #[track_caller]
 fn drained(gateway: &Gateway) {
-    eventually("the backlog is in kafka", 60 * SECOND, || {
+    eventually("the backlog is in kafka", DRAINED, || {
         gateway.status()["spill"]["backlog_events"] == 0
             && gateway.events("events", "in_flight") == 0
     });
@@ -46,7 +47,7 @@ fn drained(gateway: &Gateway) {
 
 #[track_caller]
 fn routed(gateway: &Gateway, partitions: i32) {
-    eventually("the partitions are in use", 60 * SECOND, || {
+    eventually("the partitions are in use", FLOWS_AGAIN, || {
         gateway.status()["streams"]["events"]["partitions"] == partitions
     });
 }
@@ -64,18 +65,18 @@ fn the_first_start_ever_accepts_with_kafka_out_of_reach() {
     let config = on_log(&kafka, &topic, dir.path(), "");
     let mut gateway = Gateway::ready(&config);
     let early = senders("early", &gateway);
-    early.wait_for_acks(2_000, 30 * SECOND);
+    early.wait_for_acks(2_000, SPILLS);
     gateway.signal("KILL");
-    gateway.wait(5 * SECOND);
+    gateway.wait(DIES);
     let (mut sent, _) = early.stop();
     let gateway = Gateway::ready(&config);
     let through = senders("through", &gateway);
-    through.wait_for_acks(500, 30 * SECOND);
+    through.wait_for_acks(500, SPILLS);
     assert_eq!(gateway.status()["streams"]["events"]["partitions"], 0);
     kafka.start_all();
-    kafka.wait_ready(120 * SECOND);
+    kafka.wait_ready(BROKERS_READY);
     routed(&gateway, PARTITIONS);
-    through.wait_for_acks(2_000, 30 * SECOND);
+    through.wait_for_acks(2_000, FLOWS_AGAIN);
     sent.extend(through.stop().0);
     drained(&gateway);
     gateway.stop();
@@ -92,7 +93,7 @@ fn the_directory_of_a_dead_gateway_is_drained_or_adopted() {
     let [dir, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let config = on_log(&kafka, &topic, dir.path(), "");
     let gateway = Gateway::start(&config);
-    eventually("the partitions are written down", 20 * SECOND, || {
+    eventually("the partitions are written down", STARTS, || {
         dir.path().join("partitions.json").exists()
     });
     drop(gateway);
@@ -105,9 +106,9 @@ fn the_directory_of_a_dead_gateway_is_drained_or_adopted() {
             PARTITIONS
         );
         let group = senders(name, &gateway);
-        group.wait_for_acks(1_500, 30 * SECOND);
+        group.wait_for_acks(1_500, SPILLS);
         gateway.signal("KILL");
-        gateway.wait(5 * SECOND);
+        gateway.wait(DIES);
         sent.extend(group.stop().0);
     };
     spill("drained");
@@ -117,13 +118,13 @@ fn the_directory_of_a_dead_gateway_is_drained_or_adopted() {
     let drain = |more: &[&str]| {
         let arguments = ["spill", "drain", path, "--config", file.to_str().unwrap()];
         let arguments: Vec<_> = arguments.iter().chain(more).copied().collect();
-        command::start(&arguments, &[]).wait(90 * SECOND)
+        command::start(&arguments, &[]).wait(DRAINED + STARTS)
     };
     let in_vain = drain(&["--within", "2s"]);
     assert_eq!(in_vain.code, Some(69), "{in_vain:?}");
     assert!(in_vain.err.contains("run it again"), "{in_vain:?}");
     kafka.start_all();
-    kafka.wait_ready(120 * SECOND);
+    kafka.wait_ready(BROKERS_READY);
     let ended = drain(&[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.out.contains("all is in kafka"), "{ended:?}");
@@ -131,14 +132,14 @@ fn the_directory_of_a_dead_gateway_is_drained_or_adopted() {
     kafka.kill_all();
     spill("adopted");
     kafka.start_all();
-    kafka.wait_ready(120 * SECOND);
+    kafka.wait_ready(BROKERS_READY);
     let gateway = Gateway::start_with(
         &on_log(&kafka, &topic, &other.path().join("spill"), ""),
         &["--adopt", path],
         &[],
     );
-    gateway.wait_ready(30 * SECOND);
-    eventually("the adopted directory is empty", 60 * SECOND, || {
+    gateway.wait_ready(STARTS);
+    eventually("the adopted directory is empty", DRAINED, || {
         gateway.status()["adopted"][0]["backlog_events"] == 0
     });
     gateway.stop();
@@ -172,7 +173,7 @@ fn each_class_of_acknowledgement_says_what_it_is() {
             (&1.into(), &1.into())
         );
     }
-    eventually("all of it is in kafka", 20 * SECOND, || {
+    eventually("all of it is in kafka", FLOWS_AGAIN, || {
         consume_all(kafka.bootstrap(), &topic).len() == 40
     });
     eventually("and counted", 5 * SECOND, || {
@@ -199,7 +200,7 @@ fn a_stop_leaves_nothing_to_be_sent_again() {
             let event = format!("{{\"user\":\"u\",\"id\":\"{start}-{id}\"}}");
             assert_eq!(client.post_json("events", &event).json()["spilled"], 1);
         }
-        eventually("all of it is in kafka", 20 * SECOND, || {
+        eventually("all of it is in kafka", FLOWS_AGAIN, || {
             gateway.status()["spill"]["backlog_events"] == 0
         });
         gateway.stop();

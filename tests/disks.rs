@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::kafka::Ledger;
+use crate::support::bounds::STARTS;
 use crate::support::gateway::Gateway;
 use crate::support::http::Client;
 use crate::support::outage::{Outage, assert_kept};
@@ -60,7 +61,7 @@ fn under_fire_or_skip(
 fn assert_all_comes_back(mut outage: Outage, sent: Ledger) {
     outage.gate.open();
     outage.start_again();
-    outage.gateway.wait_ready(60 * SECOND);
+    outage.gateway.wait_ready(STARTS);
     assert_kept(&outage.end(sent));
 }
 

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use crate::kafka::{self, Audit, Kafka};
+use crate::support::bounds::{BROKERS_READY, FAILS_OVER, FLOWS_AGAIN, STARTS};
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, config};
 use crate::support::outage::{Outage, assert_kept, stop_and_audit};
@@ -42,15 +43,15 @@ impl Run {
             gateway,
             groups: groups.into(),
         };
-        run.flows();
+        run.flows(STARTS);
         Some(run)
     }
 
-    /// Every group gets events through.
+    /// Every group gets events through, so soon.
     #[track_caller]
-    fn flows(&self) {
+    fn flows(&self, within: Duration) {
         for group in &self.groups {
-            group.wait_for_acks(200, 60 * SECOND);
+            group.wait_for_acks(200, within);
         }
     }
 
@@ -67,8 +68,8 @@ impl Run {
         for group in groups {
             sent.extend(group.stop().0);
         }
-        kafka.wait_ready(120 * SECOND);
-        eventually("nothing is in flight", 60 * SECOND, || {
+        kafka.wait_ready(BROKERS_READY);
+        eventually("nothing is in flight", FLOWS_AGAIN, || {
             gateway.events("events", "in_flight") == 0
         });
         stop_and_audit(gateway, &kafka, &topic, sent)
@@ -82,10 +83,10 @@ fn a_leader_is_killed_and_comes_back() {
     };
     let leader = run.kafka.leader(&run.topic, 0).unwrap();
     run.kafka.kill(leader);
-    run.flows();
+    run.flows(FAILS_OVER);
     run.kafka.start(leader);
-    run.kafka.wait_ready(120 * SECOND);
-    run.flows();
+    run.kafka.wait_ready(BROKERS_READY);
+    run.flows(FLOWS_AGAIN);
     run.audit();
 }
 
@@ -97,10 +98,10 @@ fn a_broker_is_frozen_for_longer_than_any_client_waits() {
     let leader = run.kafka.leader(&run.topic, 0).unwrap();
     run.kafka.freeze(leader);
     std::thread::sleep(15 * SECOND);
-    run.flows();
+    run.flows(FAILS_OVER);
     run.kafka.thaw(leader);
-    run.kafka.wait_ready(120 * SECOND);
-    run.flows();
+    run.kafka.wait_ready(BROKERS_READY);
+    run.flows(FLOWS_AGAIN);
     run.audit();
 }
 
@@ -114,8 +115,8 @@ fn all_brokers_are_down_for_longer_than_every_timeout() {
     run.kafka.kill_all();
     std::thread::sleep(25 * SECOND);
     run.kafka.start_all();
-    run.kafka.wait_ready(120 * SECOND);
-    run.flows();
+    run.kafka.wait_ready(BROKERS_READY);
+    run.flows(FLOWS_AGAIN);
     run.audit();
 }
 
@@ -139,8 +140,8 @@ fn too_few_replicas_are_in_sync() {
     for node in &others {
         run.kafka.start(*node);
     }
-    run.kafka.wait_ready(120 * SECOND);
-    run.flows();
+    run.kafka.wait_ready(BROKERS_READY);
+    run.flows(FLOWS_AGAIN);
     run.audit();
 }
 
@@ -165,28 +166,28 @@ fn some_partitions_have_no_leader_and_the_others_go_on() {
         ..Plan::default()
     };
     let senders = Senders::start("one-key", gateway.data, "events", &plan);
-    senders.wait_for_acks(500, 60 * SECOND);
+    senders.wait_for_acks(500, STARTS);
     // With one replica, what the dead broker led has no leader until it is back.
     kafka.kill(2);
-    eventually("partitions lack a leader", 30 * SECOND, || {
+    eventually("partitions lack a leader", FAILS_OVER, || {
         kafka
             .partitions_without_leader()
             .is_some_and(|lacking| !lacking.is_empty())
     });
-    senders.wait_for_acks(1_000, 60 * SECOND);
+    senders.wait_for_acks(1_000, FAILS_OVER);
     let stalled = || {
         gateway.status()["clusters"]["main"]["stalled_lanes"]
             .as_u64()
             .unwrap()
     };
-    eventually("only their lanes stand still", 20 * SECOND, || {
+    eventually("only their lanes stand still", FAILS_OVER, || {
         (1..12).contains(&stalled())
     });
     kafka.start(2);
-    kafka.wait_ready(120 * SECOND);
-    eventually("all lanes move", 60 * SECOND, || stalled() == 0);
+    kafka.wait_ready(BROKERS_READY);
+    eventually("all lanes move", FLOWS_AGAIN, || stalled() == 0);
     let (sent, _) = senders.stop();
-    eventually("nothing is in flight", 60 * SECOND, || {
+    eventually("nothing is in flight", FLOWS_AGAIN, || {
         gateway.events("events", "in_flight") == 0
     });
     stop_and_audit(gateway, &kafka, &topic, sent);
@@ -209,10 +210,12 @@ fn a_client_that_hangs_in_a_healthy_cluster_is_replaced() {
         return;
     };
     let senders = Senders::start("hang", outage.gateway.data, "events", &Plan::default());
-    senders.wait_for_acks(500, 60 * SECOND);
+    senders.wait_for_acks(500, STARTS);
     let hang = "poll:delay_enter=60s:when=1";
     let tracer = Tracer::attach(&outage.gateway, &["rdk:broker1"], &[hang]);
     let count = |name: &str| outage.gateway.status()["clusters"]["main"][name].as_u64();
+    // `progress_within` is 2 s, and a quarter of it later another client has to find the cluster in order once more. What the
+    // old client holds is waited for before the new one begins.
     eventually("the client is replaced", 40 * SECOND, || {
         count("replaced_clients") == Some(1)
     });
@@ -221,7 +224,7 @@ fn a_client_that_hangs_in_a_healthy_cluster_is_replaced() {
         counts.iter().sum::<i64>()
     };
     let before = arrived();
-    eventually("events flow again", 20 * SECOND, || {
+    eventually("events flow again", FLOWS_AGAIN, || {
         arrived() > before + 500
     });
     drop(tracer);

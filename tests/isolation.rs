@@ -4,35 +4,14 @@
 use std::time::{Duration, Instant};
 
 use crate::kafka;
+use crate::support::bounds::{BROKERS_READY, FLOWS_AGAIN, STARTS};
 use crate::support::eventually;
 use crate::support::gateway::{Alone, Gateway};
 use crate::support::mock::Mock;
-use crate::support::sender::{Plan, Senders};
+use crate::support::sender::{Plan, Senders, p99, rate};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: u64 = 1024 * 1024;
-
-/// The slowest of the fastest 99 in 100 requests that began within the span.
-fn p99(latencies: &[(Instant, Duration, u16)], from: Instant, to: Instant) -> Duration {
-    let within = latencies
-        .iter()
-        .filter(|(begun, _, status)| (from..to).contains(begun) && *status == 200);
-    let mut sorted: Vec<_> = within.map(|(_, took, _)| *took).collect();
-    sorted.sort();
-    assert!(
-        sorted.len() > 100,
-        "only {} requests in the span",
-        sorted.len()
-    );
-    sorted[sorted.len() * 99 / 100]
-}
-
-fn rate(latencies: &[(Instant, Duration, u16)], from: Instant, to: Instant) -> f64 {
-    let within = latencies
-        .iter()
-        .filter(|(begun, _, status)| (from..to).contains(begun) && *status == 200);
-    within.count() as f64 / to.duration_since(from).as_secs_f64()
-}
 
 fn two_clusters(healthy: &str, sick: &str, more: &str) -> String {
     format!(
@@ -50,8 +29,8 @@ fn the_other_goes_on(gateway: &Gateway, take_away: impl FnOnce()) {
     };
     let healthy = Senders::start("healthy", gateway.data, "healthy", &plan);
     let sick = Senders::start("sick", gateway.data, "sick", &plan);
-    healthy.wait_for_acks(500, 30 * SECOND);
-    sick.wait_for_acks(500, 30 * SECOND);
+    healthy.wait_for_acks(500, STARTS);
+    sick.wait_for_acks(500, STARTS);
     let normal = Instant::now();
     std::thread::sleep(5 * SECOND);
     take_away();
@@ -150,7 +129,7 @@ fn a_flood_stays_within_the_memory_budget() {
         tries: 1,
     };
     let senders = Senders::start("flood", gateway.data, "events", &plan);
-    senders.wait_for_acks(5_000, 60 * SECOND);
+    senders.wait_for_acks(5_000, STARTS);
     kafka
         .nodes()
         .into_iter()
@@ -176,8 +155,8 @@ fn a_flood_stays_within_the_memory_budget() {
     let slowest = latencies.iter().map(|(_, took, _)| *took).max().unwrap();
     assert!(slowest < 5 * SECOND, "an answer took {slowest:?}");
     assert!(latencies.iter().any(|(_, _, status)| *status == 503));
-    kafka.wait_ready(120 * SECOND);
-    eventually("nothing is in flight", 60 * SECOND, || {
+    kafka.wait_ready(BROKERS_READY);
+    eventually("nothing is in flight", FLOWS_AGAIN, || {
         gateway.events("events", "in_flight") == 0
     });
     let used = gateway.status()["memory"]["used_bytes"].as_u64().unwrap();

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::kafka::{self, Ledger};
+use crate::support::bounds::{BROKERS_READY, DIES, DRAINED, FLOWS_AGAIN, SPILLS, STARTS};
 use crate::support::command;
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
@@ -36,16 +37,16 @@ fn an_outage_is_200s_that_say_spilled_and_nothing_is_lost_or_out_of_order() {
     let groups = groups(gateway.data);
     groups
         .iter()
-        .for_each(|group| group.wait_for_acks(200, 60 * SECOND));
+        .for_each(|group| group.wait_for_acks(200, STARTS));
     kafka.kill_all();
     let outage = Instant::now();
     std::thread::sleep(20 * SECOND);
     let back = Instant::now();
     kafka.start_all();
-    kafka.wait_ready(120 * SECOND);
+    kafka.wait_ready(BROKERS_READY);
     groups
         .iter()
-        .for_each(|group| group.wait_for_acks(200, 60 * SECOND));
+        .for_each(|group| group.wait_for_acks(200, FLOWS_AGAIN));
     let mut sent = Ledger::default();
     for group in groups {
         let (ledger, latencies) = group.stop();
@@ -60,9 +61,7 @@ fn an_outage_is_200s_that_say_spilled_and_nothing_is_lost_or_out_of_order() {
             assert!(ok.count() > 0, "no 200 in second {second} of the outage");
         }
     }
-    eventually("the backlog is in kafka", 120 * SECOND, || {
-        drained(&gateway)
-    });
+    eventually("the backlog is in kafka", DRAINED, || drained(&gateway));
     assert!(gateway.events("events", "spilled") > 1_000);
     stop_and_audit(gateway, &kafka, &topic, sent);
 }
@@ -80,7 +79,7 @@ fn kill_9_during_an_outage_loses_nothing_that_was_acknowledged() {
     let groups = groups(data);
     groups
         .iter()
-        .for_each(|group| group.wait_for_acks(200, 60 * SECOND));
+        .for_each(|group| group.wait_for_acks(200, STARTS));
     for round in 0..4 {
         match round % 2 {
             0 => kafka.kill_all(),
@@ -88,15 +87,15 @@ fn kill_9_during_an_outage_loses_nothing_that_was_acknowledged() {
         }
         std::thread::sleep(3 * SECOND);
         gateway.signal("KILL");
-        gateway.wait(5 * SECOND);
+        gateway.wait(DIES);
         drop(gateway);
         gateway = start_again(&config, data);
         std::thread::sleep(2 * SECOND);
     }
-    kafka.wait_ready(120 * SECOND);
+    kafka.wait_ready(BROKERS_READY);
     groups
         .iter()
-        .for_each(|group| group.wait_for_acks(200, 60 * SECOND));
+        .for_each(|group| group.wait_for_acks(200, FLOWS_AGAIN));
     let mut sent = Ledger::default();
     groups
         .into_iter()
@@ -126,12 +125,13 @@ fn a_stop_with_kafka_dead_brings_all_to_the_log_and_the_next_start_brings_it_to_
             ..Plan::default()
         },
     );
-    senders.wait_for_acks(200, 60 * SECOND);
+    senders.wait_for_acks(200, STARTS);
     kafka.kill_all();
-    senders.wait_for_acks(500, 60 * SECOND);
+    senders.wait_for_acks(500, SPILLS);
     let (sent, _) = senders.stop();
     let begun = Instant::now();
     let log = gateway.stop();
+    // A stop is over within `shutdown.drain` and the last appends, whatever Kafka does.
     assert!(begun.elapsed() < 20 * SECOND, "{log}");
     // People can see what waits, while nobody owns the directory.
     let spill = |show: &str| {
@@ -149,9 +149,9 @@ fn a_stop_with_kafka_dead_brings_all_to_the_log_and_the_next_start_brings_it_to_
         "{waiting}"
     );
     kafka.start_all();
-    kafka.wait_ready(120 * SECOND);
+    kafka.wait_ready(BROKERS_READY);
     let gateway = Gateway::ready(&config);
-    eventually("the log is empty", 120 * SECOND, || {
+    eventually("the log is empty", DRAINED, || {
         gateway.status()["spill"]["backlog_events"] == 0
     });
     gateway.stop();
@@ -189,7 +189,7 @@ fn a_full_log_is_503_and_heals_by_itself() {
         tries: 1,
     };
     let senders = Senders::start("flood", gateway.data, "events", &plan);
-    senders.wait_for_acks(2_000, 60 * SECOND);
+    senders.wait_for_acks(2_000, STARTS);
     kafka.kill_all();
     let (mut peak, mut used) = (0, 0);
     let end = Instant::now() + 12 * SECOND;
@@ -206,8 +206,8 @@ fn a_full_log_is_503_and_heals_by_itself() {
         used / MIB
     );
     kafka.start_all();
-    kafka.wait_ready(120 * SECOND);
-    senders.wait_for_acks(2_000, 120 * SECOND);
+    kafka.wait_ready(BROKERS_READY);
+    senders.wait_for_acks(2_000, FLOWS_AGAIN);
     let (sent, latencies) = senders.stop();
     let slowest = latencies.iter().map(|(_, took, _)| *took).max().unwrap();
     assert!(slowest < 8 * SECOND, "an answer took {slowest:?}");
@@ -215,8 +215,6 @@ fn a_full_log_is_503_and_heals_by_itself() {
         latencies.iter().any(|(_, _, status)| *status == 503),
         "the log was full"
     );
-    eventually("the backlog is in kafka", 120 * SECOND, || {
-        drained(&gateway)
-    });
+    eventually("the backlog is in kafka", DRAINED, || drained(&gateway));
     stop_and_audit(gateway, &kafka, &topic, sent);
 }

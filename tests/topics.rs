@@ -58,14 +58,12 @@ fn a_topic_that_comes_again(name: &str, partitions: i32) {
 }
 
 #[test]
-#[ignore = "fails until a topic's fault is told apart from an event's"]
 fn a_backlog_waits_for_a_topic_that_comes_again() {
     a_topic_that_comes_again("again", 8);
 }
 
 /// The topic goes under traffic. What it held is gone by the operator's will; clients that come after that lose nothing.
 #[test]
-#[ignore = "fails until a topic's fault is told apart from an event's"]
 fn a_topic_is_deleted_and_created_again_under_traffic() {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut guarded) = Guarded::prepare_or_skip("deleted", 6, &[], Some(dir.path())) else {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::kafka::{Audit, Kafka, Ledger};
+use crate::support::bounds::{BROKERS_READY, DIES, DRAINED, STARTS};
 use crate::support::gateway::Gateway;
 use crate::support::outage::{
     assert_kept, audit, spilling_config, start_again, wait_until_delivered,
@@ -138,13 +139,13 @@ impl World {
         ];
         let start = |(name, plan)| Senders::start(name, self.gateway.data, "events", &plan);
         self.senders = groups.map(start).into();
-        self.flows();
+        self.flows(STARTS);
     }
 
     #[track_caller]
-    fn flows(&self) {
+    fn flows(&self, within: Duration) {
         for group in &self.senders {
-            group.wait_for_acks(50, 90 * SECOND);
+            group.wait_for_acks(50, within);
         }
     }
 
@@ -152,8 +153,9 @@ impl World {
     #[track_caller]
     pub fn end_round(&mut self) {
         self.mend(true);
-        self.kafka.wait_ready(180 * SECOND);
-        self.flows();
+        self.kafka.wait_ready(BROKERS_READY);
+        // With several faults at once some lanes wait behind the others' backlog.
+        self.flows(DRAINED);
         let mut sent = Ledger::default();
         for group in self.senders.drain(..) {
             sent.extend(group.stop().0);
@@ -168,7 +170,7 @@ impl World {
         let old = std::mem::replace(&mut self.topic, next);
         self.stop_gateway();
         self.kafka.delete_topic(&old);
-        self.gateway.wait_ready(60 * SECOND);
+        self.gateway.wait_ready(STARTS);
     }
 
     /// The last stop, after which every event is accounted for.
@@ -239,7 +241,7 @@ impl World {
         self.total.crashes += 1;
         if !self.gateway.has_ended() {
             self.gateway.signal("KILL");
-            self.gateway.wait(10 * SECOND);
+            self.gateway.wait(DIES);
         }
         self.restart();
     }

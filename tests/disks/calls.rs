@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     SECOND, assert_alive, assert_answered, assert_refused, clients_without_patience, some_clients,
 };
+use crate::support::bounds::{HEALS, NOTICES, SPILLS};
 use crate::support::outage::{Outage, assert_kept};
 use crate::support::sender::{Plan, Senders};
 use crate::support::tracer::{STEWARD, Tracer, WRITER, tracer_or_skip};
@@ -46,7 +47,7 @@ fn one_bad_write(name: &str, fault: &str) {
     };
     let tracer = Tracer::attach(&case.outage.gateway, &[WRITER], &[fault]);
     tracer.wait_for_a_hit(10 * SECOND);
-    case.senders.wait_for_acks(500, 20 * SECOND);
+    case.senders.wait_for_acks(500, SPILLS);
     drop(tracer);
     let log = case.outage.gateway.log();
     assert!(log.contains("a write failed; the segment is left"), "{log}");
@@ -76,14 +77,14 @@ fn from_then_on(name: &str, faults: &[&str], state: &str) {
     };
     let gateway = &case.outage.gateway;
     let tracer = Tracer::attach(gateway, &[WRITER, STEWARD], faults);
-    case.outage.wait_for_state(state, 20 * SECOND);
+    case.outage.wait_for_state(state, NOTICES);
     std::thread::sleep(2 * SECOND);
     assert_eq!(case.outage.spill("state"), state);
     assert_refused(gateway);
     assert_alive(gateway);
     drop(tracer);
-    case.outage.wait_for_state("healthy", 30 * SECOND);
-    case.senders.wait_for_acks(300, 30 * SECOND);
+    case.outage.wait_for_state("healthy", HEALS);
+    case.senders.wait_for_acks(300, SPILLS);
     case.end(503, 6 * SECOND);
 }
 
@@ -114,11 +115,11 @@ fn a_write_that_hangs_is_a_503_in_time() {
     };
     let gateway = &case.outage.gateway;
     let tracer = Tracer::attach(gateway, &[WRITER], &["pwrite64:delay_enter=7000000:when=1"]);
-    case.outage.wait_for_state("stalled", 10 * SECOND);
+    case.outage.wait_for_state("stalled", NOTICES);
     assert_alive(gateway);
     assert_refused(gateway);
-    case.outage.wait_for_state("healthy", 10 * SECOND);
-    case.senders.wait_for_acks(300, 20 * SECOND);
+    case.outage.wait_for_state("healthy", HEALS);
+    case.senders.wait_for_acks(300, SPILLS);
     drop(tracer);
     // 5 s is `http.answer_within`; the write takes longer.
     case.end(503, 6 * SECOND);
@@ -137,7 +138,7 @@ fn writes_that_are_only_pretended_are_found_by_the_audit() {
         return;
     };
     let tracer = Tracer::attach(&case.outage.gateway, &[WRITER], &["pwrite64:retval=4096"]);
-    case.senders.wait_for_acks(30, 20 * SECOND);
+    case.senders.wait_for_acks(30, SPILLS);
     let (sent, _) = case.senders.stop();
     drop(tracer);
     let audit = case.outage.crash_and_end(sent);

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::SECOND;
+use crate::support::bounds::STARTS;
 use crate::support::gateway::Gateway;
 use crate::support::outage::{Outage, assert_kept};
 use crate::support::sender::{Plan, Senders};
@@ -52,7 +53,7 @@ fn a_kill_at_any_call_of_the_log_loses_nothing() {
         ..Plan::default()
     };
     let senders = Senders::start("crash", data, "events", &plan);
-    senders.wait_for_acks(100, 60 * SECOND);
+    senders.wait_for_acks(100, STARTS);
     let (mut at_start, mut at_work, mut missed) = (0, 0, Vec::new());
     for (call, number) in points() {
         outage.crash();
@@ -77,8 +78,8 @@ fn a_kill_at_any_call_of_the_log_loses_nothing() {
     }
     println!("died {at_start} times at its start, {at_work} times at work, not at {missed:?}");
     assert!(at_start > 0 && at_work > 0);
-    outage.gateway.wait_ready(60 * SECOND);
-    senders.wait_for_acks(100, 60 * SECOND);
+    outage.gateway.wait_ready(STARTS);
+    senders.wait_for_acks(100, STARTS);
     let (sent, _) = senders.stop();
     assert_kept(&outage.crash_and_end(sent));
 }

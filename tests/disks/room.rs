@@ -6,6 +6,7 @@ use super::{
     MIB, SECOND, assert_alive, assert_all_comes_back, assert_answered, assert_refused,
     under_fire_or_skip,
 };
+use crate::support::bounds::{HEALS, NOTICES, SPILLS, STARTS};
 use crate::support::outage::{Outage, assert_kept};
 use crate::support::sender::{Plan, Senders};
 use crate::support::volume::{Throttle, Volume, run};
@@ -20,13 +21,13 @@ fn a_full_file_system_is_503_and_heals_when_there_is_room() {
         return;
     };
     volume.fill();
-    outage.wait_for_state("full", 30 * SECOND);
+    outage.wait_for_state("full", NOTICES);
     std::thread::sleep(2 * SECOND);
     assert_alive(&outage.gateway);
     assert_refused(&outage.gateway);
     volume.make_room();
-    outage.wait_for_state("healthy", 10 * SECOND);
-    senders.wait_for_acks(300, 20 * SECOND);
+    outage.wait_for_state("healthy", HEALS);
+    senders.wait_for_acks(300, SPILLS);
     let (sent, latencies) = senders.stop();
     assert_answered(&latencies, 6 * SECOND, 503);
     // A start without room is a start, and chooses the same way to write.
@@ -38,7 +39,7 @@ fn a_full_file_system_is_503_and_heals_when_there_is_room() {
     assert_alive(&outage.gateway);
     volume.make_room();
     outage.gate.open();
-    outage.gateway.wait_ready(60 * SECOND);
+    outage.gateway.wait_ready(STARTS);
     assert_kept(&outage.end(sent));
 }
 

@@ -6,6 +6,7 @@ use super::{
     SECOND, assert_alive, assert_all_comes_back, assert_answered, assert_refused,
     clients_without_patience, under_fire_or_skip,
 };
+use crate::support::bounds::{DRAINED, HEALS, NOTICES, SPILLS, STARTS};
 use crate::support::command;
 use crate::support::eventually;
 use crate::support::outage::{Outage, assert_kept, spilling_config};
@@ -46,19 +47,19 @@ fn a_frozen_disk_is_503_in_time_and_other_clusters_go_on() {
         "events",
         &clients_without_patience(),
     );
-    others.wait_for_acks(100, 30 * SECOND);
+    others.wait_for_acks(100, STARTS);
     outage.begin(&senders);
     let frozen = volume.freeze();
     let begun = Instant::now();
-    outage.wait_for_state("stalled", 10 * SECOND);
+    outage.wait_for_state("stalled", NOTICES);
     assert_refused(gateway);
     while begun.elapsed() < 10 * SECOND {
         assert_alive(gateway);
         others.wait_for_acks(20, 2 * SECOND);
     }
     drop(frozen);
-    outage.wait_for_state("healthy", 10 * SECOND);
-    senders.wait_for_acks(300, 20 * SECOND);
+    outage.wait_for_state("healthy", HEALS);
+    senders.wait_for_acks(300, SPILLS);
     let (sent, latencies) = senders.stop();
     assert_answered(&latencies, 6 * SECOND, 503);
     let (healthy_sent, latencies) = others.stop();
@@ -82,7 +83,7 @@ fn a_file_system_that_becomes_read_only_is_503_and_loses_nothing() {
         return;
     };
     volume.break_down();
-    outage.wait_for_state("degraded", 20 * SECOND);
+    outage.wait_for_state("degraded", NOTICES);
     std::thread::sleep(2 * SECOND);
     assert_alive(&outage.gateway);
     assert_refused(&outage.gateway);
@@ -109,14 +110,14 @@ fn a_process_without_file_descriptors_is_503_and_heals() {
     };
     limit("--nofile=1:").unwrap();
     // Nobody new can ask it: a connection is a file descriptor too.
-    eventually("the log takes nothing", 20 * SECOND, || {
+    eventually("the log takes nothing", NOTICES, || {
         gateway.log().contains("the spill log takes nothing new")
     });
     std::thread::sleep(2 * SECOND);
     limit(&format!("--nofile={}:", before.trim())).unwrap();
     assert_alive(gateway);
-    outage.wait_for_state("healthy", 30 * SECOND);
-    senders.wait_for_acks(300, 30 * SECOND);
+    outage.wait_for_state("healthy", HEALS);
+    senders.wait_for_acks(300, SPILLS);
     let (sent, latencies) = senders.stop();
     assert_answered(&latencies, 6 * SECOND, 503);
     assert_kept(&outage.crash_and_end(sent));
@@ -132,12 +133,12 @@ fn a_directory_that_goes_away_acknowledges_nothing_that_is_lost() {
         return;
     };
     outage.gate.open();
-    eventually("the log is empty", 30 * SECOND, || {
+    eventually("the log is empty", DRAINED, || {
         outage.spill("backlog_events") == 0
     });
     std::fs::remove_dir_all(&dir).unwrap();
     outage.gate.close();
-    outage.wait_for_state("degraded", 20 * SECOND);
+    outage.wait_for_state("degraded", NOTICES);
     assert_refused(&outage.gateway);
     assert_alive(&outage.gateway);
     assert!(!outage.gateway.has_ended());

@@ -1,5 +1,6 @@
 //! What all tests share: the gateway as a child process, and HTTP by hand.
 
+pub mod bounds;
 pub mod command;
 pub mod gate;
 pub mod gateway;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 
+use super::bounds::{DIES, DRAINED, SPILLS, STARTS};
 use super::eventually;
 use super::gate::Gate;
 use super::gateway::{Gateway, config};
@@ -73,7 +74,7 @@ pub fn assert_kept(audit: &Audit) {
 /// Waits until nothing is left to be brought to Kafka; says how things are if that takes too long.
 #[track_caller]
 pub fn wait_until_delivered(gateway: &Gateway) {
-    wait_until_delivered_within(gateway, 120 * SECOND);
+    wait_until_delivered_within(gateway, DRAINED);
 }
 
 /// As [`wait_until_delivered`], with another bound.
@@ -135,18 +136,18 @@ impl Outage {
     /// Kafka is away from now on; returns when the senders are served by the log.
     #[track_caller]
     pub fn begin(&self, senders: &Senders) {
-        senders.wait_for_acks(100, 60 * SECOND);
+        senders.wait_for_acks(100, STARTS);
         self.gate.close();
-        eventually("events are spilled", 20 * SECOND, || {
+        eventually("events are spilled", SPILLS, || {
             self.gateway.events("events", "spilled") > 0
         });
-        senders.wait_for_acks(100, 20 * SECOND);
+        senders.wait_for_acks(100, SPILLS);
     }
 
     /// kill -9.
     pub fn crash(&mut self) {
         self.gateway.signal("KILL");
-        self.gateway.wait(5 * SECOND);
+        self.gateway.wait(DIES);
     }
 
     /// Another life at the same address.
@@ -184,7 +185,7 @@ impl Outage {
         self.crash();
         self.gate.open();
         self.start_again();
-        self.gateway.wait_ready(60 * SECOND);
+        self.gateway.wait_ready(STARTS);
         self.end(sent)
     }
 }

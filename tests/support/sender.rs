@@ -110,6 +110,30 @@ impl Senders {
     }
 }
 
+/// The slowest of the fastest 99 in 100 requests that began within the span.
+#[track_caller]
+pub fn p99(latencies: &[(Instant, Duration, u16)], from: Instant, to: Instant) -> Duration {
+    let within = latencies
+        .iter()
+        .filter(|(begun, _, status)| (from..to).contains(begun) && *status == 200);
+    let mut sorted: Vec<_> = within.map(|(_, took, _)| *took).collect();
+    sorted.sort();
+    assert!(
+        sorted.len() > 100,
+        "only {} requests in the span",
+        sorted.len()
+    );
+    sorted[sorted.len() * 99 / 100]
+}
+
+/// Requests that got a 200, per second, of those that began within the span.
+pub fn rate(latencies: &[(Instant, Duration, u16)], from: Instant, to: Instant) -> f64 {
+    let within = latencies
+        .iter()
+        .filter(|(begun, _, status)| (from..to).contains(begun) && *status == 200);
+    within.count() as f64 / to.duration_since(from).as_secs_f64()
+}
+
 /// Patient clients, impatient ones, and some that send batches: what most tests of faults are about.
 pub fn groups(address: SocketAddr) -> [Senders; 3] {
     let patient = Plan::default();
