@@ -26,6 +26,7 @@ pub struct Budget {
 /// What one user of the budget, a cluster or a stream, holds of it.
 #[derive(Debug)]
 pub struct Share {
+    /// In quarters.
     weight: u64,
     used: CachePadded<AtomicU64>,
 }
@@ -77,7 +78,7 @@ impl Share {
     /// The share of a stream: alone, it may take half of the budget.
     pub fn of_stream() -> Arc<Share> {
         Arc::new(Share {
-            weight: 1,
+            weight: 4,
             used: CachePadded::new(AtomicU64::new(0)),
         })
     }
@@ -85,7 +86,20 @@ impl Share {
     /// The share of a cluster: alone, it may take two thirds of the budget.
     pub fn of_cluster() -> Arc<Share> {
         Arc::new(Share {
-            weight: 2,
+            weight: 8,
+            used: CachePadded::new(AtomicU64::new(0)),
+        })
+    }
+
+    /// The share of what HTTP/2 makes us hold beside events: alone, it may take half of the budget.
+    pub fn of_streams() -> Arc<Share> {
+        Share::of_stream()
+    }
+
+    /// The share of the lists in answers: alone, it may take a fifth of the budget.
+    pub fn of_answers() -> Arc<Share> {
+        Arc::new(Share {
+            weight: 1,
             used: CachePadded::new(AtomicU64::new(0)),
         })
     }
@@ -97,7 +111,7 @@ impl Share {
 
     fn may_take(&self, bytes: u64, budget: &Budget) -> bool {
         let free = budget.total.saturating_sub(budget.used());
-        self.used() + bytes <= self.weight * free
+        4 * (self.used() + bytes) <= self.weight * free
     }
 }
 
@@ -183,6 +197,7 @@ impl Drop for Held {
 #[derive(Debug)]
 pub struct HeldByProcess {
     budget: Arc<Budget>,
+    share: Option<Arc<Share>>,
     bytes: u64,
 }
 
@@ -194,24 +209,45 @@ impl HeldByProcess {
         }
         Ok(HeldByProcess {
             budget: Arc::clone(budget),
+            share: None,
             bytes,
         })
     }
 
-    /// Holds `bytes` that are there already, whether there was room for them or not: until they're given back, nothing else
-    /// gets any.
-    pub fn hold_anyway(budget: &Arc<Budget>, bytes: u64) -> HeldByProcess {
-        budget.used.fetch_add(bytes, Relaxed);
-        HeldByProcess {
-            budget: Arc::clone(budget),
-            bytes,
+    /// Holds `bytes` as one of those who have a share together, fairly: others always find room beside them.
+    pub fn hold_part(
+        budget: &Arc<Budget>,
+        share: &Arc<Share>,
+        bytes: u64,
+    ) -> Result<HeldByProcess, Exhausted> {
+        if !share.may_take(bytes, budget) {
+            return Err(Exhausted::Budget);
         }
+        let mut held = HeldByProcess::hold(budget, bytes)?;
+        share.used.fetch_add(bytes, Relaxed);
+        held.share = Some(Arc::clone(share));
+        Ok(held)
+    }
+
+    /// Bytes held by this guard.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Gives back all but `bytes`.
+    pub fn shrink_to(&mut self, bytes: u64) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.budget.used.fetch_sub(less, Relaxed);
+        if let Some(share) = &self.share {
+            share.used.fetch_sub(less, Relaxed);
+        }
+        self.bytes -= less;
     }
 }
 
 impl Drop for HeldByProcess {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Relaxed);
+        self.shrink_to(0);
     }
 }
 
@@ -232,12 +268,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_already_is_held_and_keeps_others_out() {
-        let budget = Budget::new(100);
-        let held = HeldByProcess::hold_anyway(&budget, 150);
-        assert!(HeldByProcess::hold(&budget, 1).is_err());
+    fn a_part_leaves_room_for_what_has_none() {
+        let budget = Budget::new(1_000);
+        let answers = Share::of_answers();
+        let mut held: Vec<_> =
+            std::iter::from_fn(|| HeldByProcess::hold_part(&budget, &answers, 10).ok()).collect();
+        assert_eq!((held.len(), answers.used()), (20, 200));
+        let connection = HeldByProcess::hold(&budget, 800).unwrap();
+        assert!(HeldByProcess::hold_part(&budget, &answers, 1).is_err());
+        drop(connection);
+        held[0].shrink_to(4);
+        assert_eq!(
+            (held[0].bytes(), answers.used(), budget.used()),
+            (4, 194, 194)
+        );
         drop(held);
-        assert!(HeldByProcess::hold(&budget, 100).is_ok());
+        assert_eq!((answers.used(), budget.used()), (0, 0));
     }
 
     #[test]

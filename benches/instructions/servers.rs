@@ -109,6 +109,8 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         streams: Streams::from([("events".to_owned(), stream)]),
         start: Instant::now(),
         budget,
+        framed: forebay::budget::Share::of_streams(),
+        answers: forebay::budget::Share::of_answers(),
     });
     let server = Server::spawn(&port, &life.watch()).expect("a thread");
     (server, port, cluster)

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use self::backend::{Backend, END_WITHIN, wait_for};
 use self::drain::{Drain, Left};
 use crate::admin::{self, Adopted, Redriver, Trend, View};
-use crate::budget::Budget;
+use crate::budget::{Budget, Share};
 use crate::config::Config;
 use crate::http::{Port, Server, Stream, Streams, listener};
 use crate::lifecycle::{Life, Phase, Watch, reached};
@@ -94,6 +94,8 @@ impl App {
             limits,
             streams,
             budget: Arc::clone(&budget),
+            framed: Share::of_streams(),
+            answers: Share::of_answers(),
             start: Instant::now(),
         };
         Ok(App {

@@ -26,6 +26,7 @@ const IN_FLIGHT_EVENTS_MAX: u32 = 1_000_000;
 
 /// Most open connections, and most HTTP/2 streams on one.
 const CONNECTIONS_MAX: usize = 1_000_000;
+const HEADERS_MAX: usize = 1_000;
 const CONNECTION_STREAMS_MAX: u32 = 10_000;
 
 /// Most events in one request, and in one lane.
@@ -159,6 +160,7 @@ fn counts(config: &Config, problems: &mut Problems) {
         1,
         CONNECTION_STREAMS_MAX,
     );
+    problems.within("http.max_headers", http.max_headers, 1, HEADERS_MAX);
     problems.within("decode.max_events", decode.max_events, 1, EVENTS_MAX);
     problems.within("decode.max_depth", decode.max_depth, 1, u16::MAX);
     problems.within("lane.max_events", lane.max_events, 1, LANE_EVENTS_MAX);
@@ -269,6 +271,7 @@ fn durations(config: &Config, problems: &mut Problems) {
     } = config;
     problems.lasts("http.head_timeout", http.head_timeout, TICK, 5 * MINUTE);
     problems.lasts("http.body_timeout", http.body_timeout, TICK, 10 * MINUTE);
+    problems.lasts("http.send_timeout", http.send_timeout, TICK, 10 * MINUTE);
     problems.lasts("http.idle_timeout", http.idle_timeout, TICK, HOUR);
     problems.lasts(
         "http.answer_within",

@@ -8,36 +8,27 @@
 //! | 429 | the stream's quota is used up; nothing was accepted; `Retry-After` says when it isn't |
 //! | 503 | ours: no room, no answer from Kafka in time, stopping; `Retry-After` says when to try again. If a part of the request is durable all the same, the body says which part isn't |
 //!
+//! `errors` lists the first hundred events by index, and `errors_omitted` says how many more there are ([`rejected`]). A
+//! client whose events are among those that a 503 doesn't list sends all again.
+//!
+//! [`rejected`]: super::rejected
+//!
 //! Bodies of errors are problem details (RFC 9457). A Kafka failure never becomes a 4xx.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Body as _;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
+use super::rejected::Rejected;
 use crate::receipt::{Cause, Outcome};
 use crate::telemetry::Answer;
 
-/// What a connection is charged for writing from. It may keep the memory of its largest answer, and its client may be slow to
-/// read it, so it ends with one that is larger: a list of errors can have as many as the request had events.
-const LARGE_ANSWER_BYTES: u64 = 8 * 1024;
-
 /// A response with its whole body.
 pub type Reply = Response<Full<Bytes>>;
-
-/// If the answer is large, says in it that the connection ends with it, and returns its bytes.
-pub fn make_last_if_large(reply: &mut Reply) -> Option<u64> {
-    let bytes = reply.body().size_hint().exact()?;
-    if bytes <= LARGE_ANSWER_BYTES {
-        return None;
-    }
-    make_last(reply);
-    Some(bytes)
-}
 
 /// Says in an answer that the connection ends with it.
 pub fn make_last(reply: &mut Reply) {
@@ -71,7 +62,7 @@ pub struct Problem {
     /// The rest of the body was not read, so that the connection can't be used again.
     pub close: bool,
     /// Which events, if it's about some.
-    pub errors: Vec<EventError>,
+    pub errors: Rejected,
 }
 
 impl Problem {
@@ -83,7 +74,7 @@ impl Problem {
             detail: detail.into(),
             retry_after: None,
             close: false,
-            errors: Vec::new(),
+            errors: Rejected::default(),
         }
     }
 
@@ -120,7 +111,8 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             counts,
-            errors: &self.errors,
+            errors: self.errors.listed(),
+            errors_omitted: self.errors.omitted(),
         };
         // Serialising strings and numbers doesn't fail; an empty body would still have the right status.
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
@@ -154,6 +146,9 @@ struct Body<'a> {
     counts: Option<Counts>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [EventError],
+    /// How many there are beside those that are listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    errors_omitted: u32,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -180,28 +175,27 @@ fn whole_seconds(wait: Duration) -> u64 {
 /// to send again what isn't durable. `spare` are headers that nobody needs any more: their memory is used again.
 pub fn settled(
     outcome: Outcome,
-    mut rejected: Vec<EventError>,
+    mut rejected: Rejected,
     spare: HeaderMap,
     retry_after: impl FnOnce() -> Duration,
 ) -> (Answer, Reply) {
     let (acked, spilled, queued) = (outcome.acked, outcome.spilled, outcome.queued);
-    let counts = |rejected: &[EventError]| Counts {
+    let counts = |rejected: &Rejected| Counts {
         accepted: acked + spilled + queued,
         acked,
         spilled,
         queued,
-        rejected: rejected.len() as u32,
+        rejected: rejected.count(),
     };
-    if outcome.not_acked.is_empty() && rejected.is_empty() {
-        let reply = success(StatusCode::OK, counts(&[]), &rejected, spare);
+    if outcome.not_acked.is_empty() && rejected.count() == 0 {
+        let reply = success(StatusCode::OK, counts(&rejected), &rejected, spare);
         return (Answer::Ok, reply);
     }
     let (never, later): (Vec<_>, Vec<_>) = outcome
         .not_acked
         .into_iter()
         .partition(|(_, cause)| *cause == Cause::TooLargeForKafka);
-    rejected.extend(never.into_iter().map(event_error));
-    rejected.sort_unstable_by_key(|error| error.index);
+    rejected.add(never.into_iter().map(event_error));
     if later.is_empty() {
         if acked + spilled + queued > 0 {
             let counts = counts(&rejected);
@@ -219,24 +213,21 @@ pub fn settled(
         ),
         retry_after(),
     );
-    problem.errors = later.into_iter().map(event_error).chain(rejected).collect();
-    problem.errors.sort_unstable_by_key(|error| error.index);
+    rejected.add(later.into_iter().map(event_error));
+    problem.errors = rejected;
     (Answer::Unavailable, problem.reply_with(Some(counts)))
 }
 
 /// The problem of a request none of whose events can be accepted.
-pub fn unacceptable(errors: Vec<EventError>) -> Problem {
-    let too_large = errors
-        .iter()
-        .all(|error| error.code == "event_too_large" || error.code == "too_large_for_kafka");
-    let status = if too_large {
+pub fn unacceptable(errors: Rejected) -> Problem {
+    let status = if errors.are_all_too_large() {
         StatusCode::PAYLOAD_TOO_LARGE
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     };
     let detail = format!(
         "none of the {} events can be accepted; `errors` says why",
-        errors.len()
+        errors.count()
     );
     Problem {
         errors,
@@ -278,7 +269,7 @@ fn event_error((index, cause): (u32, Cause)) -> EventError {
 fn success(
     status: StatusCode,
     counts: Counts,
-    rejected: &[EventError],
+    rejected: &Rejected,
     mut headers: HeaderMap,
 ) -> Reply {
     let Counts {
@@ -289,16 +280,19 @@ fn success(
         ..
     } = counts;
     headers.clear();
-    let body = if !rejected.is_empty() {
+    let body = if rejected.count() > 0 {
         #[derive(Serialize)]
         struct Partly<'a> {
             #[serde(flatten)]
             counts: Counts,
             errors: &'a [EventError],
+            #[serde(skip_serializing_if = "is_zero")]
+            errors_omitted: u32,
         }
         let partly = Partly {
             counts,
-            errors: rejected,
+            errors: rejected.listed(),
+            errors_omitted: rejected.omitted(),
         };
         Bytes::from(serde_json::to_vec(&partly).unwrap_or_default())
     } else if (accepted, acked) == (1, 1) {
@@ -333,7 +327,9 @@ mod tests {
     }
 
     fn status_of(outcome: Outcome, rejected: Vec<EventError>) -> (Answer, u16, Option<String>) {
-        let (answer, reply) = settled(outcome, rejected, spare(), || Duration::from_millis(1_200));
+        let (answer, reply) = settled(outcome, rejected.into(), spare(), || {
+            Duration::from_millis(1_200)
+        });
         assert!(!reply.headers().contains_key(hyper::header::COOKIE));
         let retry = reply
             .headers()

@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Request, StatusCode, Uri};
+use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 
-use super::answer::{self, EventError, Problem, Reply};
+use super::answer::{self, Problem, Reply};
 use super::body::{self, BodyFault};
 use super::head::{encoding_of, key_of, shape_of};
+use super::heads::{STREAM_BYTES, charge_head};
 use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan, Scratch, Shape};
 use super::port::Local;
+use super::rejected::Rejected;
 use super::retry;
+use super::sending::{self, Sending};
 use super::streams::Stream;
 use super::target::{Target, find};
 use super::watch::Busy;
@@ -35,72 +38,96 @@ thread_local! {
 }
 
 /// Answers one request of the data port.
-#[expect(
-    clippy::manual_async_fn,
-    reason = "an async function holds what it is given twice, and HTTP/2 moves this several times"
-)]
 pub fn handle(
     local: Arc<Local>,
     busy: Busy,
     mut request: Request<Incoming>,
-) -> impl Future<Output = Result<Reply, Infallible>> {
+) -> impl Future<Output = Result<Response<Sending>, Infallible>> {
+    // At once, not when its turn comes: many heads may come in one turn.
+    let charged = charge_head(&local, &mut request);
     async move {
-        let (mut reply, answered) = answer(&local, &mut request).await;
-        if let Some(bytes) = answer::make_last_if_large(&mut reply) {
-            let held = HeldByProcess::hold_anyway(&local.port.budget, bytes);
-            busy.end_connection(held);
-        }
-        busy.end(answered);
-        Ok(reply)
+        let version = request.version();
+        let mut answered = Answered::at(Instant::now());
+        let reply = match charged {
+            Ok(mut held) => answer(&local, &mut request, held.as_mut(), &mut answered).await,
+            Err(problem) => problem.reply(),
+        };
+        let response = sending::send(reply, answered.list, &busy, version);
+        busy.end(answered.at);
+        Ok(response)
     }
 }
 
-/// The answer, and when it was ready.
-async fn answer(local: &Arc<Local>, request: &mut Request<Incoming>) -> (Reply, Instant) {
-    let begun = Instant::now();
+/// What is known of an answer beside it.
+struct Answered {
+    /// When it was ready.
+    at: Instant,
+    /// What its list is charged.
+    list: Option<HeldByProcess>,
+    /// The connection ends with it.
+    is_last: bool,
+}
+
+impl Answered {
+    fn at(at: Instant) -> Answered {
+        Answered {
+            at,
+            list: None,
+            is_last: false,
+        }
+    }
+}
+
+/// The answer. `answered` says when the request came, and gets to know when the answer was ready.
+async fn answer(
+    local: &Arc<Local>,
+    request: &mut Request<Incoming>,
+    head: Option<&mut HeldByProcess>,
+    answered: &mut Answered,
+) -> Reply {
+    let begun = answered.at;
     let target = match find(&local.port.streams, request) {
         Ok(target) => target,
-        Err(problem) => return (problem.reply(), begun),
+        Err(problem) => return problem.reply(),
     };
     let stream = &target.stream;
-    let mut is_last = false;
-    let ingested = ingest(local, &target, request, begun, &mut is_last).await;
+    let ingested = ingest(local, &target, request, head, answered).await;
     let (answer, mut reply) = match ingested {
-        Ok((outcome, rejected)) => {
+        Ok((outcome, mut rejected)) => {
+            let more = outcome.not_acked.len();
+            answered.list = sending::hold_list(&local.port, &mut rejected, more);
             let spare = std::mem::take(request.headers_mut());
             answer::settled(outcome, rejected, spare, || {
                 retry::after_silence(&stream.cluster)
             })
         }
-        Err(problem) => {
+        Err(mut problem) => {
+            answered.list = sending::hold_list(&local.port, &mut problem.errors, 0);
             if problem.answer() == Answer::Client {
-                stream
-                    .metrics
-                    .rejected
-                    .fetch_add(problem.errors.len() as u64, Relaxed);
+                let rejected = &stream.metrics.rejected;
+                rejected.fetch_add(problem.errors.count().into(), Relaxed);
             }
             (problem.answer(), problem.reply())
         }
     };
-    if is_last {
+    if answered.is_last {
         answer::make_last(&mut reply);
     }
-    let answered = Instant::now();
-    stream
-        .metrics
-        .answered(answer, answered.duration_since(begun));
-    (reply, answered)
+    answered.at = Instant::now();
+    let took = answered.at.duration_since(begun);
+    stream.metrics.answered(answer, took);
+    reply
 }
 
-/// Takes a request's events and waits for what becomes of them; with those that never could be taken. `is_last` is set if
-/// the connection must end with the answer.
+/// Takes a request's events and waits for what becomes of them; with those that never could be taken. `answered`
+/// says when the request came.
 async fn ingest(
     local: &Arc<Local>,
     target: &Target,
     request: &mut Request<Incoming>,
-    begun: Instant,
-    is_last: &mut bool,
-) -> Result<(Outcome, Vec<EventError>), Problem> {
+    head: Option<&mut HeldByProcess>,
+    answered: &mut Answered,
+) -> Result<(Outcome, Rejected), Problem> {
     let Target { stream, path_key } = target;
     let settings = &local.port.settings;
     let shape = shape_of(stream, request.headers())?;
@@ -109,6 +136,7 @@ async fn ingest(
         KeySource::Header(name) => &key_of(request.headers(), name)?,
         _ => path_key,
     };
+    forget_head(request, head);
     let fault = |fault| problem_of(fault, local, stream);
     // One event's bookkeeping is charged at once with the body, because most requests have one event.
     let unusual = plan::unusual_bytes(key.as_ref().map_or(0, Vec::len));
@@ -118,13 +146,13 @@ async fn ingest(
         .map_err(|exhausted| fault(BodyFault::Memory(exhausted)))?;
     let limit = settings.max_body.as_u64();
     let body = request.body_mut();
-    let read = body::read(body, begun, limit, settings.body_timeout, &mut held).await;
+    let read = body::read(body, answered.at, limit, settings.body_timeout, &mut held).await;
     let body::Whole {
         bytes: sent,
         arrived,
         had_trailers,
     } = read.map_err(fault)?;
-    *is_last = had_trailers;
+    answered.is_last = had_trailers;
     let arrival = Arrival::now(arrived);
     stream
         .metrics
@@ -133,13 +161,10 @@ async fn ingest(
     let limit = settings.max_decompressed.as_u64();
     let body = body::decompress(encoding, sent, limit, &mut held).map_err(fault)?;
     let (parcels, rejected) = take(local, stream, shape, body, key.as_deref(), arrival, held)?;
-    if !rejected.is_empty() {
-        stream
-            .metrics
-            .rejected
-            .fetch_add(rejected.len() as u64, Relaxed);
+    if rejected.count() > 0 {
+        let metrics = &stream.metrics;
+        metrics.rejected.fetch_add(rejected.count().into(), Relaxed);
     }
-    forget_head(request);
     if stream.ack == Ack::Memory {
         let queued = Outcome {
             queued: parcels.iter().map(|parcel| parcel.count()).sum(),
@@ -153,9 +178,12 @@ async fn ingest(
     Ok((outcome, rejected))
 }
 
-/// Lets go of what a request's head holds: its size is the client's choice, and nobody charged for it. A map with room for a
+/// Lets go of what a request's head holds, whose size is the client's choice, before its body comes. A map with room for a
 /// few headers stays for the answer's.
-fn forget_head<B>(request: &mut Request<B>) {
+fn forget_head<B>(request: &mut Request<B>, head: Option<&mut HeldByProcess>) {
+    if let Some(held) = head {
+        held.shrink_to(STREAM_BYTES);
+    }
     *request.uri_mut() = Uri::default();
     let headers = request.headers_mut();
     if headers.capacity() > FEW_HEADERS {
@@ -204,7 +232,7 @@ fn take(
     key: Option<&[u8]>,
     arrival: Arrival,
     mut held: Held,
-) -> Result<(Parcels, Vec<EventError>), Problem> {
+) -> Result<(Parcels, Rejected), Problem> {
     SCRATCH.with_borrow_mut(|scratch| {
         let known = stream.topic.lanes();
         let lanes = if known.is_empty() {
@@ -339,7 +367,7 @@ mod tests {
                 request = request.header(format!("x-{number}"), "value");
             }
             let mut request = request.body(()).unwrap();
-            forget_head(&mut request);
+            forget_head(&mut request, None);
             assert_eq!((request.uri().path(), request.headers().len()), ("/", 0));
             assert_eq!(request.uri().query(), None);
             assert_eq!(request.headers().capacity() > 0, is_reused);

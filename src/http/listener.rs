@@ -1,7 +1,7 @@
 //! The data port's socket: binds, accepts within the limits, deals connections out.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +18,13 @@ use crate::lifecycle::{Phase, Watch, reached};
 const BACKLOG: i32 = 4_096;
 /// Connections on their way to one HTTP thread, at most.
 pub(super) const DEALT: usize = 1_024;
-/// How long accepting pauses when the system has no file descriptors left, or the budget no memory.
+/// What a client is told for whose connection there is no memory.
+const NO_MEMORY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+    retry-after: 1\r\nconnection: close\r\ncontent-length: 133\r\n\r\n\
+    {\"type\":\"urn:forebay:no_memory\",\"title\":\"Service Unavailable\",\"status\":503,\
+    \"detail\":\"there is no memory for a connection; try again\"}";
+/// How long accepting pauses when the system has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A connection with what it's charged for, given back when this is dropped.
@@ -154,14 +160,9 @@ pub async fn accept(
             continue;
         }
         let bytes = settings.connection_bytes();
-        let held = loop {
-            match HeldByProcess::hold(&budget, bytes) {
-                Ok(held) => break held,
-                Err(_) => tokio::select! {
-                    () = tokio::time::sleep(PAUSE) => {}
-                    () = &mut closing => return Ok(()),
-                },
-            }
+        let Ok(held) = HeldByProcess::hold(&budget, bytes) else {
+            refuse(stream, peer);
+            continue;
         };
         let ticket = Ticket {
             _permit: permit,
@@ -172,6 +173,18 @@ pub async fn accept(
             Ok(socket) => deal(Accepted { socket, ticket }),
             Err(error) => tracing::debug!(%error, "a connection broke while it was accepted"),
         }
+    }
+}
+
+/// Answers a connection that there's no memory for, as far as that takes none: whoever waits for memory here lets all others
+/// wait.
+fn refuse(stream: TcpStream, peer: SocketAddr) {
+    tracing::warn!(%peer, "there is no memory for a connection; it is answered 503");
+    let written = stream
+        .into_std()
+        .and_then(|mut socket| socket.write(NO_MEMORY));
+    if let Err(error) = written {
+        tracing::debug!(%peer, %error, "a connection is closed without an answer");
     }
 }
 

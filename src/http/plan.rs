@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::answer::{self, EventError, Problem};
+use super::rejected::Rejected;
 use super::streams::Stream;
 use crate::decode::{self, BodyError, Captured, Decoded, Limits, RejectCode};
 use crate::event::{Event, Key};
@@ -61,7 +62,7 @@ pub struct Plan {
     /// The partition of each slot.
     pub partitions: SmallVec<[u32; 1]>,
     /// Events that can never be accepted.
-    pub rejected: Vec<EventError>,
+    pub rejected: Rejected,
     /// Bytes that the events cost beside the body.
     pub overhead: u64,
     /// Bytes of the events, and of their keys where these don't stand in the body: a few bytes of a request can be the key of
@@ -104,7 +105,7 @@ pub fn plan(
     scratch.choose_partitions(&routing, &mut rejected);
     let plan = scratch.sort(&routing, lanes, rejected);
     if plan.events.is_empty() {
-        return Err(if plan.rejected.is_empty() {
+        return Err(if plan.rejected.count() == 0 {
             Problem::new(
                 StatusCode::BAD_REQUEST,
                 "empty",
@@ -232,11 +233,10 @@ impl Scratch {
             events: SmallVec::new(),
             slots: SmallVec::new(),
             partitions: SmallVec::new(),
-            rejected,
+            rejected: rejected.into(),
             overhead: 0,
             bytes: 0,
         };
-        plan.rejected.sort_unstable_by_key(|error| error.index);
         let mut first = 0;
         for (partition, end) in self.ends.iter_mut().enumerate() {
             let count = std::mem::replace(end, first);

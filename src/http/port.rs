@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::deadlines::Deadlines;
 use super::settings::Settings;
 use super::streams::Streams;
-use crate::budget::Budget;
+use crate::budget::{Budget, Share};
 use crate::decode::Limits;
 use crate::receipt::Mailbox;
 
@@ -23,6 +23,10 @@ pub struct Port {
     pub start: Instant,
     /// The memory that everything is charged to.
     pub budget: Arc<Budget>,
+    /// The part of it that connections and requests of HTTP/2 may hold beside events.
+    pub framed: Arc<Share>,
+    /// The part of it that the lists in answers may hold.
+    pub answers: Arc<Share>,
 }
 
 /// What the requests of one HTTP thread need.

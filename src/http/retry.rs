@@ -6,7 +6,7 @@ use crate::budget::Exhausted;
 use crate::lane::{Cluster, Refusal};
 
 /// The shortest time that is told: the header has whole seconds.
-const SHORTEST: Duration = Duration::from_secs(1);
+pub(super) const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest: after that, things look different anyway, and SDKs should not go to sleep.
 const LONGEST: Duration = Duration::from_secs(30);
 

@@ -16,12 +16,17 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::deadlines::Deadlines;
+use super::heads;
 use super::ingest;
 use super::listener::Accepted;
 use super::port::{Local, Port};
 use super::settings::Settings;
-use super::watch::{Activity, Watched};
+use super::watch::{Activity, Times, Watched};
 use crate::lifecycle::{Awaited, Phase, Watch, reached};
+
+/// The windows of HTTP/2 bound what one connection may make us buffer before a request is charged for it.
+pub(super) const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 
 /// The running HTTP threads.
 #[derive(Debug)]
@@ -186,7 +191,9 @@ impl Connection {
             service
         ));
         let mut is_new = true;
-        let first_look = settings.head_timeout.min(settings.idle_timeout);
+        let mut framed = None;
+        let times = times(settings);
+        let first_look = times.head.min(times.idle).min(times.send);
         let mut look = pin!(sleep_until(Instant::now() + first_look));
         let mut told_to_close = false;
         std::future::poll_fn(|cx| {
@@ -197,6 +204,13 @@ impl Connection {
                 return Poll::Ready(());
             }
             activity.stamp();
+            if framed.is_none() && activity.is_framed() {
+                framed = heads::charge_connection(&local.port);
+                if framed.is_none() {
+                    tracing::debug!("no memory for a connection of http/2");
+                    return Poll::Ready(());
+                }
+            }
             if !told_to_close && (activity.is_ending() || closing.has_come(cx)) {
                 told_to_close = true;
                 connection.as_mut().graceful_shutdown();
@@ -208,7 +222,7 @@ impl Connection {
             }
             is_new = false;
             while look.as_mut().poll(cx).is_ready() {
-                match activity.check(settings.head_timeout, settings.idle_timeout) {
+                match activity.check(&times) {
                     Ok(wait) => look.as_mut().reset(Instant::now() + wait),
                     Err(slow) => {
                         tracing::debug!(?slow, "a connection was too slow");
@@ -219,6 +233,14 @@ impl Connection {
             Poll::Pending
         })
         .await;
+    }
+}
+
+fn times(settings: &Settings) -> Times {
+    Times {
+        head: settings.head_timeout,
+        idle: settings.idle_timeout,
+        send: settings.send_timeout,
     }
 }
 
@@ -237,14 +259,17 @@ fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
         // No `pipeline_flush`: it holds answers back while any byte of a further request is buffered (and loses them if
         // the connection then ends), and it lifts the bound on answers that a client doesn't read.
         .half_close(true);
+    // hyper's own limit, and then the headers of a request need no memory while they're read.
+    if settings.max_headers != 100 {
+        builder.http1().max_headers(settings.max_headers);
+    }
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.max_streams)
         .max_header_list_size(settings.max_head.as_u64() as u32)
-        // The windows bound what one connection may make us buffer before a request is charged for it.
-        .initial_stream_window_size(64 * 1024)
-        .initial_connection_window_size(256 * 1024)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

@@ -22,6 +22,9 @@ pub struct Settings {
     /// Each open connection is charged this much, and 12 KiB, against the memory budget, because that is what it may make
     /// us hold.
     pub max_head: ByteSize,
+    /// Headers of one request. Default 100, far more than SDKs and load balancers send: each costs some hundred bytes beside
+    /// its text. 1 to 1,000.
+    pub max_headers: usize,
     /// Open connections at once, all clients together. Default: 10,000, or as many as five eighths of `memory.budget` hold if
     /// that is fewer, so that a small budget needs no second setting. More wait in the kernel's backlog.
     pub max_connections: Option<usize>,
@@ -44,6 +47,10 @@ pub struct Settings {
     /// below the timeouts of the usual SDKs.
     #[serde(with = "humantime_serde")]
     pub answer_within: Duration,
+    /// Time that a client may leave its answers untaken before its connection is closed: they are held for it meanwhile.
+    /// Default 20 s, as long as a body may take to come.
+    #[serde(with = "humantime_serde")]
+    pub send_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -54,6 +61,7 @@ impl Default for Settings {
             max_body: ByteSize::mib(4),
             max_decompressed: ByteSize::mib(16),
             max_head: ByteSize::kib(16),
+            max_headers: 100,
             max_connections: None,
             max_connections_per_address: 0,
             max_streams: 128,
@@ -61,6 +69,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(75),
             answer_within: Duration::from_secs(5),
+            send_timeout: Duration::from_secs(20),
         }
     }
 }

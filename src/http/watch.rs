@@ -32,11 +32,31 @@ pub struct Activity {
     is_framed: AtomicBool,
     /// The connection is to end with what is under way.
     is_ending: AtomicBool,
-    /// What its last answers are charged with, until it has ended.
-    last: Mutex<Vec<HeldByProcess>>,
+    /// When the socket first took no more of what it was to write, as `head_us`; 0 when it has taken all.
+    blocked_us: AtomicU64,
+    /// HTTP/2: answers that are ready and not taken, and since when none of them was.
+    untaken: AtomicU32,
+    untaken_us: AtomicU64,
+    /// What lists of its answers are charged, until it has ended.
+    lists: Mutex<Vec<HeldByProcess>>,
 }
 
 const JUST_NOW: u64 = u64::MAX;
+
+/// Lists that one connection may be charged for; with more it ends, and gives them back. Some hundred of its requests had
+/// events that can't be accepted.
+const LISTS_BYTES: u64 = 256 * 1024;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// A head, from its first byte on.
+    pub head: Duration,
+    /// Rest between requests.
+    pub idle: Duration,
+    /// Answers, until their client takes them.
+    pub send: Duration,
+}
 
 /// Why a connection has to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +65,8 @@ pub enum Slow {
     Head,
     /// It rested longer than allowed.
     Idle,
+    /// Its client doesn't take its answers.
+    Answers,
 }
 
 impl Activity {
@@ -57,7 +79,10 @@ impl Activity {
             rest_us: AtomicU64::new(1),
             is_framed: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
-            last: Mutex::default(),
+            blocked_us: AtomicU64::new(0),
+            untaken: AtomicU32::new(0),
+            untaken_us: AtomicU64::new(0),
+            lists: Mutex::default(),
         })
     }
 
@@ -90,45 +115,63 @@ impl Activity {
         }
     }
 
-    /// Notes the time of a head that began to arrive and isn't complete. To be called whenever the connection has done what
-    /// it could.
+    fn is_blocked(&self, blocked: bool) {
+        let since = self.blocked_us.load(Relaxed);
+        if blocked && since == 0 {
+            self.blocked_us.store(JUST_NOW, Relaxed);
+        } else if !blocked && since != 0 {
+            self.blocked_us.store(0, Relaxed);
+        }
+    }
+
+    /// Whether it was a connection of HTTP/2 from its first bytes on.
+    pub fn is_framed(&self) -> bool {
+        self.is_framed.load(Relaxed)
+    }
+
+    /// Notes the time of a head that began to arrive and isn't complete, and of a socket that takes no more. To be called
+    /// whenever the connection has done what it could.
     pub fn stamp(&self) {
         self.stamp_at(Instant::now);
     }
 
-    fn stamp_at(&self, now: impl FnOnce() -> Instant) {
-        if self.head_us.load(Relaxed) == JUST_NOW {
-            self.head_us.store(self.us_at(now()), Relaxed);
+    fn stamp_at(&self, now: impl Fn() -> Instant) {
+        for stamp in [&self.head_us, &self.blocked_us] {
+            if stamp.load(Relaxed) == JUST_NOW {
+                stamp.store(self.us_at(now()), Relaxed);
+            }
         }
     }
 
     /// Whether the connection is too slow, or else after what time to look again.
-    pub fn check(&self, head_within: Duration, idle_within: Duration) -> Result<Duration, Slow> {
-        self.check_at(Instant::now(), head_within, idle_within)
+    pub fn check(&self, times: &Times) -> Result<Duration, Slow> {
+        self.check_at(Instant::now(), times)
     }
 
-    fn check_at(
-        &self,
-        now: Instant,
-        head_within: Duration,
-        idle_within: Duration,
-    ) -> Result<Duration, Slow> {
-        if self.requests.load(Relaxed) > 0 {
-            return Ok(head_within.min(idle_within));
-        }
+    fn check_at(&self, now: Instant, times: &Times) -> Result<Duration, Slow> {
         let now = self.us_at(now);
-        let head = self.head_us.load(Relaxed);
-        let (since, within, slow) = if head > 0 {
-            (head, head_within, Slow::Head)
-        } else {
-            (self.rest_us.load(Relaxed), idle_within, Slow::Idle)
+        let left = |since: u64, within: Duration| {
+            let spent = Duration::from_micros(now.saturating_sub(since));
+            within.checked_sub(spent).filter(|left| !left.is_zero())
         };
-        let spent = Duration::from_micros(now.saturating_sub(since));
-        match within.checked_sub(spent) {
-            // While it rests, a head may begin at once and must then be looked at in time.
-            Some(left) if !left.is_zero() => Ok(left.min(head_within)),
-            _ => Err(slow),
+        let mut next = times.head.min(times.idle).min(times.send);
+        for since in [&self.blocked_us, &self.untaken_us] {
+            let since = since.load(Relaxed);
+            if since > 0 {
+                next = next.min(left(since, times.send).ok_or(Slow::Answers)?);
+            }
         }
+        if self.requests.load(Relaxed) > 0 {
+            return Ok(next);
+        }
+        let head = self.head_us.load(Relaxed);
+        let left = if head > 0 {
+            left(head, times.head).ok_or(Slow::Head)?
+        } else {
+            left(self.rest_us.load(Relaxed), times.idle).ok_or(Slow::Idle)?
+        };
+        // While it rests, a head may begin at once and must then be looked at in time.
+        Ok(left.min(next))
     }
 }
 
@@ -140,12 +183,30 @@ pub struct Busy {
 }
 
 impl Busy {
-    /// The answer is the connection's last, and `held` for as long as the connection lives.
-    pub fn end_connection(&self, held: HeldByProcess) {
+    /// Keeps what an answer is charged for as long as the connection lives, which may be `the_last` answer's time only. True if
+    /// it's the last.
+    pub fn keep(&self, held: HeldByProcess, the_last: bool) -> bool {
         let activity = &self.activity;
-        let mut last = activity.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.push(held);
-        activity.is_ending.store(true, Relaxed);
+        let mut lists = activity
+            .lists
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        lists.push(held);
+        let all: u64 = lists.iter().map(HeldByProcess::bytes).sum();
+        if the_last || all > LISTS_BYTES {
+            activity.is_ending.store(true, Relaxed);
+        }
+        activity.is_ending()
+    }
+
+    /// The answer is ready; the guard is to be dropped when it's taken.
+    pub fn answer(&self) -> Untaken {
+        let activity = Arc::clone(&self.activity);
+        if activity.untaken.fetch_add(1, Relaxed) == 0 {
+            let now = activity.us_at(Instant::now());
+            activity.untaken_us.store(now, Relaxed);
+        }
+        Untaken(activity)
     }
 
     /// Ends, with the answer ready `at` this time.
@@ -163,7 +224,23 @@ impl Drop for Busy {
     }
 }
 
-/// A socket that notes when bytes come.
+/// An answer that is ready and not taken.
+#[derive(Debug)]
+pub struct Untaken(Arc<Activity>);
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        let is_last = self.0.untaken.fetch_sub(1, Relaxed) == 1;
+        let since = if is_last {
+            0
+        } else {
+            self.0.us_at(Instant::now())
+        };
+        self.0.untaken_us.store(since, Relaxed);
+    }
+}
+
+/// A socket that notes when bytes come, and when it takes none.
 #[derive(Debug)]
 pub struct Watched<S> {
     socket: S,
@@ -178,6 +255,14 @@ impl<S> Watched<S> {
             socket,
             activity,
             has_begun: false,
+        }
+    }
+}
+
+impl<S> Watched<S> {
+    fn note_write(&self, polled: &Poll<io::Result<usize>>) {
+        if polled.is_pending() {
+            self.activity.is_blocked(true);
         }
     }
 }
@@ -210,10 +295,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.note_write(&polled);
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Asked for when all that there was is written.
+        self.activity.is_blocked(false);
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
@@ -230,7 +319,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+        let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.note_write(&polled);
+        polled
     }
 }
 
@@ -240,11 +331,17 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    const TIMES: Times = Times {
+        head: Duration::from_millis(20),
+        idle: Duration::from_millis(60),
+        send: Duration::from_millis(40),
+    };
+
     #[test]
     fn a_slow_head_and_a_long_rest_are_told_apart() {
         let activity = Activity::new();
         let at = |ms: u32| activity.start + ms * MS;
-        let check = |ms| activity.check_at(at(ms), 20 * MS, 60 * MS);
+        let check = |ms| activity.check_at(at(ms), &TIMES);
         assert_eq!(check(10), Ok(20 * MS), "a head may begin at once");
         activity.bytes_came();
         activity.stamp_at(|| at(10));
@@ -264,7 +361,7 @@ mod tests {
         activity.bytes_came();
         activity.request().end(at(10));
         activity.stamp_at(|| at(10));
-        assert!(activity.check_at(at(40), 20 * MS, 60 * MS).is_ok());
+        assert!(activity.check_at(at(40), &TIMES).is_ok());
     }
 
     #[test]
@@ -272,8 +369,38 @@ mod tests {
         let activity = Activity::new();
         let at = |ms: u32| activity.start + ms * MS;
         let busy = activity.request();
-        assert!(activity.check_at(at(1000), 10 * MS, 10 * MS).is_ok());
+        assert!(activity.check_at(at(1000), &TIMES).is_ok());
         busy.end(at(1000));
-        assert!(activity.check_at(at(1009), 10 * MS, 10 * MS).is_ok());
+        assert!(activity.check_at(at(1059), &TIMES).is_ok());
+    }
+
+    #[test]
+    fn answers_that_nobody_takes_end_a_connection_and_any_that_is_taken_buys_time() {
+        let activity = Activity::new();
+        let at = |ms: u32| activity.start + ms * MS;
+        let busy = activity.request();
+        let [first, second] = [busy.answer(), busy.answer()];
+        activity.untaken_us.store(activity.us_at(at(10)), Relaxed);
+        assert!(activity.check_at(at(49), &TIMES).is_ok());
+        assert_eq!(activity.check_at(at(50), &TIMES), Err(Slow::Answers));
+        drop(first);
+        assert_ne!(activity.untaken_us.load(Relaxed), activity.us_at(at(10)));
+        drop(second);
+        assert!(activity.check_at(at(9999), &TIMES).is_ok());
+    }
+
+    #[test]
+    fn a_socket_that_takes_no_more_ends_a_connection_though_a_request_waits() {
+        let activity = Activity::new();
+        let at = |ms: u32| activity.start + ms * MS;
+        let _busy = activity.request();
+        for blocked_at in [10, 20] {
+            activity.is_blocked(true);
+            activity.stamp_at(|| at(blocked_at));
+        }
+        assert!(activity.check_at(at(49), &TIMES).is_ok());
+        assert_eq!(activity.check_at(at(50), &TIMES), Err(Slow::Answers));
+        activity.is_blocked(false);
+        assert!(activity.check_at(at(50), &TIMES).is_ok());
     }
 }

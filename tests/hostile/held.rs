@@ -1,6 +1,10 @@
 //! What a few bytes on the wire can make the gateway hold: whoever holds it, the peak stays below the budget plus 64 MiB.
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use super::*;
+use crate::support::h2;
 
 const MIB: u64 = 1 << 20;
 
@@ -104,4 +108,114 @@ fn the_limit_of_an_event_is_for_its_value_and_its_key() {
     let answer = post(1000);
     assert_eq!(answer.status, 413);
     assert_eq!(answer.json()["errors"][0]["code"], "event_too_large");
+}
+
+/// A connection of HTTP/2 with as many streams as it may have, each with a head and no end: `fields` are the head's last
+/// bytes, in HPACK.
+fn heads_without_bodies(gateway: &Gateway, fields: &[u8]) -> TcpStream {
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = (payload.len() as u32).to_be_bytes();
+        let mut frame = length[1..].to_vec();
+        frame.extend([kind, flags]);
+        frame.extend(stream.to_be_bytes());
+        frame.extend(payload);
+        frame
+    };
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, &[]));
+    // POST, http, the path and the authority, in the words of RFC 7541.
+    let mut head = vec![0x83, 0x86, 0x04, EVENTS.len() as u8];
+    head.extend(EVENTS.as_bytes());
+    head.extend([0x01, 4]);
+    head.extend(b"test");
+    head.extend(fields);
+    for number in 0..128 {
+        bytes.extend(frame(1, 4, 2 * number + 1, &head));
+    }
+    let mut socket = TcpStream::connect(gateway.data).unwrap();
+    socket.write_all(&bytes).unwrap();
+    socket
+}
+
+#[test]
+fn heads_of_http2_are_counted_when_they_come_and_forgotten_when_they_are_understood() {
+    let (_mock, gateway) = keyed();
+    check_good_client(&gateway);
+    // `accept` without a value: a byte on the wire, and a hundred here. As many as a list may have, and as a head may have.
+    for count in [400, 90] {
+        let fields = vec![0x93; count];
+        let sockets: Vec<_> = (0..100)
+            .map(|_| heads_without_bodies(&gateway, &fields))
+            .collect();
+        eventually("all are accepted", 4 * SOON, || {
+            gateway.status()["connections"].as_u64().unwrap() >= 20
+        });
+        check_good_client(&gateway);
+        check_peak(&gateway);
+        drop(sockets);
+        eventually("nothing is held", 2 * SOON, || {
+            gateway.status()["memory"]["used_bytes"] == 0
+        });
+    }
+    check_good_client(&gateway);
+    check_peak(&gateway);
+}
+
+#[test]
+fn answers_that_nobody_reads_hold_little_and_not_for_long() {
+    let mock = Mock::start(1, &[("events", 1)]);
+    let more =
+        "[memory]\nbudget = \"64MiB\"\n[http]\nmax_connections = 1000\nsend_timeout = \"3s\"\n";
+    let gateway = Gateway::ready(&config(mock.bootstrap(), more));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let bad = "1\n".repeat(10_000);
+    runtime.block_on(async {
+        let mut open = Vec::new();
+        for _ in 0..20 {
+            let connection = h2::open(gateway.data, 0).await;
+            let mut streams = Vec::new();
+            for _ in 0..100 {
+                // It ends when it has brought too many of them.
+                let Ok((status, stream)) = connection.post_unread(EVENTS, &bad).await else {
+                    break;
+                };
+                assert_eq!(status, 422);
+                streams.push(stream);
+            }
+            assert!(streams.len() > 5, "{}", streams.len());
+            open.push((connection, streams));
+        }
+        check_good_client(&gateway);
+        check_peak(&gateway);
+        let begun = Instant::now();
+        while gateway.status()["connections"] != 0 {
+            assert!(begun.elapsed() < 3 * SOON, "they are held for ever");
+            tokio::time::sleep(10 * MS).await;
+        }
+        drop(open);
+    });
+    eventually("nothing is held", SOON, || {
+        gateway.status()["memory"]["used_bytes"] == 0
+    });
+    check_good_client(&gateway);
+    gateway.stop();
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_left_after_its_time_though_it_goes_on_asking() {
+    let (_mock, gateway) = started("[http]\nsend_timeout = \"1s\"\n");
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&gateway.data.into()).unwrap();
+    socket.set_write_timeout(Some(500 * MS)).unwrap();
+    let mut socket = TcpStream::from(socket);
+    let requests = "GET /nothing HTTP/1.1\r\nhost: test\r\n\r\n".repeat(1000);
+    while socket.write_all(requests.as_bytes()).is_ok() {}
+    eventually("it is left", 2 * SOON, || {
+        gateway.status()["connections"] == 0
+    });
+    check_good_client(&gateway);
 }

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
-use h2::{Ping, PingPong};
+use h2::{Ping, PingPong, RecvStream};
 use hyper::Request;
 
 /// A connection.
 pub struct Connection {
     requests: SendRequest<Bytes>,
     pings: PingPong,
+    driver: tokio::task::JoinHandle<()>,
 }
 
 impl Connection {
@@ -42,6 +43,23 @@ impl Connection {
         ))
     }
 
+    /// Posts a body whose answer's body is never read; its status, and what keeps the stream open.
+    pub async fn post_unread(
+        &self,
+        path: &str,
+        body: &str,
+    ) -> Result<(u16, RecvStream), h2::Error> {
+        let request = Request::post(format!("http://test{path}"))
+            .header("content-type", "application/x-ndjson")
+            .body(())
+            .unwrap();
+        let mut requests = self.requests.clone().ready().await?;
+        let (answer, mut sending) = requests.send_request(request, false)?;
+        sending.send_data(Bytes::copy_from_slice(body.as_bytes()), true)?;
+        let (head, body) = answer.await?.into_parts();
+        Ok((head.status.as_u16(), body))
+    }
+
     /// Sends a ping and waits for its echo.
     pub async fn ping(&mut self) -> Result<(), h2::Error> {
         self.pings.ping(Ping::opaque()).await.map(drop)
@@ -55,12 +73,28 @@ pub fn connected<T>(address: SocketAddr, test: impl AsyncFnOnce(Connection) -> T
         .build()
         .unwrap();
     runtime.block_on(async {
-        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
-        let (requests, mut connection) = h2::client::handshake(socket).await.unwrap();
-        let pings = connection.ping_pong().unwrap();
-        let driver = tokio::spawn(connection);
-        let result = test(Connection { requests, pings }).await;
-        driver.abort();
-        result
+        let connection = open(address, 65_535).await;
+        test(connection).await
     })
+}
+
+/// Connects, within a runtime; answers may have at most `window` bytes until more is asked for.
+pub async fn open(address: SocketAddr, window: u32) -> Connection {
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(window);
+    let (requests, mut connection) = builder.handshake(socket).await.unwrap();
+    let pings = connection.ping_pong().unwrap();
+    let driver = tokio::spawn(async move { drop(connection.await) });
+    Connection {
+        requests,
+        pings,
+        driver,
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
 }

@@ -1,0 +1,88 @@
+//! What a request's head may hold, and who pays for it.
+//!
+//! HTTP/1.1 has one head per connection, in a buffer that the connection is charged for. HTTP/2 has one for each of its streams,
+//! and a head of a few bytes on the wire may have hundreds of entries, because repeating one costs a byte. So a stream is
+//! charged as soon as its head is known, for all of the head until it's understood, and from then on for what any stream
+//! holds.
+
+use hyper::{HeaderMap, Request, StatusCode, Uri, Version};
+
+use super::answer::Problem;
+use super::port::{Local, Port};
+use super::retry;
+use crate::budget::HeldByProcess;
+
+/// What a stream of HTTP/2 holds beside its body: hyper's state and ours, the task, room for a few headers, and an answer
+/// without a list.
+pub(super) const STREAM_BYTES: u64 = 8 * 1024;
+/// What a connection of HTTP/2 holds beside what any connection does: the body bytes that its window lets come before a
+/// request is charged for them, the table of its heads, and its buffers.
+const CONNECTION_BYTES: u64 = super::server::CONNECTION_WINDOW_BYTES as u64 + 64 * 1024;
+/// What a header takes in a map beside its text: its entry, of which a growing map has up to twice as many.
+const ENTRY_BYTES: u64 = 2 * 104;
+
+/// Charges a request's head, or refuses the request and forgets it. Nothing for HTTP/1.1.
+pub(super) fn charge_head<B>(
+    local: &Local,
+    request: &mut Request<B>,
+) -> Result<Option<HeldByProcess>, Problem> {
+    let most = local.port.settings.max_headers;
+    if request.headers().len() > most {
+        let detail = format!("the request has more than {most} headers");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(refuse(
+            request,
+            Problem::new(status, "too_many_headers", detail),
+        ));
+    }
+    if request.version() != Version::HTTP_2 {
+        return Ok(None);
+    }
+    let port = &local.port;
+    let bytes = STREAM_BYTES + head_bytes(request.headers(), request.uri());
+    match HeldByProcess::hold_part(&port.budget, &port.framed, bytes) {
+        Ok(held) => Ok(Some(held)),
+        Err(exhausted) => {
+            let detail = exhausted.to_string();
+            let problem = Problem::unavailable("no_memory", detail, retry::SHORTEST);
+            Err(refuse(request, problem))
+        }
+    }
+}
+
+/// Charges a connection that turns out to be one of HTTP/2.
+pub(super) fn charge_connection(port: &Port) -> Option<HeldByProcess> {
+    HeldByProcess::hold_part(&port.budget, &port.framed, CONNECTION_BYTES).ok()
+}
+
+fn refuse<B>(request: &mut Request<B>, problem: Problem) -> Problem {
+    *request.headers_mut() = HeaderMap::new();
+    *request.uri_mut() = Uri::default();
+    Problem {
+        close: true,
+        ..problem
+    }
+}
+
+fn head_bytes(headers: &HeaderMap, uri: &Uri) -> u64 {
+    let text = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
+        (name.as_str().len() + value.len()) as u64
+    };
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let text: u64 = headers.iter().map(text).sum();
+    headers.len() as u64 * ENTRY_BYTES + text + path as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_many_entries_is_counted_though_they_have_no_text() {
+        let mut headers = HeaderMap::new();
+        for _ in 0..400 {
+            headers.append("accept", hyper::header::HeaderValue::from_static(""));
+        }
+        assert!(head_bytes(&headers, &Uri::default()) > 400 * 72);
+    }
+}
