@@ -40,7 +40,8 @@ impl Backend {
         budget: &Arc<Budget>,
     ) -> Result<Backend> {
         let (spill, found) = open_spill(settings)?;
-        let partitions = Arc::new(Partitions::load(&settings.dir));
+        let partitions = Partitions::load(&settings.dir).context("partition counts")?;
+        let partitions = Arc::new(partitions);
         let mut clusters = Vec::new();
         for (name, of_cluster) in &config.clusters {
             let streams = config.streams.iter();
@@ -72,24 +73,26 @@ impl Backend {
     /// Starts all threads.
     pub(super) fn spawn(&mut self) -> Result<()> {
         for cluster in &self.clusters {
+            cluster.remember_in(Arc::clone(&self.partitions) as _);
             for (number, topic) in (0..).zip(cluster.topics()) {
-                if let Some(count) = self.partitions.of(cluster.name(), topic.name()) {
-                    cluster.set_partitions(number, count);
+                let (stream, name) = (topic.stream(), topic.name());
+                if let Some(count) = self.partitions.of(cluster.name(), stream, name) {
+                    cluster.recall_partitions(number, count);
                 }
             }
             let client = SharedClient::default();
             let topics = cluster.topics().iter();
             let topics = topics.map(|topic| topic.name().to_owned()).collect();
             let (health, known) = (Arc::clone(cluster.health()), Arc::clone(cluster));
-            let partitions = Arc::clone(&self.partitions);
-            let on = move |finding: Finding| match finding {
-                Finding::Partitions { topic, count } => {
-                    let name = known.topics()[topic].name();
-                    partitions.note(known.name(), name, count);
-                    known.set_partitions(topic as u32, count);
+            let on = move |finding: Finding| {
+                match finding {
+                    Finding::Partitions { topic, count } => {
+                        return known.hear_partitions(topic as u32, count, Instant::now());
+                    }
+                    Finding::Unusable { topic } => known.set_unusable(topic as u32),
+                    Finding::Stuck => known.replace_client(),
                 }
-                Finding::Unusable { topic } => known.set_unusable(topic as u32),
-                Finding::Stuck => known.replace_client(),
+                false
             };
             let (name, settings) = (cluster.name(), cluster.settings());
             let probe = probe::spawn(name, settings, client.clone(), health, topics, on)?;

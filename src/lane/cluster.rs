@@ -1,11 +1,10 @@
 //! What HTTP threads, the worker and the admin port share of one cluster.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-
+use super::routing::{Memory, Routing};
 use super::signal::Signal;
 use super::{Lane, Settings, UNROUTED};
 use crate::budget::{Account, Budget, Share};
@@ -31,17 +30,15 @@ pub struct TopicOf {
 #[derive(Debug)]
 pub struct Topic {
     pub(super) number: u32,
-    of: TopicOf,
+    pub(super) of: TopicOf,
     ledger: Arc<Ledger>,
     account: Arc<Account>,
     /// Where events wait until the partitions are known, if there is a spill log.
     pub(super) unrouted: Option<Arc<Lane>>,
     /// Kafka says that there is no such topic, or that it isn't ours.
-    is_unusable: AtomicBool,
+    pub(super) is_unusable: AtomicBool,
     trouble: Troubled<TopicFault>,
-    lanes: ArcSwap<Vec<Arc<Lane>>>,
-    /// The lanes that are meant to be; they come into use when no event is unrouted any more.
-    planned: ArcSwap<Vec<Arc<Lane>>>,
+    pub(super) routing: Routing,
 }
 
 impl Topic {
@@ -70,9 +67,20 @@ impl Topic {
         self.of.is_over_log
     }
 
-    /// One lane per partition, by partition; empty until the partitions are known and in use.
+    /// One lane per partition, by partition; empty until the partitions are known and in use, and while their number changes.
+    /// Who pushes to these lanes keeps the list until that is done.
     pub fn lanes(&self) -> arc_swap::Guard<Arc<Vec<Arc<Lane>>>> {
-        self.lanes.load()
+        self.routing.in_use()
+    }
+
+    /// All lanes that were ever made, by partition: also those whose partitions are gone, or aren't in use yet.
+    pub fn all_lanes(&self) -> arc_swap::Guard<Arc<Vec<Arc<Lane>>>> {
+        self.routing.all()
+    }
+
+    /// Whether new events wait for older ones because the number of partitions has changed.
+    pub fn is_changing(&self) -> bool {
+        self.routing.is_changing()
     }
 
     /// The one lane that takes events while the partitions aren't known; none if there is no spill log, or the topic can't
@@ -104,15 +112,6 @@ impl Topic {
     pub fn clear_fault(&self) -> Option<Arc<Trouble<TopicFault>>> {
         self.trouble.clear()
     }
-
-    pub(super) fn planned(&self) -> arc_swap::Guard<Arc<Vec<Arc<Lane>>>> {
-        self.planned.load()
-    }
-
-    /// Puts the planned lanes into use.
-    pub(super) fn publish(&self) {
-        self.lanes.store(self.planned.load_full());
-    }
 }
 
 /// One Kafka cluster as forebay sees it.
@@ -124,8 +123,11 @@ pub struct Cluster {
     share: Arc<Share>,
     health: Arc<Health>,
     topics: Vec<Arc<Topic>>,
-    spill: Option<Arc<Log>>,
-    lanes: AtomicU32,
+    pub(super) spill: Option<Arc<Log>>,
+    pub(super) lanes: AtomicU32,
+    pub(super) memory: OnceLock<Arc<dyn Memory>>,
+    /// A topic's number of partitions has changed, and its lanes aren't in use yet.
+    pub(super) is_rerouting: AtomicBool,
     /// Tells the worker that lanes have work.
     pub(super) signal: Signal,
     pub(super) stop: Stop,
@@ -209,13 +211,12 @@ impl Cluster {
                 unrouted: lane.map(|lane| Lane::new(number, number, UNROUTED, Some(lane))),
                 is_unusable: AtomicBool::new(false),
                 trouble: Troubled::default(),
-                lanes: ArcSwap::default(),
-                planned: ArcSwap::default(),
+                routing: Routing::default(),
                 of,
             })
         });
         let topics: Vec<_> = topics.collect();
-        Arc::new(Cluster {
+        let cluster = Arc::new(Cluster {
             health: Arc::new(Health::new(settings.probe * 5)),
             settings,
             lane_settings,
@@ -223,11 +224,15 @@ impl Cluster {
             lanes: AtomicU32::new(topics.len() as u32),
             topics,
             spill,
+            memory: OnceLock::new(),
+            is_rerouting: AtomicBool::new(false),
             signal: Signal::default(),
             stop: Stop::default(),
             gauges: Gauges::default(),
             name,
-        })
+        });
+        cluster.find_lanes();
+        cluster
     }
 
     /// The name in the configuration.
@@ -270,48 +275,6 @@ impl Cluster {
         &self.gauges
     }
 
-    /// Notes how many partitions a topic has. Lanes of new partitions are added; those of partitions that are gone get
-    /// nothing new. While events are unrouted, the worker moves them first.
-    pub fn set_partitions(&self, topic: u32, count: usize) {
-        let Some(topic) = self.topics.get(topic as usize) else {
-            return;
-        };
-        topic.is_unusable.store(false, Relaxed);
-        let known = topic.planned.load();
-        if known.len() == count {
-            return;
-        }
-        let mut lanes: Vec<_> = known.iter().take(count).cloned().collect();
-        for partition in lanes.len()..count {
-            let number = self.lanes.fetch_add(1, AcqRel);
-            // The name in the spill log outlives the process: it says where the records have to go.
-            let name = log_lane(&self.name, &topic.of, partition);
-            let log = self.spill.as_ref();
-            let spill = log.and_then(|log| log.lane(name.as_bytes()));
-            lanes.push(Lane::new(number, topic.number, partition as i32, spill));
-        }
-        let added: Vec<_> = lanes.iter().skip(known.len()).cloned().collect();
-        tracing::info!(
-            cluster = self.name,
-            topic = topic.name(),
-            partitions = count,
-            before = known.len(),
-            "partitions known"
-        );
-        // What an earlier run left in the spill log has to go before anything new, and before what is unrouted: so these
-        // lanes are open before the worker sees that there are lanes.
-        for lane in added.iter().filter(|lane| self.has_backlog(lane)) {
-            lane.wake(&self.signal);
-        }
-        topic.planned.store(Arc::new(lanes));
-        match &topic.unrouted {
-            Some(lane) if !lane.ring.is_empty() || lane.is_open() || self.has_backlog(lane) => {
-                lane.wake(&self.signal);
-            }
-            _ => topic.publish(),
-        }
-    }
-
     /// Notes that Kafka doesn't let us use a topic. As long as nothing is known of its partitions, its events are refused.
     pub fn set_unusable(&self, topic: u32) {
         if let Some(topic) = self.topics.get(topic as usize) {
@@ -324,30 +287,14 @@ impl Cluster {
         log_lane(&self.name, &topic.of, "")
     }
 
-    /// Whether a lane is held: its new events go behind unrouted ones.
-    pub(super) fn holds(&self, lane: &Lane) -> bool {
-        lane.partition != UNROUTED && self.unrouted_before(lane).is_some()
-    }
-
-    /// The lane of unrouted events for which a lane has to wait, if there are any.
-    pub(super) fn unrouted_before(&self, lane: &Lane) -> Option<&Arc<Lane>> {
-        let topic = self.topics.get(lane.topic as usize)?;
-        topic
-            .unrouted
-            .as_ref()
-            .filter(|unrouted| unrouted.is_open())
-    }
-
-    /// A lane has nothing to do. If it was a topic's unrouted one, the planned lanes come into use.
+    /// A lane has nothing to do.
     pub(super) fn rested(&self, lane: &Lane) {
+        // What came into its part of the log while it went to rest was announced in vain.
         if lane.partition == UNROUTED
             && let Some(topic) = self.topics.get(lane.topic as usize)
+            && self.has_backlog(lane)
         {
-            topic.publish();
-            // What came into its part of the log while it went to rest was announced in vain.
-            if self.has_backlog(lane) {
-                self.wake_sorted(topic);
-            }
+            self.wake_sorted(topic);
         }
     }
 
@@ -382,6 +329,10 @@ impl Cluster {
 }
 
 /// Name of a lane in the spill log: where its records have to go.
-fn log_lane(cluster: &str, topic: &TopicOf, partition: impl std::fmt::Display) -> String {
+pub(super) fn log_lane(
+    cluster: &str,
+    topic: &TopicOf,
+    partition: impl std::fmt::Display,
+) -> String {
     format!("{cluster}/{}/{}/{partition}", topic.stream, topic.name)
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::UNROUTED;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Topic};
 use super::spilling::Spiller;
 use super::work::Work;
 use super::worker::{CLOSE_WITHIN, Worker, bury_client};
+use super::{Lane, UNROUTED};
 use crate::produce::Producer;
 use crate::receipt::{Cause, Parcel};
 
@@ -42,8 +42,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
     /// Brings all that is only in memory to the spill log, if there is one.
     fn spill_all(&mut self) {
         self.collect_ready();
+        // Of a topic whose lanes are closing it's the other way round.
+        self.enter_unrouted();
+        self.put_held_behind(|cluster, lane| cluster.is_closing(lane));
         self.spill_unrouted();
-        self.put_held_behind();
+        self.put_held_behind(|_, _| true);
         let Some(spiller) = self.spiller.take() else {
             return;
         };
@@ -54,16 +57,20 @@ impl<P: Producer + Send + 'static> Worker<P> {
             if work.mode.is_direct() && waits {
                 spiller.enter(work, true);
             }
-            finished.extend(append_last(&spiller, &self.cluster, work));
+            if work.lane.partition() != UNROUTED {
+                finished.extend(append_last(&spiller, &self.cluster, work));
+            }
         }
         self.spiller = Some(spiller);
         let deadline = Instant::now() + STORE_WITHIN;
         while (self.is_appending() || self.is_behind()) && Instant::now() < deadline {
             self.take_appended();
-            self.put_held_behind();
+            self.put_held_behind(|_, _| true);
+            self.spill_unrouted();
             // What the log was too busy to take is tried again.
             if let Some(spiller) = &self.spiller {
-                for work in self.works.iter_mut().flatten() {
+                let works = self.works.iter_mut().flatten();
+                for work in works.filter(|work| work.lane.partition() != UNROUTED) {
                     let cluster = &self.cluster;
                     finished.extend(append_last(spiller, cluster, work));
                 }
@@ -76,20 +83,36 @@ impl<P: Producer + Send + 'static> Worker<P> {
     }
 
     /// What waits in held lanes goes behind what is unrouted, which goes first, also after the next start.
-    fn put_held_behind(&mut self) {
+    fn put_held_behind(&mut self, concerns: impl Fn(&Cluster, &Lane) -> bool) {
         for number in 0..self.works.len() as u32 {
             let Some(work) = self.works[number as usize].as_mut() else {
                 continue;
             };
             work.pull();
-            if self.cluster.holds(&work.lane) {
+            if self.cluster.holds(&work.lane) && concerns(&self.cluster, &work.lane) {
                 self.go_behind_unrouted(number);
             }
         }
     }
 
-    /// Brings what is unrouted to the log, before anything that has to go behind it.
+    /// Takes unrouted lanes off their direct way, so that something can go behind what they have.
+    fn enter_unrouted(&mut self) {
+        let Some(spiller) = &self.spiller else { return };
+        for work in self.works.iter_mut().flatten() {
+            let is_open = work.lane.partition() == UNROUTED && work.lane.is_open();
+            work.pull();
+            if is_open && work.mode.is_direct() {
+                spiller.enter(work, false);
+            }
+        }
+    }
+
+    /// Brings what is unrouted to the log, before anything that has to go behind it, and behind what is older: what waits in
+    /// lanes that are closing.
     fn spill_unrouted(&mut self) {
+        let topics = self.cluster.topics().iter();
+        let is_ready = |topic: &Topic| !topic.routing.is_closing() || self.is_empty(topic, false);
+        let ready: Vec<bool> = topics.map(|topic| is_ready(topic)).collect();
         let Some(spiller) = self.spiller.take() else {
             return;
         };
@@ -97,10 +120,9 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let works = self.works.iter_mut().flatten();
         for work in works.filter(|work| work.lane.partition() == UNROUTED) {
             work.pull();
-            if work.mode.is_direct() && !work.backlog.is_empty() {
-                spiller.enter(work, false);
+            if ready.get(work.lane.topic as usize) == Some(&true) {
+                finished.extend(spiller.append_backlog(work, &self.cluster));
             }
-            finished.extend(spiller.append_backlog(work, &self.cluster));
         }
         self.spiller = Some(spiller);
         for parcel in finished {

@@ -18,18 +18,23 @@
 //! - [`pace`] says when a lane's batch is worth a request, [`wave`] when those of many lanes have to wait for each other.
 //! - `spilling` is a lane's life: when its events leave the direct way for the spill log, and how they come back. `store`
 //!   appends, `replay` reads, `unrouted` is for events whose partition isn't known yet, `finish` is the end.
+//! - `routing` is about numbers of partitions that change, `counts` hears of them, and `reroute` does it. Per key, what was acknowledged earlier is in
+//!   Kafka before what came later is sent, also if the key moves to another partition.
 //!
 //! What is absent: nothing here knows HTTP, JSON or sockets; nothing here blocks an HTTP thread.
 
 pub mod admit;
 pub mod cluster;
+mod counts;
 pub mod dead;
 mod finish;
 pub mod pace;
 pub mod redrive;
 mod replay;
 mod reports;
+mod reroute;
 pub mod ring;
+mod routing;
 mod send;
 pub mod settings;
 pub mod signal;
@@ -49,6 +54,7 @@ use std::time::Duration;
 
 pub use admit::{Refusal, Wanted, admit};
 pub use cluster::{Cluster, Topic, TopicOf};
+pub use routing::Memory;
 pub use settings::Settings;
 
 use crate::receipt::Parcel;

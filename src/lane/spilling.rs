@@ -30,12 +30,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 
+use super::Way;
 use super::cluster::Cluster;
 use super::dead::Told;
 use super::replay::{Answer, Ask, Fault, Replay, Replayed};
 use super::store::{Appended, Group};
 use super::work::Work;
-use super::{UNROUTED, Way};
 use crate::receipt::Parcel;
 use crate::spill::{LaneId, LaneReader, Log, State};
 
@@ -71,11 +71,15 @@ pub(super) struct OverLog {
     pub(super) to_copy: VecDeque<Arc<Parcel>>,
     /// Taken from the ring and not yet in the log, for the same reason; behind those.
     pub(super) next: VecDeque<Group>,
-    reading: Reading,
+    pub(super) reading: Reading,
     /// Read back, and not yet sent.
     pub(super) read: VecDeque<Replayed>,
     /// The log may hold something that wasn't read.
-    is_fresh: bool,
+    pub(super) is_fresh: bool,
+    /// By how many partitions what is read is sorted; by none if it goes to the lane's own.
+    pub(super) sorted_by: Option<usize>,
+    /// That is about to change, as soon as what was read before has been sent.
+    pub(super) is_turning: bool,
     /// The next record isn't understood, so that nothing can be replayed.
     is_blocked: bool,
     /// After a read that failed: when to try again, and how long the pause was.
@@ -89,7 +93,7 @@ pub(super) struct OverLog {
 }
 
 #[derive(Debug)]
-enum Reading {
+pub(super) enum Reading {
     /// What was sent before is still in the window.
     NotYet,
     /// The reader rests.
@@ -103,8 +107,13 @@ impl OverLog {
         matches!(self.reading, Reading::Here(_))
     }
 
+    /// Whether a read is under way.
+    pub(super) fn is_reading(&self) -> bool {
+        matches!(self.reading, Reading::Away)
+    }
+
     /// Whether something waits to be appended.
-    fn has_more(&self) -> bool {
+    pub(super) fn has_more(&self) -> bool {
         !self.to_copy.is_empty() || !self.next.is_empty()
     }
 }
@@ -117,6 +126,11 @@ impl Mode {
 
     pub(super) fn is_direct(&self) -> bool {
         matches!(self, Mode::Direct)
+    }
+
+    /// Whether the log holds something that this forebay doesn't understand.
+    pub(super) fn is_blocked(&self) -> bool {
+        matches!(self, Mode::OverLog(way) if way.is_blocked)
     }
 
     pub(super) fn way(&self) -> Way {
@@ -180,6 +194,8 @@ impl Spiller {
             reading: Reading::NotYet,
             read: VecDeque::new(),
             is_fresh: true,
+            sorted_by: None,
+            is_turning: false,
             is_blocked: false,
             pause: None,
             has_caught_up: false,
@@ -253,6 +269,7 @@ impl Spiller {
             && way.is_resting()
             && way.is_fresh
             && !way.is_blocked
+            && !way.is_turning
             && way.read.is_empty()
             && !work.window.is_rewinding()
             && way.pause.is_none_or(|(until, _)| now >= until);
@@ -272,7 +289,7 @@ impl Spiller {
             lane: work.lane.number,
             reader,
             bytes: READ_BYTES,
-            partitions: (work.lane.partition == UNROUTED).then(|| topic.planned().len()),
+            partitions: way.sorted_by,
             partition: work.lane.partition,
             ledger: Arc::clone(topic.ledger()),
             held,
@@ -296,7 +313,7 @@ impl Spiller {
         let is_at_end = way.appending == 0
             && !way.has_more()
             && way.read.is_empty()
-            && !matches!(way.reading, Reading::Away)
+            && !way.is_reading()
             && work.window.is_empty();
         let is_done = is_at_end && self.log.lane_backlog(way.lane).is_empty();
         if is_done {

@@ -122,6 +122,9 @@ impl Spiller {
                     return false;
                 }
                 // Its clients go on waiting for Kafka.
+                Err(AppendError::TooLarge { .. } | AppendError::Invalid) => {
+                    work.window.note_unstorable(&parcel);
+                }
                 Err(_) => {}
             }
         }

@@ -1,22 +1,27 @@
-//! Events that came before the partitions of their topic were known, and how they get to Kafka.
+//! Events that came before the partitions of their topic were known, or while their number changed, and how they get to Kafka.
 //!
 //! On the very first start with Kafka out of reach nobody knows how many partitions a topic has. Events then go into one
 //! lane of the spill log per topic, `…/unrouted`. When the partitions are known, the lane is replayed like any other,
-//! but for one thing: what is read is sorted by partition, a parcel for each.
+//! but for one thing: what is read is sorted by partition, a parcel for each. When the number of partitions changes, new
+//! events go the same way (see [`super::routing`]).
 //!
 //! **Order.** What real lanes hold in the log, or have sent, is always older than what is unrouted: it's from an earlier run
-//! that knew the partitions, or from before a late push. So it goes first, then what is unrouted, then new events. These
+//! that knew the partitions, from before the number changed, or from before a late push. So it goes first, then what is
+//! unrouted, then new events. These
 //! keep going to the unrouted lane until it is nearly empty; then the real lanes come into use. A real lane is *held* as long
 //! as anything of its topic is unrouted: nothing new of it is sent, and if that takes long, its events go
 //! behind the unrouted ones in the log, never into its own part. An HTTP thread may still push to the unrouted lane after that, for it has looked at
 //! the topic before. But who has an answer for such an event has it from this worker, so anything that was sent after that
 //! answer is found in a real lane only after the event was seen here: the worker looks at real lanes first and at the unrouted
 //! one second.
+//!
+//! While lanes are *closing*, it's the other way round: what is in their rings is older than what is pushed to the unrouted lane.
+//! So it goes behind what the unrouted lane has in the log, at once, and the unrouted lane's ring waits for that.
 
 use std::sync::Arc;
 
 use super::Lane;
-use super::cluster::Cluster;
+use super::cluster::Topic;
 use super::send::Sending;
 use super::store::What;
 use super::work::Work;
@@ -30,25 +35,31 @@ const NEARLY_EMPTY: u64 = if cfg!(test) { 1 << 10 } else { 4 << 20 };
 impl<P: Producer> Sending<'_, P> {
     /// Stores the events of an unrouted lane, and sends what is stored as soon as the partitions are known, unless it
     /// has to wait for older events of the real lanes.
-    pub(super) fn send_unrouted(&mut self, work: &mut Work, has_to_wait: bool) {
+    pub(super) fn send_unrouted(&mut self, work: &mut Work, turn: Turn) {
+        let has_to_wait = turn != Turn::Only(work.lane.number());
         let topic = self.cluster.topics().get(work.lane.topic as usize);
         let (Some(spiller), Some(topic), Some(lane)) = (self.spiller, topic, work.lane.spill)
         else {
             return;
         };
         spiller.note_arrivals(work);
-        if work.mode.is_direct() && !work.backlog.is_empty() {
+        let routing = &topic.routing;
+        if work.mode.is_direct() && (routing.is_closing() || !work.backlog.is_empty()) {
             spiller.enter(work, false);
+        }
+        if routing.is_closing() {
+            return;
         }
         self.finished
             .extend(spiller.append_backlog(work, self.cluster));
-        if topic.planned().is_empty() {
-            return;
+        if !has_to_wait
+            && routing.is_changing()
+            && spiller.log.lane_backlog(lane).bytes < NEARLY_EMPTY
+        {
+            self.cluster.publish(topic, self.now);
         }
-        if topic.lanes().is_empty() && spiller.log.lane_backlog(lane).bytes < NEARLY_EMPTY {
-            topic.publish();
-        }
-        if self.client.is_some() {
+        let sorting = routing.sorting(&work.lane);
+        if self.client.is_some() && spiller.turns_to(work, sorting, &mut self.finished) {
             self.send_again(work);
             if !has_to_wait {
                 self.replay(work, spiller);
@@ -57,41 +68,92 @@ impl<P: Producer> Sending<'_, P> {
     }
 
     /// Sends what a held lane has in the log or in its window: that is older than what is unrouted.
-    pub(super) fn send_held(&mut self, work: &mut Work) {
-        let Some(spiller) = self.spiller else {
+    pub(super) fn send_held(&mut self, work: &mut Work, turn: Turn) {
+        let topic = self.cluster.topics().get(work.lane.topic as usize);
+        let (Some(spiller), Some(topic)) = (self.spiller, topic) else {
             return;
         };
         spiller.note_arrivals(work);
-        let is_late = work.is_late(self.cluster.lane_settings(), self.now);
+        let sorting = topic.routing.sorting(&work.lane);
+        let is_gone = sorting != Ok(None);
+        let has_turn = match turn {
+            Turn::Own => !is_gone,
+            Turn::Only(lane) => lane == work.lane.number(),
+        };
+        let is_late = is_gone || work.is_late(self.cluster.lane_settings(), self.now);
         if work.mode.is_direct() && !work.window.is_empty() && is_late && spiller.takes() {
             spiller.enter(work, true);
         }
         self.finished
             .extend(spiller.append_begun(work, self.cluster));
-        if self.client.is_some() {
+        if has_turn && self.client.is_some() && spiller.turns_to(work, sorting, &mut self.finished)
+        {
             self.send_again(work);
             self.replay(work, spiller);
         }
     }
 }
 
-/// Whether a real lane of the topic has older events than the unrouted ones to send.
-pub(super) fn has_older(works: &[Option<Box<Work>>], cluster: &Cluster, unrouted: &Lane) -> bool {
-    let Some(topic) = cluster.topics().get(unrouted.topic as usize) else {
-        return false;
-    };
-    let planned = topic.planned();
-    planned.iter().any(|lane| {
+/// Which lanes of a topic may send while something is unrouted. A partition gets events of one lane at a time: Kafka refuses
+/// batches, and whose fault that is can be found out only within a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// All that send to their own partitions.
+    Own,
+    /// The one of this number, whose events are sorted.
+    Only(u32),
+}
+
+/// Which lanes of the topic of an unrouted lane may send: first those whose partitions are there, then what is sorted anew,
+/// of one lane after the other, and the unrouted one last.
+pub(super) fn whose_turn(works: &[Option<Box<Work>>], topic: &Topic, unrouted: &Lane) -> Turn {
+    let work_of = |lane: &Lane| {
         let work = works.get(lane.number() as usize);
-        match work.and_then(Option::as_ref) {
-            Some(work) => !work.mode.is_direct() || !work.window.is_empty(),
-            // It was woken, perhaps for what an earlier run stored; the next turn knows.
-            None => lane.is_open(),
+        work.and_then(Option::as_deref)
+    };
+    let has_events = |lane: &Lane| match work_of(lane) {
+        // What a later forebay wrote is left to it.
+        Some(work) if work.mode.is_blocked() && work.window.is_empty() => false,
+        Some(work) => !work.mode.is_direct() || !work.window.is_empty(),
+        // It was woken, perhaps for what an earlier run stored; the next turn knows.
+        None => lane.is_open(),
+    };
+    let all = topic.all_lanes();
+    let mut with_unrouted = all.iter().map(Arc::as_ref).chain([unrouted]);
+    if let Some(busy) = with_unrouted.find(|lane| work_of(lane).is_some_and(Work::sends_sorted)) {
+        return Turn::Only(busy.number());
+    }
+    let mut gone = None;
+    for lane in all.iter().filter(|lane| has_events(lane)) {
+        if topic.routing.sorting(lane) == Ok(None) {
+            return Turn::Own;
         }
-    })
+        gone = gone.or(Some(lane.number()));
+    }
+    match gone {
+        Some(lane) => Turn::Only(lane),
+        None if topic.routing.is_closing() => Turn::Own,
+        None => Turn::Only(unrouted.number()),
+    }
+}
+
+/// Which lanes of the lane's topic may send; a lane that was just opened counts from the next turn on.
+pub(super) fn turn_of(turns: &[(u32, Turn)], lane: &Lane) -> Turn {
+    let turn = turns.iter().find(|(topic, _)| *topic == lane.topic);
+    turn.map_or(Turn::Own, |(_, turn)| *turn)
 }
 
 impl<P: Producer + Send + 'static> Worker<P> {
+    /// By topic, for those of which something is unrouted: which lanes may send.
+    pub(super) fn turns(&self) -> Vec<(u32, Turn)> {
+        let topics = (0..).zip(self.cluster.topics());
+        let turns = topics.filter_map(|(number, topic)| {
+            let unrouted = topic.unrouted.as_ref().filter(|lane| lane.is_open())?;
+            Some((number, whose_turn(&self.works, topic, unrouted)))
+        });
+        turns.collect()
+    }
+
     /// The events that wait in a held lane go behind the unrouted ones of their topic, in the log.
     pub(super) fn go_behind_unrouted(&mut self, number: u32) {
         let Some(spiller) = self.spiller.take() else {

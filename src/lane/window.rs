@@ -32,6 +32,8 @@ pub struct Sent {
     stored: Option<Position>,
     /// The spill log failed to store it, or a client to deliver it, and may have done so all the same.
     may_be_stored: bool,
+    /// The spill log will never take it.
+    is_unstorable: bool,
 }
 
 impl Sent {
@@ -92,6 +94,7 @@ impl Window {
             resolved: 0,
             stored,
             may_be_stored: false,
+            is_unstorable: false,
         });
     }
 
@@ -262,8 +265,49 @@ impl Window {
 
     /// The parcels that aren't in the spill log.
     pub fn not_stored(&self) -> impl Iterator<Item = Arc<Parcel>> {
-        let sent = self.sent.iter().filter(|sent| sent.stored.is_none());
-        sent.map(|sent| Arc::clone(&sent.parcel))
+        let mut sent = self.sent.iter();
+        let is_stored = |sent: &Sent| sent.stored.is_some() || sent.parcel.is_spilled();
+        std::iter::from_fn(move || sent.find(|sent| !is_stored(sent)))
+            .map(|sent| Arc::clone(&sent.parcel))
+    }
+
+    /// Whether all that is unresolved is in the spill log, and nothing of it on its way to Kafka or to become a dead letter.
+    pub fn is_only_stored(&self) -> bool {
+        let mut sent = self.sent.iter();
+        self.outstanding == 0 && sent.all(|sent| sent.parcel.is_spilled() && sent.dying.is_empty())
+    }
+
+    /// Notes that the spill log will never take a sent parcel.
+    pub fn note_unstorable(&mut self, parcel: &Arc<Parcel>) {
+        if let Some(sent) = find(&mut self.sent, parcel) {
+            sent.is_unstorable = true;
+        }
+    }
+
+    /// Takes out the parcels that the spill log will never take, if nothing is in the client's hands.
+    pub fn take_unstorable(&mut self) -> Vec<Arc<Parcel>> {
+        let mut taken = Vec::new();
+        if self.outstanding == 0 {
+            self.sent.retain(|sent| {
+                if sent.is_unstorable {
+                    taken.push(Arc::clone(&sent.parcel));
+                }
+                !sent.is_unstorable
+            });
+            self.trim();
+        }
+        taken
+    }
+
+    /// Forgets all of it: it will be read from the spill log again.
+    pub fn forget(&mut self) {
+        debug_assert!(self.is_only_stored(), "what isn't in the log would be lost");
+        let arrived = self.arrived;
+        *self = Window {
+            arrived,
+            good_flight: self.good_flight,
+            ..Window::default()
+        };
     }
 
     /// The positions of the events of a parcel that Kafka hasn't acknowledged.

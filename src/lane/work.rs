@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
 
 use super::settings::Settings;
-use super::spilling::Mode;
+use super::spilling::{Mode, OverLog};
 use super::window::Window;
 use super::{Lane, Way};
 use crate::receipt::Parcel;
@@ -57,6 +57,13 @@ impl Work {
         oldest.map_or(Duration::ZERO, |parcel| {
             now.duration_since(parcel.request().received_at())
         })
+    }
+
+    /// Whether events are on their way that were sorted by partition when they were read.
+    pub(super) fn sends_sorted(&self) -> bool {
+        let is_under_way =
+            |way: &OverLog| way.is_reading() || !way.read.is_empty() || !self.window.is_empty();
+        matches!(&self.mode, Mode::OverLog(way) if way.sorted_by.is_some() && is_under_way(way))
     }
 
     pub(super) fn drop_given_up(&mut self) {

@@ -34,7 +34,7 @@ use super::pace;
 use super::send::Sending;
 use super::signal::sleep_until_beat;
 use super::spilling::Spiller;
-use super::unrouted::has_older;
+use super::unrouted::turn_of;
 use super::wave::Wave;
 use super::work::Work;
 use super::{Lane, Settings, UNROUTED};
@@ -152,7 +152,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 self.finish();
                 return;
             }
-            if self.active.is_empty() {
+            if self.active.is_empty() && !self.cluster.is_rerouting.load(Relaxed) {
                 self.cluster.signal.sleep(IDLE);
             } else if quiet_turns > QUIET_TURNS {
                 self.cluster.signal.sleep(QUIET_TICK.max(tick));
@@ -167,6 +167,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.keep_client(now);
         let reports = self.read_reports() + self.take_appended() + self.take_reads(now);
         self.settle_client(now);
+        self.reroute(now);
         self.collect_ready();
         let sent = self.release_due(now);
         if now.duration_since(self.swept_at) >= SWEEP {
@@ -259,6 +260,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     /// Sends what is due, lane by lane, beginning at another lane each time. True if anything was sent.
     fn release_due(&mut self, now: Instant) -> bool {
+        let turns = self.turns();
         let limits = self.cluster.settings();
         let held_until = self.wave.turn(self.in_flight_events, &self.settings, now);
         let mut sending = Sending {
@@ -284,26 +286,22 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let (mut index, mut lanes_out, mut waits) = (0, 0, Vec::new());
         let mut has_arrivals = false;
         while let Some(&number) = self.active.get(index) {
-            let has_to_wait = self.works[number as usize].as_ref().is_some_and(|work| {
-                work.lane.partition() == UNROUTED
-                    && has_older(&self.works, &self.cluster, &work.lane)
-            });
             let Some(work) = self.works[number as usize].as_mut() else {
                 break;
             };
             has_arrivals |= work.pull() && work.mode.is_direct();
             if work.lane.partition() == UNROUTED {
-                sending.send_unrouted(work, has_to_wait);
+                sending.send_unrouted(work, turn_of(&turns, &work.lane));
             } else if self.cluster.unrouted_before(&work.lane).is_none() {
                 sending.send_due(work);
             } else {
-                sending.send_held(work);
-                if work.is_late(&self.settings, now) {
+                sending.send_held(work, turn_of(&turns, &work.lane));
+                if self.cluster.is_closing(&work.lane) || work.is_late(&self.settings, now) {
                     waits.push(number);
                 }
             }
             lanes_out += u32::from(work.mode.is_direct() && work.window.outstanding() > 0);
-            if work.rest() {
+            if self.cluster.may_rest(&work.lane) && work.rest() {
                 self.cluster.rested(&work.lane);
                 self.active.swap_remove(index);
             } else {
@@ -331,6 +329,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.swept_at = now;
         let (mut stalled, mut oldest_sent) = (0, None::<Duration>);
         let spills = self.spiller.as_ref().is_some_and(Spiller::takes);
+        self.let_go();
         for &number in &self.active {
             let Some(work) = self.works[number as usize].as_mut() else {
                 continue;

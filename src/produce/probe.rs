@@ -21,6 +21,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How soon a topic is asked for again of which nothing is known yet.
 const RETRY: Duration = Duration::from_millis(300);
 
+/// How soon a topic is asked for again whose answer is doubted.
+const DOUBT: Duration = Duration::from_secs(2);
+
 /// What a probe finds out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -76,14 +79,15 @@ pub struct Probe {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts the probe of a cluster. `on` hears what it finds out.
+/// Starts the probe of a cluster. `on` hears what it finds out, and says whether a topic is to be asked
+/// for again soon.
 pub fn spawn(
     name: &str,
     settings: &Settings,
     client: SharedClient,
     health: Arc<Health>,
     topics: Vec<String>,
-    on: impl Fn(Finding) + Send + 'static,
+    on: impl Fn(Finding) -> bool + Send + 'static,
 ) -> std::io::Result<Probe> {
     let stop = Arc::new(AtomicBool::new(false));
     let run = Run {
@@ -132,7 +136,7 @@ struct Run {
 }
 
 impl Run {
-    fn run(mut self, on: impl Fn(Finding)) {
+    fn run(mut self, on: impl Fn(Finding) -> bool) {
         let mut next = 0;
         while !self.stop.load(Acquire) {
             let Some(client) = self.client.wait(Duration::from_secs(1)) else {
@@ -170,7 +174,7 @@ impl Run {
         }
     }
 
-    fn ask(&mut self, client: &Client<Context>, index: usize, on: &impl Fn(Finding)) {
+    fn ask(&mut self, client: &Client<Context>, index: usize, on: &impl Fn(Finding) -> bool) {
         let topic = &self.topics[index];
         self.due[index] = Instant::now() + RETRY;
         let metadata = match client.fetch_metadata(Some(topic), ANSWER_WITHIN) {
@@ -216,10 +220,13 @@ impl Run {
             }
             self.due[index] = Instant::now() + self.refresh;
             let count = found.partitions().len();
-            on(Finding::Partitions {
+            let finding = Finding::Partitions {
                 topic: index,
                 count,
-            });
+            };
+            if on(finding) {
+                self.due[index] = Instant::now() + DOUBT;
+            }
         }
     }
 }

@@ -15,15 +15,17 @@ use crate::event::{Event, Key};
 use crate::lane::replay::{Answer, Ask, Replay, answer};
 use crate::lane::spilling::Spiller;
 use crate::lane::worker::Worker;
-use crate::lane::{Cluster, Lane, Settings, TopicOf, Wanted, admit};
+use crate::lane::{Cluster, Lane, Memory, Settings, TopicOf, Wanted, admit};
 use crate::produce::{self, probe};
 use crate::receipt::{Arrival, Cause, Parcels, Request, Slot, settle};
 use crate::route::partition_of;
 use crate::spill::Log;
 use crate::spill::tests::hand::HandLog;
 
-/// Partitions of the topic.
+/// Partitions of the topic in the beginning.
 pub(super) const PARTITIONS: usize = 2;
+/// Partitions that it ever has.
+pub(super) const MOST_PARTITIONS: usize = 4;
 /// Different keys.
 pub(super) const KEYS: usize = 4;
 
@@ -52,6 +54,8 @@ pub(super) type New = (usize, u8, usize);
 /// A request that was looked at by an HTTP thread.
 pub(super) struct Looked {
     lanes: Vec<Arc<Lane>>,
+    /// What it holds while it hesitates.
+    _known: Arc<Vec<Arc<Lane>>>,
     ids: Vec<usize>,
     news: Vec<New>,
 }
@@ -64,11 +68,28 @@ pub(super) struct Run {
     answers: Arc<SegQueue<Answer>>,
 }
 
+/// A file of partition counts that is written at once.
+#[derive(Debug, Default)]
+pub(super) struct OnDisk(Mutex<Option<usize>>);
+
+impl Memory for OnDisk {
+    fn note(&self, topic: &str, count: usize) {
+        assert_eq!(topic, "cluster/stream/topic/");
+        *self.0.lock().unwrap() = Some(count);
+    }
+
+    fn has(&self, _: &str, count: usize) -> bool {
+        *self.0.lock().unwrap() == Some(count)
+    }
+}
+
 /// Everything.
 pub(super) struct World {
     pub(super) disk: HandLog,
     pub(super) log: Option<Arc<Log>>,
     kafka: Arc<Mutex<Kafka>>,
+    /// What outlives a process of partition counts.
+    memory: Arc<OnDisk>,
     pub(super) budget: Arc<Budget>,
     start: Instant,
     now: Duration,
@@ -81,6 +102,8 @@ pub(super) struct World {
     pub(super) hesitating: Vec<Looked>,
     /// Something happened after which events may be stored twice.
     pub(super) may_double: bool,
+    /// The number of partitions changed, or was said to.
+    pub(super) has_resized: bool,
     /// A process ended, so that the ledger doesn't know of all events.
     pub(super) has_restarted: bool,
 }
@@ -104,7 +127,8 @@ impl World {
         let mut world = World {
             disk: HandLog::new(seed),
             log: None,
-            kafka: new_kafka(),
+            kafka: new_kafka(PARTITIONS),
+            memory: Arc::default(),
             budget: Budget::new(8 << 20),
             start: Instant::now(),
             now: Duration::ZERO,
@@ -115,6 +139,7 @@ impl World {
             open: Vec::new(),
             hesitating: Vec::new(),
             may_double: false,
+            has_resized: false,
             has_restarted: false,
         };
         world.begin(is_known);
@@ -151,27 +176,46 @@ impl World {
         let mut worker = Worker::new(Arc::clone(&cluster), shared, Some(spiller), new_client);
         (worker.retry_client_at, worker.swept_at) = (self.start, self.start);
         self.log = Some(log);
+        let memory = Arc::clone(&self.memory);
+        cluster.remember_in(memory);
+        if !is_known {
+            *self.memory.0.lock().unwrap() = None;
+        }
+        let remembered = *self.memory.0.lock().unwrap();
         self.run = Some(Run {
             cluster,
             worker,
             asked,
             answers,
         });
-        if is_known {
-            self.learn();
+        match remembered {
+            Some(count) => self
+                .run
+                .as_ref()
+                .unwrap()
+                .cluster
+                .recall_partitions(0, count),
+            None if is_known => self.learn(),
+            None => {}
         }
     }
 
     /// The partitions become known.
     pub(super) fn learn(&mut self) {
+        let count = self.kafka().partitions();
+        self.hear(count);
+    }
+
+    /// So many partitions are believed to be there.
+    pub(super) fn hear(&mut self, count: usize) {
         let run = self.run.as_ref().unwrap();
-        run.cluster.set_partitions(0, PARTITIONS);
+        run.cluster.set_partitions(0, count);
     }
 
     /// A client sends a request, and an HTTP thread looks where its events have to go.
     pub(super) fn look(&mut self, news: &[New]) {
         let topic = &self.run.as_ref().unwrap().cluster.topics()[0];
-        let known = topic.lanes();
+        let known = arc_swap::Guard::into_inner(topic.lanes());
         let lanes: Vec<_> = if known.is_empty() {
             topic.unrouted().to_vec()
         } else {
@@ -187,6 +231,7 @@ impl World {
         }));
         self.hesitating.push(Looked {
             lanes,
+            _known: known,
             ids: (first..self.facts.len()).collect(),
             news: news.to_vec(),
         });

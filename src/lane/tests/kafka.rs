@@ -21,6 +21,8 @@ use crate::receipt::Parcel;
 pub(super) const LARGE: u8 = b'L';
 /// The client refuses such an event.
 pub(super) const LARGE_FOR_CLIENT: u8 = b'C';
+/// What a client says of events for a partition that isn't there, or not for now: none of them is at fault.
+const GONE: Code = Code::NotLeaderForPartition;
 /// An event without faults.
 pub(super) const FINE: u8 = b'f';
 
@@ -61,13 +63,16 @@ enum Told {
 }
 
 /// The cluster, and what its client holds.
-#[derive(Default)]
 pub(super) struct Kafka {
     hands: BTreeMap<i32, VecDeque<Message>>,
+    /// How many partitions the topic has at present.
+    partitions: i32,
     /// Partitions that send nothing until the client holds nothing.
     paused: BTreeSet<i32>,
     /// The numbers of the events that are stored, by partition.
     pub(super) topic: BTreeMap<i32, Vec<usize>>,
+    /// The same in the order in which they were stored, of all partitions.
+    pub(super) stored: Vec<usize>,
     reports: Vec<Told>,
     /// So many of each partition are on the wire when the client is closed; nobody can tell what became of them.
     pub(super) on_wire: usize,
@@ -78,12 +83,26 @@ pub(super) struct Kafka {
 }
 
 thread_local! {
-    static KAFKA: RefCell<Arc<Mutex<Kafka>>> = RefCell::default();
+    static KAFKA: RefCell<Arc<Mutex<Kafka>>> = RefCell::new(new_cluster(0));
 }
 
-/// Makes the Kafka of this thread, an empty one.
-pub(super) fn new_kafka() -> Arc<Mutex<Kafka>> {
-    let kafka = Arc::<Mutex<Kafka>>::default();
+fn new_cluster(partitions: usize) -> Arc<Mutex<Kafka>> {
+    Arc::new(Mutex::new(Kafka {
+        hands: BTreeMap::new(),
+        partitions: partitions as i32,
+        paused: BTreeSet::new(),
+        topic: BTreeMap::new(),
+        stored: Vec::new(),
+        takes_large: false,
+        reports: Vec::new(),
+        on_wire: 0,
+        loses_reports: false,
+    }))
+}
+
+/// Makes the Kafka of this thread, an empty one, whose topic has so many partitions.
+pub(super) fn new_kafka(partitions: usize) -> Arc<Mutex<Kafka>> {
+    let kafka = new_cluster(partitions);
     KAFKA.set(Arc::clone(&kafka));
     kafka
 }
@@ -106,6 +125,26 @@ impl Kafka {
         held.map(|(partition, _)| *partition).collect()
     }
 
+    /// How many partitions the topic has.
+    pub(super) fn partitions(&self) -> usize {
+        self.partitions as usize
+    }
+
+    /// From now on the topic has so many partitions. What is in those that are gone counts as delivered.
+    pub(super) fn resize(&mut self, partitions: usize) {
+        self.partitions = partitions as i32;
+        for gone in self.held() {
+            if gone >= self.partitions {
+                self.send_back(gone);
+            }
+        }
+    }
+
+    fn store(&mut self, partition: i32, ids: Vec<usize>) {
+        self.stored.extend(&ids);
+        self.topic.entry(partition).or_default().extend(ids);
+    }
+
     /// The broker answers for a batch: the first `count` events that the client holds of a partition.
     pub(super) fn answer(&mut self, partition: i32, count: usize) {
         let Some(hand) = self.hands.get_mut(&partition) else {
@@ -113,6 +152,9 @@ impl Kafka {
         };
         if self.paused.contains(&partition) {
             return;
+        }
+        if partition >= self.partitions {
+            return self.send_back(partition);
         }
         let batch: Vec<_> = hand.drain(..count.min(hand.len())).collect();
         if !self.takes_large && batch.iter().any(|message| message.mark() == LARGE) {
@@ -122,8 +164,8 @@ impl Kafka {
                 .extend(refused.map(|message| Told::Failed(message, Code::MessageSizeTooLarge)));
             return;
         }
-        let stored = self.topic.entry(partition).or_default();
-        stored.extend(batch.iter().map(|message| id_of(message.value())));
+        let ids = batch.iter().map(|message| id_of(message.value()));
+        self.store(partition, ids.collect());
         for message in batch {
             match self.reports.last_mut() {
                 Some(Told::Acked(parcel, count)) if Arc::ptr_eq(parcel, &message.parcel) => {
@@ -152,19 +194,20 @@ impl Kafka {
     pub(super) fn send_back(&mut self, partition: i32) {
         let hand = self.hands.get_mut(&partition);
         for message in hand.into_iter().flat_map(|hand| hand.drain(..)) {
-            self.reports
-                .push(Told::Failed(message, Code::NotLeaderForPartition));
+            self.reports.push(Told::Failed(message, GONE));
         }
     }
 
     /// The first `count` events of each partition are stored, and nobody hears of it. Behind a refused batch nothing is.
     pub(super) fn store_silently(&mut self, count: usize) {
-        let hands = self.hands.iter();
-        for (partition, hand) in hands.filter(|(partition, _)| !self.paused.contains(partition)) {
-            let fine = hand.iter().take(count);
+        for partition in self.held() {
+            if self.paused.contains(&partition) || partition >= self.partitions {
+                continue;
+            }
+            let fine = self.hands[&partition].iter().take(count);
             let fine = fine.take_while(|message| message.mark() != LARGE);
-            let stored = self.topic.entry(*partition).or_default();
-            stored.extend(fine.map(|message| id_of(message.value())));
+            let ids = fine.map(|message| id_of(message.value())).collect();
+            self.store(partition, ids);
         }
         self.on_wire = self.on_wire.max(count);
     }

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::gateway::{KEYS, New, PARTITIONS, World};
+use super::gateway::{KEYS, MOST_PARTITIONS, New, World};
 use super::kafka::{FINE, LARGE, LARGE_FOR_CLIENT};
 use crate::spill::tests::hand::Trouble;
 
@@ -33,6 +33,10 @@ enum Step {
     Disk(Trouble),
     /// The partitions become known.
     Learn,
+    /// The topic has another number of partitions.
+    Resize(usize),
+    /// Another number of partitions is believed, though wrongly: a stale broker said so.
+    Hear(usize),
     /// Some is stored unheard; the process is gone, perhaps with the power, and what it knew of the partitions.
     Crash(usize, bool, bool),
     /// Some is stored unheard; the process stops in order, and the next one knows the partitions or not.
@@ -56,7 +60,8 @@ fn trouble() -> impl Strategy<Value = Trouble> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let partition = || 0..PARTITIONS as i32;
+    let partition = || 0..MOST_PARTITIONS as i32;
+    let count = || 1..=MOST_PARTITIONS;
     prop_oneof![
         16 => vec(new(), 1..6).prop_map(Step::Send),
         2 => vec(new(), 1..3).prop_map(Step::Look),
@@ -71,7 +76,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1..30usize).prop_map(Step::Flow),
         2 => (1..4usize).prop_map(Step::GiveUp),
         2 => trouble().prop_map(Step::Disk),
-        1 => Just(Step::Learn),
+        2 => Just(Step::Learn),
+        1 => count().prop_map(Step::Resize),
+        1 => count().prop_map(Step::Hear),
         1 => (0..6usize, any::<bool>(), prop::bool::weighted(0.8))
             .prop_map(|(stored, power, known)| Step::Crash(stored, power, known)),
         1 => (0..6usize, prop::bool::weighted(0.8))
@@ -103,6 +110,14 @@ impl World {
             Step::GiveUp(count) => self.give_up(count),
             Step::Disk(trouble) => self.disk.trouble(trouble),
             Step::Learn => self.learn(),
+            Step::Resize(count) => {
+                self.kafka().resize(count);
+                (self.may_double, self.has_resized) = (true, true);
+            }
+            Step::Hear(count) => {
+                self.hear(count);
+                (self.may_double, self.has_resized) = (true, true);
+            }
             Step::Crash(stored, loses_power, is_known) => {
                 self.kafka().store_silently(stored);
                 self.crash(loses_power, is_known);

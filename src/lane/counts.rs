@@ -1,0 +1,207 @@
+//! What is heard of a topic's partitions, and from whom it's believed; and the lanes that are made for them.
+//!
+//! **Certainty.** A broker that was frozen, or has just started, may answer with what it knew long ago. More partitions than
+//! before are believed at once. Fewer are believed when [`ANSWERS`] answers in a row, over [`SURE_AFTER`], said so: routing
+//! by too few would be right as well, but it costs every key a move.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::*;
+use std::time::{Duration, Instant};
+
+use super::Lane;
+use super::cluster::{Cluster, Topic, log_lane};
+
+/// So many answers in a row have to say that there are fewer partitions.
+const ANSWERS: u32 = 3;
+/// The first and the last of them are at least so far apart: longer than a broker that comes back needs to catch up.
+const SURE_AFTER: Duration = Duration::from_secs(10);
+
+/// Answers that say that there are fewer partitions than there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Doubt {
+    count: usize,
+    answers: u32,
+    since: Instant,
+}
+
+impl Doubt {
+    /// One more answer; true if there is no doubt any more.
+    fn is_sure(doubt: &mut Option<Doubt>, count: usize, now: Instant) -> bool {
+        let first = Doubt {
+            count,
+            answers: 0,
+            since: now,
+        };
+        let doubt = match doubt {
+            Some(doubt) if doubt.count == count => doubt,
+            other => other.insert(first),
+        };
+        doubt.answers += 1;
+        doubt.answers >= ANSWERS && now.duration_since(doubt.since) >= SURE_AFTER
+    }
+}
+
+impl Cluster {
+    /// Makes the lanes of which the spill log holds events, whatever partitions there are today.
+    pub(super) fn find_lanes(&self) {
+        let Some(log) = &self.spill else { return };
+        let topics = self.topics().iter();
+        let topics: HashMap<_, _> = topics
+            .map(|topic| (self.log_prefix(topic), topic))
+            .collect();
+        for (name, _) in log.backlogs() {
+            let name = String::from_utf8_lossy(&name);
+            let Some((prefix, partition)) = name.rsplit_once('/') else {
+                continue;
+            };
+            if let (Some(topic), Ok(partition)) =
+                (topics.get(&format!("{prefix}/")), partition.parse::<i32>())
+                && partition >= 0
+            {
+                self.lane_of(topic, partition);
+            }
+        }
+    }
+
+    /// The lane of a partition, made if there was none. One caller at a time.
+    fn lane_of(&self, topic: &Topic, partition: i32) -> Arc<Lane> {
+        let all = topic.routing.all.load();
+        let at = match all.binary_search_by_key(&partition, |lane| lane.partition) {
+            Ok(at) => return Arc::clone(&all[at]),
+            Err(at) => at,
+        };
+        let number = self.lanes.fetch_add(1, AcqRel);
+        // The name in the spill log outlives the process: it says where the records have to go.
+        let name = log_lane(self.name(), &topic.of, partition);
+        let log = self.spill.as_ref();
+        let spill = log.and_then(|log| log.lane(name.as_bytes()));
+        let lane = Lane::new(number, topic.number, partition, spill);
+        let mut more = all.to_vec();
+        more.insert(at, Arc::clone(&lane));
+        topic.routing.all.store(Arc::new(more));
+        lane
+    }
+
+    /// The lanes of so many partitions.
+    pub(super) fn lanes_of(&self, topic: &Topic, count: usize) -> Vec<Arc<Lane>> {
+        let _alone = topic.routing.state();
+        (0..count as i32)
+            .map(|partition| self.lane_of(topic, partition))
+            .collect()
+    }
+
+    /// Notes what an answer of Kafka said of a topic's partitions: see "Certainty" above. True if it's to be asked again soon.
+    pub fn hear_partitions(&self, number: u32, count: usize, now: Instant) -> bool {
+        let Some(topic) = self.topics().get(number as usize) else {
+            return false;
+        };
+        let routing = &topic.routing;
+        let known = match routing.wanted.load(Acquire) {
+            // Nothing is known but what the log holds.
+            0 => routing
+                .all()
+                .last()
+                .map_or(0, |lane| lane.partition as usize + 1),
+            wanted => wanted,
+        };
+        let is_sure = {
+            let doubt = &mut routing.state().doubt;
+            let is_sure = count >= known || Doubt::is_sure(doubt, count, now);
+            if is_sure {
+                *doubt = None;
+            }
+            is_sure
+        };
+        if is_sure {
+            self.set_partitions(number, count);
+        } else {
+            tracing::info!(
+                cluster = self.name(),
+                topic = topic.name(),
+                partitions = count,
+                before = known,
+                "kafka says that a topic has fewer partitions; it's asked again before that is believed"
+            );
+        }
+        !is_sure
+    }
+
+    /// Notes how many partitions a topic has for certain. If there were others before, new events find theirs when all that
+    /// is older has been sent.
+    pub fn set_partitions(&self, topic: u32, count: usize) {
+        if let Some(topic) = self.topics().get(topic as usize) {
+            topic.is_unusable.store(false, Relaxed);
+            topic.routing.is_certain.store(true, Relaxed);
+            self.route(topic, count, false);
+        }
+    }
+
+    /// Notes by how many partitions an earlier run routed a topic's events.
+    pub fn recall_partitions(&self, topic: u32, count: usize) {
+        if let Some(topic) = self.topics().get(topic as usize) {
+            self.route(topic, count, true);
+        }
+    }
+
+    fn route(&self, topic: &Arc<Topic>, count: usize, is_recalled: bool) {
+        let routing = &topic.routing;
+        if count == 0 || routing.wanted.swap(count, AcqRel) == count {
+            return;
+        }
+        let before = routing.planned().len();
+        tracing::info!(
+            cluster = self.name(),
+            topic = topic.name(),
+            partitions = count,
+            before,
+            "partitions known"
+        );
+        if before > 0 {
+            // The worker knows what has to go first.
+            self.is_rerouting.store(true, Release);
+            self.signal.wake();
+            return;
+        }
+        let lanes = self.lanes_of(topic, count);
+        // What an earlier run left in the spill log has to go before anything new, and before what is unrouted: so these
+        // lanes are open before the worker sees that there are lanes.
+        let mut fits = true;
+        for lane in routing.all().iter().filter(|lane| self.has_backlog(lane)) {
+            fits &= is_recalled && (lane.partition as usize) < count;
+            lane.wake(&self.signal);
+        }
+        routing.planned.store(Arc::new(lanes));
+        match &topic.unrouted {
+            Some(lane)
+                if !fits || !lane.ring.is_empty() || lane.is_open() || self.has_backlog(lane) =>
+            {
+                lane.wake(&self.signal);
+            }
+            _ => {
+                routing.publish();
+                if let Some(memory) = self.memory.get() {
+                    memory.note(&self.log_prefix(topic), count);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_partitions_are_believed_after_some_answers_and_some_time() {
+        let now = Instant::now();
+        let at = |seconds: u64| now + Duration::from_secs(seconds);
+        let mut doubt = None;
+        assert!(!Doubt::is_sure(&mut doubt, 3, at(0)));
+        assert!(!Doubt::is_sure(&mut doubt, 3, at(1)));
+        assert!(!Doubt::is_sure(&mut doubt, 3, at(9)), "too soon");
+        assert!(!Doubt::is_sure(&mut doubt, 4, at(11)), "another number");
+        assert!(!Doubt::is_sure(&mut doubt, 4, at(30)), "two answers");
+        assert!(Doubt::is_sure(&mut doubt, 4, at(31)));
+    }
+}
