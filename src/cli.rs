@@ -23,6 +23,9 @@ pub enum Command {
         #[arg(long, short, value_name = "FILE")]
         config: PathBuf,
         /// The spill directory of a gateway that is gone: bring what it holds to Kafka as well. May be given several times.
+        /// Its events are in order among themselves, key by key. New events of the same key don't wait for them: the two may be
+        /// mixed until the directory is empty. Where the order of both matters, run `forebay spill drain` first, and serve then.
+        /// Its dead letters stay there.
         #[arg(long, value_name = "DIR")]
         adopt: Vec<PathBuf>,
     },
@@ -77,10 +80,14 @@ pub enum Command {
 /// What can be done with a spill directory.
 #[derive(Debug, Subcommand)]
 pub enum Spill {
-    /// List the lanes that have events waiting: how many, how large, how old. Dead letters are lanes `dead/…`.
+    /// List the lanes that have events waiting: how many, how large, how old. Dead letters are lanes `dead/…`. Then what damage of
+    /// the disk has cost, as far as it is known.
     Ls {
         /// The directory (`spill.dir`).
         dir: PathBuf,
+        /// Read all events, to find those that are damaged before a replay does.
+        #[arg(long)]
+        verify: bool,
     },
     /// Print the events of lanes, oldest first.
     Cat {
@@ -92,8 +99,8 @@ pub enum Spill {
     },
     /// Bring what the directory of a gateway that is gone holds to the configured clusters, and end when it's empty.
     ///
-    /// Exit code 0: all is in Kafka. 65: all that goes there is, but something stays: dead letters, or events of streams that
-    /// aren't configured. 69: events are still on their way; run it again.
+    /// Exit code 0: all is in Kafka. 65: all that goes there is, but something stays: dead letters, events of streams that
+    /// aren't configured; or damage of the disk has cost some. 69: events are still on their way; run it again.
     Drain {
         /// The directory (`spill.dir` of the gateway that is gone).
         dir: PathBuf,

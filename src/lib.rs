@@ -3,7 +3,8 @@
 //! # What is promised
 //!
 //! A 2xx means that each accepted event is acknowledged by Kafka with `acks=all`, or durable in the spill log; the answer
-//! says which. Events of one key stay in order, also through the log.
+//! says which. Events of one key stay in order, also through the log. An adopted directory (`serve --adopt`) is in order in
+//! itself, key by key; between its events and new ones of the same key there is no order until it's empty. Who needs one drains first.
 //! Memory is bounded in bytes. What can't be taken is refused, in the open, with a status that makes a good SDK retry,
 //! within `http.answer_within`; and what was refused doesn't arrive later. The one exception is an event that Kafka has in
 //! hand and doesn't answer for: its client is told so (`unknown`), and if it is stored after all, that is counted (`late`).
@@ -66,7 +67,9 @@
 //!   every id, on three real brokers that are killed, frozen and stopped; `tests/spilling.rs`, with the gateway killed as
 //!   well; `tests/disks.rs`, with disks that fail, lie, hang and fill up; `tests/chaos.rs`, with all of it at random).
 //! - The spill log keeps what it acknowledged through crashes, torn writes, failing syncs and bit rot
-//!   (`src/spill/tests/`: a simulated disk, thousands of seeds, with negative controls).
+//!   (`src/spill/tests/`: a simulated disk, thousands of seeds, with negative controls). What damage of the disk costs all the same
+//!   is counted by lane, once (`src/spill/tests/losses.rs`).
+//! - What Kafka refused for good after it was acknowledged is kept, counted, and sent again on demand (`tests/redrive.rs`).
 //! - `decode`, `route`, `lane::pace` and `produce::verdict` do no I/O and read no clock.
 //! - Only `http::answer` chooses a status for events, only `produce::verdict` judges a Kafka error, only
 //!   `telemetry::metrics` names a metric, only `config::load` reads configuration from files and the environment, and only

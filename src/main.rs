@@ -38,7 +38,7 @@ fn main() -> std::process::ExitCode {
             print,
         } => check::run(&config, connect, print),
         Command::Spill { what } => match what {
-            Spill::Ls { dir } => spill::ls(&dir),
+            Spill::Ls { dir, verify } => spill::ls(&dir, verify),
             Spill::Cat { dir, lane } => spill::cat(&dir, &lane),
             Spill::Drain {
                 dir,

@@ -1,5 +1,6 @@
 //! Dead letters are not a grave: what Kafka refused for good after it was acknowledged is sent again, from the directory of a
 //! stopped gateway or by the admin port of one that runs, when what was wrong is mended; and nobody says "all is in kafka" before.
+//! What damage of the disk has cost is told as well.
 
 use std::path::Path;
 use std::time::Duration;
@@ -199,4 +200,80 @@ fn dead_letters_of_a_running_gateway_are_sent_again_by_its_admin_port() {
     );
     assert_eq!(redrive("").0, 404, "nothing is left");
     assert!(gateway.stop().contains("dead_letters=0"));
+}
+
+/// Damage of the disk is told in numbers, everywhere.
+#[test]
+fn what_a_damaged_log_has_lost_is_told_wherever_people_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = on_log(NOWHERE, "nowhere", dir.path()).replace("4MiB", "64KiB");
+    let mut gateway = Gateway::ready(&text);
+    let mut client = gateway.client();
+    let filler = "x".repeat(5_000);
+    for id in 0..40 {
+        let event = format!("{{\"user\":\"u\",\"id\":{id},\"filler\":\"{filler}\"}}");
+        assert_eq!(client.post_json("events", &event).json()["spilled"], 1);
+    }
+    gateway.signal("KILL");
+    gateway.wait(5 * SECOND);
+    let path = dir.path().to_str().unwrap();
+    let ls = |more: &[&str]| {
+        let arguments: Vec<_> = ["spill", "ls", path].iter().chain(more).copied().collect();
+        command::run(&arguments, &[]).out
+    };
+    let waits = |shown: &str| -> u64 {
+        let lane = shown
+            .lines()
+            .find(|line| line.ends_with("main/events/nowhere/unrouted"));
+        let events = lane.map_or("0", |lane| lane.split_whitespace().next().unwrap());
+        events.parse().unwrap()
+    };
+    let clean = ls(&["--verify"]);
+    assert!(
+        waits(&clean) == 40 && !clean.contains("lost to damage"),
+        "{clean}"
+    );
+    let mut files: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "seg"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 3);
+    // One file is gone, and in another one a bit is wrong, in the body of its first frame.
+    std::fs::remove_file(&files[1]).unwrap();
+    let mut bytes = std::fs::read(&files[0]).unwrap();
+    bytes[8_192 + 2_000] ^= 1;
+    std::fs::write(&files[0], bytes).unwrap();
+    let shown = ls(&["--verify"]);
+    let gone = 40 - waits(&shown);
+    assert!(gone > 5, "{shown}");
+    assert!(shown.contains(&format!(
+        "{gone} events at least of main/events/nowhere/unrouted are lost"
+    )));
+    assert!(
+        shown.contains("1 events more can't be read back"),
+        "{shown}"
+    );
+
+    let gateway = Gateway::ready(&text);
+    let (status, ready) = gateway.get("/readyz");
+    let words = format!("lost at least {gone} events of stream events");
+    assert!(status == 200 && ready.contains(&words), "{ready}");
+    assert!(gateway.get("/").1.contains(&words));
+    assert_eq!(gateway.status()["damage"][0]["events"], gone);
+    let metric = "forebay_spill_damaged_events_total{cluster=\"main\",stream=\"events\"}";
+    assert!(
+        gateway
+            .get("/metrics")
+            .1
+            .contains(&format!("{metric} {gone}\n"))
+    );
+    let log = gateway.stop();
+    let last = log.lines().last().unwrap();
+    assert!(
+        last.contains("ERROR") && last.contains(&format!("damaged={gone}")),
+        "{last}"
+    );
+    assert!(last.contains("lost=0"), "no bug of ours: {last}");
 }

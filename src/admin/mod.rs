@@ -14,6 +14,7 @@
 //! It only reads, but for the redrive: shared counters and gauges, never the data path's locks.
 
 mod adopted;
+mod damage;
 mod dead;
 mod page;
 pub mod readiness;

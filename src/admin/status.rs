@@ -66,12 +66,14 @@ impl View {
                 spills: log_takes && cluster.topics().iter().all(|topic| topic.takes()),
             })
             .collect();
-        judge(
+        let mut readiness = judge(
             self.phase(),
             self.start.elapsed(),
             self.wait_for_all,
             &clusters,
-        )
+        );
+        readiness.reasons.extend(self.damage_reasons());
+        readiness
     }
 
     /// `/metrics`.
@@ -107,7 +109,8 @@ impl View {
             spill_backlog: of_log(|log| log.backlog_bytes).saturating_sub(dead_bytes),
             time_to_loss: self.trend.time_to_loss(),
         };
-        metrics::render(&process, &clusters, &streams, &dead::samples(&dead))
+        let (dead, damage) = (dead::samples(&dead), self.damage_samples());
+        metrics::render(&process, &clusters, &streams, &dead, &damage)
     }
 
     /// `/status`.
@@ -128,6 +131,7 @@ impl View {
             },
             "spill": self.spill.as_ref().map(|log| spill_status(log, dead::sums(&dead))),
             "dead_letters": dead::status(&dead),
+            "damage": self.damage_status(),
             "redrive": self.redriver.status(),
             "adopted": self.adopted.status(),
             "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),

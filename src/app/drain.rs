@@ -1,5 +1,6 @@
 //! Bringing the spill directory of a dead gateway to Kafka: `forebay spill drain` does only that, `forebay serve --adopt`
-//! does it beside its own work, through clients of its own, so that neither holds the other up.
+//! does it beside its own work, through clients of its own, so that neither holds the other up. That is also why there is no order
+//! between an adopted event and a new one of the same key.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::budget::Budget;
 use crate::config::Config;
 use crate::lane::dead::{DeadLane, Destination, dead_lanes, is_dead};
 use crate::lane::redrive::{self, Progress};
-use crate::spill::{Log, RecoveredLane, Settings};
+use crate::spill::{Log, LostLane, RecoveredLane, Settings};
 
 pub use crate::lane::dead::Reason;
 pub use crate::lane::redrive::{Choice, Plan};
@@ -48,6 +49,8 @@ pub struct Rest {
     pub dead: Vec<DeadLane>,
     /// Lanes of streams that aren't configured.
     pub strangers: Vec<RecoveredLane>,
+    /// Lanes that have lost events to damage of the disk.
+    pub lost: Vec<LostLane>,
 }
 
 /// Where the events of the configured streams go.
@@ -157,6 +160,7 @@ impl Drain {
             left: self.left(),
             dead,
             strangers: lanes.into_iter().filter(is_strange).collect(),
+            lost: self.log.lost(),
         }
     }
 

@@ -67,6 +67,8 @@ pub struct Account {
     pub late: u64,
     /// Dead letters that the spill log holds at the end, of this run and earlier ones.
     pub dead_letters: u64,
+    /// Stored events that damage of the disk has cost, as far as it was found in this run.
+    pub damaged: u64,
     /// Never resolved: zero.
     pub lost: u64,
     /// `accepted` minus all of these except `late` and `replayed`: zero.
@@ -279,7 +281,9 @@ async fn unless(
 
 fn account(view: &View) -> Account {
     let dead = view.dead_letters();
+    let (damaged, before) = view.lost_by_damage();
     let mut sum = Account {
+        damaged: damaged.saturating_sub(before),
         dead_letters: dead.iter().map(|it| it.events).sum(),
         ..Account::default()
     };

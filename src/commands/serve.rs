@@ -84,6 +84,7 @@ fn say(account: &Account) {
         unknown,
         late,
         dead_letters,
+        damaged,
         lost,
         residual,
     } = *account;
@@ -99,13 +100,19 @@ fn say(account: &Account) {
                 unknown,
                 late,
                 dead_letters,
+                damaged,
                 lost,
                 residual,
                 $words
             )
         };
     }
-    if lost == 0 && residual == 0 && dead_letters == 0 {
+    if damaged > 0 && lost == 0 && residual == 0 {
+        tell!(
+            error,
+            "stopped; every event is accounted for, but damage of its disk has cost the spill log some: `damaged`"
+        );
+    } else if lost == 0 && residual == 0 && dead_letters == 0 {
         tell!(info, "stopped; every event is accounted for");
     } else if lost == 0 && residual == 0 {
         tell!(

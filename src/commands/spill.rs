@@ -10,15 +10,25 @@ use crate::app::drain::{Choice, Drain, Left, Plan, Reason, Rest, destinations};
 use crate::config::Config;
 use crate::event::wire;
 use crate::lifecycle::signals::Signals;
-use crate::spill::Inspector;
+use crate::spill::{Inspector, LostLane};
 use crate::telemetry::logs;
 
 /// Longer than anybody waits.
 const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Lists the lanes that have events waiting: name, events, bytes, age of the oldest in seconds.
-pub fn ls(dir: &Path) -> Result<(), Failure> {
-    let found = open(dir)?.inspect();
+/// Lists the lanes that have events waiting: name, events, bytes, age of the oldest in seconds; and what damage has cost. With
+/// `verify` all events are read for that.
+pub fn ls(dir: &Path, verify: bool) -> Result<(), Failure> {
+    let inspector = open(dir)?;
+    let found = inspector.inspect();
+    let mut unreadable = Vec::new();
+    for lane in found.lanes.iter().filter(|_| verify) {
+        let damaged = inspector.records(&lane.name, lane.first.saturating_sub(1), |_| true);
+        match damaged.map_err(Failure::unavailable)? {
+            0 => {}
+            events => unreadable.push((events, String::from_utf8_lossy(&lane.name))),
+        }
+    }
     let mut out = std::io::stdout().lock();
     let mut print = || -> std::io::Result<()> {
         writeln!(
@@ -39,7 +49,14 @@ pub fn ls(dir: &Path) -> Result<(), Failure> {
             "{} segments, {} bytes on disk",
             found.segments, found.bytes
         )?;
-        writeln!(out, "damage: {:?}", found.damage)
+        writeln!(out, "damage: {:?}", found.damage)?;
+        found
+            .lost
+            .iter()
+            .try_for_each(|lane| writeln!(out, "{}", lost(lane)))?;
+        unreadable.iter().try_for_each(|(events, name)| {
+            writeln!(out, "{events} events more can't be read back from {name}")
+        })
     };
     print().or_else(nobody_reads)
 }
@@ -66,7 +83,11 @@ pub fn cat(dir: &Path, lane: &str) -> Result<(), Failure> {
             printed = print(&mut out, &lane.name, stored.position.lsn, &stored.payload);
             printed.is_ok()
         });
-        shown.map_err(Failure::unavailable)?;
+        let damaged = shown.map_err(Failure::unavailable)?;
+        if damaged > 0 {
+            let name = String::from_utf8_lossy(&lane.name);
+            eprintln!("forebay: {damaged} events of {name} are damaged and left out");
+        }
         if printed.is_err() {
             return printed.or_else(nobody_reads);
         }
@@ -191,6 +212,15 @@ fn list(plan: &Plan) -> std::io::Result<()> {
     writeln!(out, "{events} events, {bytes} bytes to be sent again")
 }
 
+/// What damage has cost one lane.
+fn lost(lane: &LostLane) -> String {
+    let (events, name) = (lane.events, String::from_utf8_lossy(&lane.name));
+    let since = lane.since.map_or(String::new(), |since| {
+        format!(", the oldest stored about {} s ago", since.as_secs())
+    });
+    format!("{events} events at least of {name} are lost to damage of the disk{since}")
+}
+
 /// Says what stays in the directory; only nothing is success.
 fn conclude(dir: &Path, rest: &Rest) -> Result<(), Failure> {
     for lane in &rest.dead {
@@ -206,6 +236,7 @@ fn conclude(dir: &Path, rest: &Rest) -> Result<(), Failure> {
             String::from_utf8_lossy(&lane.name)
         );
     }
+    rest.lost.iter().for_each(|lane| println!("{}", lost(lane)));
     let left = rest.left;
     if left.events > 0 {
         return Err(Failure::unavailable(format!(
@@ -220,6 +251,11 @@ fn conclude(dir: &Path, rest: &Rest) -> Result<(), Failure> {
             left.staying,
             dir.display()
         )));
+    }
+    if !rest.lost.is_empty() {
+        return Err(Failure::stays(
+            "all that could be read is in kafka, but damage of the disk has cost some events",
+        ));
     }
     println!("all is in kafka");
     Ok(())

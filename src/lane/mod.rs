@@ -26,6 +26,7 @@
 pub mod admit;
 pub mod cluster;
 mod counts;
+pub mod damage;
 pub mod dead;
 mod finish;
 pub mod pace;

@@ -1,11 +1,11 @@
 //! The watermarks on disk: how far each lane was acknowledged. Two slots, written in turn.
 //!
-//! They only spare duplicates after a restart, and keep LSNs from being used twice. Nothing has to agree with them: a
-//! slot that is damaged or old means that some records are delivered again.
+//! They only spare duplicates after a restart, keep LSNs from being used twice, and tell what is lost when files are damaged or
+//! gone. Nothing has to agree with them: a slot that is damaged or old means that some records are delivered again.
 
 use std::io;
 
-use bytes::Buf;
+use bytes::{Buf, BufMut};
 
 use super::Lsn;
 use super::disk::{Cache, Disk, File, read_exact};
@@ -18,6 +18,9 @@ const MAGIC: &[u8; 8] = b"SPILACK1";
 const VERSION: u16 = 1;
 const HEADER: usize = 80;
 const ENTRY: usize = 18;
+/// What the tallies begin with, behind the watermarks. Versions that don't know them don't look there.
+const TALLIES: &[u8; 8] = b"SPILENDS";
+const TALLY: usize = 34;
 /// No slot is longer: some million lanes.
 const MAX: u64 = 256 << 20;
 
@@ -30,6 +33,19 @@ pub(super) struct Watermark {
     pub(super) events: u64,
 }
 
+/// How many records of a lane were stored, and how many of them are lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Records stored so far: the ordinal of the next one.
+    pub(super) end: u64,
+    /// Those of them that damage has cost, as far as it was noticed.
+    pub(super) lost: u64,
+    /// Lost records below this ordinal are counted.
+    pub(super) counted: u64,
+    /// When the oldest of them was stored, or the one before it; 0 if that isn't known.
+    pub(super) since_ms: u64,
+}
+
 /// What a slot says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Acks {
@@ -39,13 +55,20 @@ pub(super) struct Acks {
     pub(super) next_lsn: Lsn,
     pub(super) next_id: u64,
     pub(super) lanes: Vec<(Box<[u8]>, Watermark)>,
+    /// Empty if an earlier version wrote the slot.
+    pub(super) tallies: Vec<(Box<[u8]>, Tally)>,
 }
 
 impl Acks {
     /// The bytes of a slot, padded to whole pages.
     pub(super) fn encode(&self) -> Buffer {
         let names: usize = self.lanes.iter().map(|(name, _)| name.len()).sum();
-        let len = HEADER + self.lanes.len() * ENTRY + names;
+        let tallied: usize = self
+            .tallies
+            .iter()
+            .map(|(name, _)| TALLY + name.len())
+            .sum();
+        let len = HEADER + self.lanes.len() * ENTRY + names + TALLIES.len() + 4 + tallied;
         let mut buffer = Buffer::zeroed(pages(len));
         let bytes = buffer.bytes_mut();
         bytes[0..8].copy_from_slice(MAGIC);
@@ -65,9 +88,46 @@ impl Acks {
             bytes[at + ENTRY..at + ENTRY + name.len()].copy_from_slice(name);
             at += ENTRY + name.len();
         }
+        self.encode_tallies(&mut bytes[at..len]);
         let crc = slot_crc(&bytes[..len]);
         bytes[76..80].copy_from_slice(&crc.to_le_bytes());
         buffer
+    }
+
+    fn encode_tallies(&self, bytes: &mut [u8]) {
+        let mut out = bytes;
+        out.put_slice(TALLIES);
+        out.put_u32_le(self.tallies.len() as u32);
+        for (name, tally) in &self.tallies {
+            out.put_u16_le(name.len() as u16);
+            for value in [tally.end, tally.lost, tally.counted, tally.since_ms] {
+                out.put_u64_le(value);
+            }
+            out.put_slice(name);
+        }
+    }
+
+    /// The tallies in what stands behind the watermarks; none if it's something else.
+    fn decode_tallies(bytes: &[u8]) -> Option<Vec<(Box<[u8]>, Tally)>> {
+        let mut rest = bytes.strip_prefix(TALLIES)?;
+        let count = rest.try_get_u32_le().ok()?;
+        let mut tallies = Vec::new();
+        for _ in 0..count {
+            if rest.len() < TALLY {
+                return None;
+            }
+            let name_len = rest.get_u16_le() as usize;
+            let tally = Tally {
+                end: rest.get_u64_le(),
+                lost: rest.get_u64_le(),
+                counted: rest.get_u64_le(),
+                since_ms: rest.get_u64_le(),
+            };
+            let (name, after) = rest.split_at_checked(name_len)?;
+            rest = after;
+            tallies.push((name.into(), tally));
+        }
+        Some(tallies)
     }
 
     /// What the slot in `bytes` says, if it is sound.
@@ -87,6 +147,7 @@ impl Acks {
             next_lsn: fields.get_u64_le(),
             next_id: fields.get_u64_le(),
             lanes: Vec::new(),
+            tallies: Vec::new(),
         };
         let lanes = fields.get_u32_le();
         let mut rest = &all[HEADER..];
@@ -103,6 +164,7 @@ impl Acks {
             rest = after;
             acks.lanes.push((name.into(), mark));
         }
+        acks.tallies = Self::decode_tallies(rest).unwrap_or_default();
         Some(acks)
     }
 }
@@ -195,4 +257,30 @@ fn replace(
     disk.rename(TEMPORARY[slot], FILES[slot])?;
     disk.sync_dir()?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As an earlier version wrote it.
+    #[test]
+    fn a_slot_without_tallies_is_sound() {
+        let mark = Watermark { lsn: 7, events: 3 };
+        let acks = Acks {
+            log_id: 1,
+            generation: 2,
+            lanes: vec![(b"lane"[..].into(), mark)],
+            tallies: vec![(b"lane"[..].into(), Tally::default())],
+            ..Acks::default()
+        };
+        let mut bytes = acks.encode().bytes().to_vec();
+        let len = HEADER + ENTRY + 4;
+        bytes[len..].fill(0);
+        bytes[68..72].copy_from_slice(&(len as u32).to_le_bytes());
+        let crc = slot_crc(&bytes[..len]);
+        bytes[76..80].copy_from_slice(&crc.to_le_bytes());
+        let read = Acks::decode(&bytes).unwrap();
+        assert_eq!((read.lanes, read.tallies), (acks.lanes, Vec::new()));
+    }
 }

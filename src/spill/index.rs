@@ -14,7 +14,7 @@ use super::{LaneId, Lsn, Position};
 /// The index, behind the lock of the log.
 #[derive(Default)]
 pub(super) struct Index {
-    lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Lane>,
     by_name: HashMap<Arc<[u8]>, u32>,
     segments: BTreeMap<u64, Segment>,
     /// The segment that is being written; its spans stay complete until it is sealed.

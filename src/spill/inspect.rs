@@ -9,7 +9,7 @@ use super::clock::Clock;
 use super::disk::Disk;
 use super::frame::decode_body;
 use super::index::Index;
-use super::recover::{self, Damage, OpenError, RecoveredLane};
+use super::recover::{self, Damage, LostLane, OpenError, RecoveredLane};
 use super::runs::OpenSegment;
 use super::scan::read_body;
 use super::survey::{Survey, survey};
@@ -27,6 +27,8 @@ pub struct Inspector {
 pub struct Inspection {
     /// The lanes with unacknowledged records, by name.
     pub lanes: Vec<RecoveredLane>,
+    /// The lanes that have lost records, as far as that's known without reading them all, by name.
+    pub lost: Vec<LostLane>,
     /// Number of segments.
     pub segments: u64,
     /// Bytes of all files.
@@ -63,20 +65,22 @@ impl Inspector {
         let now_ms = Clock::of_the_machine().now_ms();
         Inspection {
             lanes: recover::lanes(&self.index, now_ms),
+            lost: recover::lost(&self.index, now_ms),
             segments: self.found.segments.len() as u64,
             bytes: self.found.entries.iter().map(|entry| entry.bytes).sum(),
             damage: self.found.damage.clone(),
         }
     }
 
-    /// Shows the records of a lane after `after`, oldest first, until `show` returns false. What is damaged is left out.
+    /// Shows the records of a lane after `after`, oldest first, until `show` returns false. What is damaged is left out; returns
+    /// how many records that are, beside those that [`Inspection::lost`] has.
     pub fn records(
         &self,
         lane: &[u8],
         after: Lsn,
         mut show: impl FnMut(Stored) -> bool,
-    ) -> Result<(), InspectError> {
-        let mut after = after;
+    ) -> Result<u64, InspectError> {
+        let (mut after, mut damaged) = (after, 0);
         for segment in &self.found.segments {
             let Some((_, span)) = segment.lanes.iter().find(|(name, _)| **name == *lane) else {
                 continue;
@@ -100,6 +104,10 @@ impl Inspector {
                 let records = body
                     .map_err(failed)?
                     .and_then(|body| decode_body(body, run.count));
+                if records.is_none() {
+                    let seen = (after + 1).saturating_sub(run.first_lsn);
+                    damaged += u64::from(run.count).saturating_sub(seen);
+                }
                 for (at, (meta, payload)) in (0..).zip(records.unwrap_or_default()) {
                     let lsn = run.first_lsn + at;
                     let position = Position {
@@ -113,12 +121,12 @@ impl Inspector {
                         payload,
                     };
                     if lsn > after && !show(stored) {
-                        return Ok(());
+                        return Ok(damaged);
                     }
                 }
                 after = run.last_lsn();
             }
         }
-        Ok(())
+        Ok(damaged)
     }
 }

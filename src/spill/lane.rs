@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Lsn;
-use super::acks::Watermark;
+use super::acks::{Tally, Watermark};
 use super::seal::Span;
 
 /// One lane.
@@ -19,6 +19,10 @@ pub(super) struct Lane {
     pub(super) end: u64,
     /// Records that can't be read, to be stepped over once those before them are acknowledged.
     skips: VecDeque<Skip>,
+    /// Stored records that are known to be lost: their number, up to which ordinal they are counted, and since when.
+    lost: Tally,
+    /// Gaps that the start found and no reader has come to: ordinals, from the lowest on.
+    gaps: VecDeque<(u64, u64)>,
 }
 
 struct Skip {
@@ -45,6 +49,8 @@ impl Lane {
             watermark: Watermark::default(),
             end: 0,
             skips: VecDeque::new(),
+            lost: Tally::default(),
+            gaps: VecDeque::new(),
         }
     }
 
@@ -52,6 +58,65 @@ impl Lane {
     pub(super) fn skip(&mut self, from: Lsn, to: Watermark) {
         self.skips.push_back(Skip { from, to });
         self.advance(self.watermark);
+    }
+
+    /// What is remembered beside the watermark.
+    pub(super) fn tally(&self) -> Tally {
+        Tally {
+            end: self.end,
+            ..self.lost
+        }
+    }
+
+    /// What was remembered beside the watermark. Nothing that was lost at the end is stored again under its ordinals.
+    pub(super) fn restore(&mut self, tally: Tally) {
+        self.end = self.end.max(tally.end);
+        self.lost = tally;
+    }
+
+    /// Records from this ordinal on are missing. Behind what is counted already a reader will come to it.
+    pub(super) fn foresee(&mut self, from: u64, to: u64, since_ms: u64) {
+        let from = from.max(self.lost.counted);
+        if from < to {
+            self.gaps.push_back((from, to));
+            self.note_since(since_ms);
+        }
+    }
+
+    /// Records from this ordinal on are lost, found in the order of the lane; returns how many of them are news.
+    pub(super) fn lose(&mut self, from: u64, to: u64, since_ms: u64) -> u64 {
+        let from = from.max(self.lost.counted);
+        let news = to.saturating_sub(from);
+        if news == 0 {
+            return 0;
+        }
+        self.lost.lost += news;
+        self.lost.counted = to;
+        self.note_since(since_ms);
+        for gap in &mut self.gaps {
+            gap.0 = gap.0.max(to.min(gap.1));
+        }
+        self.gaps.retain(|(from, to)| from < to);
+        news
+    }
+
+    fn note_since(&mut self, since_ms: u64) {
+        let since = &mut self.lost.since_ms;
+        *since = if *since == 0 {
+            since_ms
+        } else {
+            since_ms.min(*since)
+        };
+    }
+
+    /// How many records are known to be lost.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.lost + self.missing()
+    }
+
+    /// Of these, those that no reader has come to.
+    fn missing(&self) -> u64 {
+        self.gaps.iter().map(|(from, to)| to - from).sum()
     }
 
     /// What waits; `None` if nothing does.
@@ -70,7 +135,7 @@ impl Lane {
             })
             .sum();
         Some(LaneBacklog {
-            events: self.end.saturating_sub(acked.events),
+            events: self.end.saturating_sub(acked.events + self.missing()),
             bytes: self.bytes.saturating_sub(done),
             since_ms: oldest.since_ms,
             first_lsn: oldest.first_lsn.max(acked.lsn + 1),

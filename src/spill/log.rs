@@ -16,7 +16,8 @@ use super::stats::{Backlog, Counters, Stats};
 use super::steward::Bell;
 use super::threads::Threads;
 use super::{
-    Batch, LaneId, LaneReader, OpenError, Position, Record, Recovered, RecoveredLane, Settings,
+    Batch, LaneId, LaneReader, LostLane, OpenError, Position, Record, Recovered, RecoveredLane,
+    Settings,
 };
 
 /// Longest name of a lane: three names that Kafka would take for a topic's, and some words.
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) bell: Bell,
     /// Generation of the watermarks found at the start.
     pub(super) acks_generation: u64,
+    /// Records that were known to be lost before this start.
+    pub(super) lost_before: u64,
     /// Bytes of segments that were put aside.
     pub(super) bad_bytes: AtomicU64,
     /// The directory is ours as long as any part of the log lives.
@@ -205,6 +208,11 @@ impl Log {
         super::recover::lanes(&self.shared.index(), self.shared.clock.now_ms())
     }
 
+    /// The lanes that have lost records to damage of the disk, by name.
+    pub fn lost(&self) -> Vec<LostLane> {
+        super::recover::lost(&self.shared.index(), self.shared.clock.now_ms())
+    }
+
     /// Whether new records are taken.
     pub fn state(&self) -> super::State {
         self.shared.health.state(self.shared.clock.now_ms())
@@ -222,6 +230,8 @@ impl Log {
         stats.queued_bytes = shared.inbox.queued();
         let index = shared.index();
         stats.segments = index.segments();
+        stats.lost_events = index.lost().map(|(_, events, _)| events).sum();
+        stats.lost_before = shared.lost_before;
         for backlog in index.lanes().filter_map(|lane| index.backlog(lane)) {
             stats.backlog_events += backlog.events;
             stats.backlog_bytes += backlog.bytes;

@@ -94,14 +94,20 @@
 //!
 //! **Watermarks**: at 0 `SPILACK1`, 8 `u16` version 1, 16 `u128` id of the log, 32 `u64` generation, 40 `u64` epoch,
 //! 48 `u64` next LSN, 56 `u64` next file number, 64 `u32` number of lanes, 68 `u32` length, 76 `u32` crc of all but
-//! itself; from 80 per lane `u16` length of its name, `u64` LSN, `u64` number of records acknowledged, and the name.
+//! itself; from 80 per lane `u16` length of its name, `u64` LSN, `u64` number of records acknowledged, and the name. Behind
+//! them the *tallies*, which earlier versions neither wrote nor look at: `SPILENDS`, `u32` number of lanes, then per lane `u16` length
+//! of its name, `u64` number of records stored, `u64` of those known to be lost, `u64` ordinal below which these are counted,
+//! `u64` time of the oldest of them, and the name.
 //!
 //! # LSNs and ordinals
 //!
 //! An LSN numbers records over all lanes; it orders a lane's records and is never used twice: a failed write burns its
 //! numbers, a start skips 2^26 (more than one frame can hold) and begins no lower than the microseconds since 1970, which holds even when every file is
 //! lost. An ordinal numbers the stored records of one lane without gaps, so a gap found on disk is a loss, and counted
-//! exactly. A frame written twice, because the first write failed, has the same LSNs; readers drop the second.
+//! exactly; also before the first record, if the watermarks are sound, for what they don't name was never acknowledged. How far
+//! a lane goes is written down with the watermarks, once a second while records come, so that a loss at the very end is known as
+//! well, but for the last second before a crash. What is lost is counted once, by its ordinals, however often it's found.
+//! These are never used again. A frame written twice, because the first write failed, has the same LSNs; readers drop the second.
 //!
 //! # Recovery
 //!
@@ -129,6 +135,7 @@ mod append;
 mod clock;
 pub mod disk;
 mod frame;
+mod gaps;
 mod health;
 mod inbox;
 mod index;
@@ -160,7 +167,7 @@ pub use inspect::{InspectError, Inspection, Inspector};
 pub use log::Log;
 pub use reader::{LaneReader, ReadError, Stored};
 pub use real_disk::{Mode, RealDisk};
-pub use recover::{Damage, OpenError, Recovered, RecoveredLane};
+pub use recover::{Damage, LostLane, OpenError, Recovered, RecoveredLane};
 pub use settings::Settings;
 pub use stats::{Backlog, State, Stats};
 pub use threads::CloseError;

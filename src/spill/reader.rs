@@ -239,7 +239,7 @@ impl LaneReader {
         if body.is_none() && !self.is_needed(open.id) {
             return Ok(());
         }
-        self.note_gap(run.ordinal, open.id);
+        self.note_gap(run.ordinal, open.id, run.written_ms);
         let seen = (self.after + 1)
             .saturating_sub(run.first_lsn)
             .min(run.count.into());
@@ -258,12 +258,7 @@ impl LaneReader {
             }
             None => {
                 Counters::add(&self.shared.counters.bad_runs, 1);
-                self.lose(
-                    u64::from(run.count) - seen,
-                    open.id,
-                    run.first_lsn + seen,
-                    run.last_lsn(),
-                );
+                self.lose(run.ordinal + seen, run.end(), open.id, run.written_ms);
                 self.skip_to(
                     Watermark {
                         lsn: run.last_lsn(),
@@ -281,7 +276,7 @@ impl LaneReader {
     /// The segment holds no more runs of the lane, though it may have held some.
     fn end_span(&mut self, next: &Next) {
         let span = next.span;
-        self.note_gap(span.end, span.segment);
+        self.note_gap(span.end, span.segment, span.since_ms);
         self.skip_to(
             Watermark {
                 lsn: span.last_lsn,
@@ -294,17 +289,22 @@ impl LaneReader {
     }
 
     /// Records before `ordinal` that didn't come are lost.
-    fn note_gap(&mut self, ordinal: u64, segment: u64) {
-        let missing = ordinal.saturating_sub(self.expected);
-        if missing > 0 {
-            self.lose(missing, segment, self.after + 1, 0);
+    fn note_gap(&mut self, ordinal: u64, segment: u64, before_ms: u64) {
+        if ordinal > self.expected {
+            self.lose(self.expected, ordinal, segment, before_ms);
         }
     }
 
-    fn lose(&self, events: u64, segment: u64, first_lsn: Lsn, last_lsn: Lsn) {
-        Counters::add(&self.shared.counters.lost_events, events);
+    /// Records from this ordinal on are lost. They were stored at that time, or before.
+    fn lose(&self, from: u64, to: u64, segment: u64, stored_ms: u64) {
+        let news = self.shared.index().lose(self.lane, from, to, stored_ms);
+        if news == 0 {
+            // Known since an earlier look.
+            return;
+        }
+        self.shared.bell.ring();
         let lane = String::from_utf8_lossy(&self.name);
-        tracing::error!(%lane, events, segment, first_lsn, last_lsn, "stored events can't be read back and are lost");
+        tracing::error!(%lane, events = news, segment, from, to, stored_ms, "stored events can't be read back and are lost");
     }
 
     fn skip_to(&self, to: Watermark, segment: u64) {

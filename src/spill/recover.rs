@@ -22,6 +22,9 @@ use super::{LaneId, Lsn, Settings};
 /// LSNs that a start leaves out: more than one frame can hold, because the last one may be on disk unseen.
 const LSN_SKIP: Lsn = 1 << 26;
 
+/// Lanes with losses that a start speaks of; statistics have them all.
+const TOLD: usize = 20;
+
 /// Why the log can't be opened. Damage is no reason.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -47,6 +50,8 @@ pub enum OpenError {
 /// What was found at the start.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
+    /// The lanes that have lost records, by name.
+    pub lost: Vec<LostLane>,
     /// The lanes with unacknowledged records, by name.
     pub lanes: Vec<RecoveredLane>,
     /// What was damaged.
@@ -78,16 +83,30 @@ pub struct RecoveredLane {
     pub oldest: Duration,
 }
 
+/// A lane that has lost records to damage of the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostLane {
+    /// Its name.
+    pub name: Arc<[u8]>,
+    /// How many at least, since the directory was made.
+    pub events: u64,
+    /// How long ago the oldest of them was stored, about.
+    pub since: Option<Duration>,
+}
+
 /// Damage found at the start. Bodies aren't looked at then, so readers may find more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// Stored records that are missing between others of their lane. If watermarks are damaged too, what was acknowledged
+    /// Stored records that are missing: between others of their lane, before its first, or up to where it is known to have been
+    /// stored, a second before a crash or later. If watermarks are damaged too, what was acknowledged
     /// and taken away since the older ones is among them: it can't be told apart.
     pub lost_events: u64,
     /// Segments put aside for a header that is damaged or of another log.
     pub bad_headers: u32,
     /// Stretches of pages that should have been frames.
     pub bad_stretches: u32,
+    /// Segments whose files are shorter than they were made.
+    pub cut_segments: u32,
     /// Frames that were being written when the process or the machine stopped. No loss: nobody was promised them.
     pub torn_tails: u32,
     /// Segments that had to be scanned for want of a seal: after a crash or a failed write that is normal.
@@ -130,6 +149,7 @@ pub(super) fn open(
     );
     keep_spares(&*disk, &found, &space);
     let recovered = Recovered {
+        lost: lost(&index, now_ms),
         lanes: lanes(&index, now_ms),
         damage: found.damage.clone(),
         segments: index.segments(),
@@ -142,6 +162,7 @@ pub(super) fn open(
         health: Health::new(settings.stalled_after),
         log_id: found.log_id,
         epoch: found.epoch + 1,
+        lost_before: found.tallies().map(|(_, tally)| tally.lost).sum(),
         acks_generation: found.acks.as_ref().map_or(0, |acks| acks.generation),
         disk,
         settings,
@@ -164,6 +185,10 @@ pub(super) fn index(found: &Survey, next_lsn: Lsn) -> Index {
         let lane = index.lane(name);
         index.restore(lane, *watermark);
     }
+    for (name, tally) in found.tallies() {
+        let lane = index.lane(name);
+        index.remember(lane, *tally);
+    }
     for segment in &found.segments {
         let spans = segment
             .lanes
@@ -172,8 +197,24 @@ pub(super) fn index(found: &Survey, next_lsn: Lsn) -> Index {
             .collect();
         index.recovered(segment.id, segment.bytes, segment.end, spans);
     }
+    for gap in &found.gaps {
+        let lane = index.lane(&gap.lane);
+        index.miss(lane, gap);
+    }
     index.release_all();
     index
+}
+
+/// The lanes that have lost records.
+pub(super) fn lost(index: &Index, now_ms: u64) -> Vec<LostLane> {
+    let lanes = index.lost().map(|(name, events, since_ms)| LostLane {
+        name: Arc::clone(name),
+        events,
+        since: (since_ms > 0).then(|| Duration::from_millis(now_ms.saturating_sub(since_ms))),
+    });
+    let mut lanes: Vec<_> = lanes.collect();
+    lanes.sort_by(|one, other| one.name.cmp(&other.name));
+    lanes
 }
 
 /// The lanes that have a backlog.
@@ -262,11 +303,19 @@ fn tell(recovered: &Recovered) {
     } = recovered;
     let events: u64 = lanes.iter().map(|lane| lane.events).sum();
     let (lanes, disk) = (lanes.len(), &recovered.disk);
-    if damage.lost_events > 0 || damage.bad_headers > 0 || damage.unreadable_files > 0 {
+    if damage.lost_events > 0
+        || damage.bad_headers > 0
+        || damage.cut_segments > 0
+        || damage.unreadable_files > 0
+    {
         tracing::error!(
             ?damage,
             "the spill log is damaged; everything else in it is used"
         );
+    }
+    for lane in recovered.lost.iter().take(TOLD) {
+        let (name, since) = (String::from_utf8_lossy(&lane.name), lane.since);
+        tracing::error!(lane = %name, events = lane.events, ?since, "a lane of the spill log has lost events to damage of the disk, so many at least, the oldest about so long ago");
     }
     tracing::info!(disk, segments, lanes, events, "spill log opened");
 }

@@ -27,7 +27,6 @@ pub(super) struct Counters {
     pub(super) write_max_us: AtomicU64,
     pub(super) write_errors: AtomicU64,
     pub(super) read_errors: AtomicU64,
-    pub(super) lost_events: AtomicU64,
     pub(super) bad_runs: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) recycled: AtomicU64,
@@ -86,8 +85,10 @@ pub struct Stats {
     pub write_errors: u64,
     /// Reads that failed and were tried again.
     pub read_errors: u64,
-    /// Records that readers had to skip because the disk didn't give them back.
+    /// Stored records that damage of the disk has cost since the directory was made, so many at least.
     pub lost_events: u64,
+    /// Those of them that were known before this start.
+    pub lost_before: u64,
     /// Runs whose checksum was wrong.
     pub bad_runs: u64,
     /// Appends refused at once.
@@ -113,7 +114,6 @@ impl Counters {
             slowest_write: Duration::from_micros(self.write_max_us.load(Relaxed)),
             write_errors: self.write_errors.load(Relaxed),
             read_errors: self.read_errors.load(Relaxed),
-            lost_events: self.lost_events.load(Relaxed),
             bad_runs: self.bad_runs.load(Relaxed),
             refused: self.refused.load(Relaxed),
             recycled: self.recycled.load(Relaxed),

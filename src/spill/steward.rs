@@ -128,6 +128,7 @@ impl Steward {
             next_lsn: index.next_lsn,
             next_id: index.next_id(),
             lanes: index.watermarks(),
+            tallies: index.tallies(),
         };
         drop(index);
         self.acks_at_ms = now_ms + PACE_MS;

@@ -5,9 +5,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 use super::Lsn;
-use super::acks::{self, Acks, Watermark};
+use super::acks::{self, Acks, Tally, Watermark};
 use super::disk::{Cache, Disk, Entry, File, read_exact};
 use super::frame::PAGE;
+use super::gaps::{Gap, Ledger};
 use super::recover::{Damage, OpenError};
 use super::scan::{Found, Step, Walk, read_body};
 use super::seal::{self, Seal, Span};
@@ -23,6 +24,8 @@ pub(super) struct Survey {
     /// Segments to be put aside: their numbers.
     pub(super) bad: Vec<u64>,
     pub(super) damage: Damage,
+    /// Stored records that are missing, in the order of their lane.
+    pub(super) gaps: Vec<Gap>,
     pub(super) epoch: u64,
     pub(super) last_lsn: Lsn,
     pub(super) last_id: u64,
@@ -78,6 +81,7 @@ pub(super) fn survey(disk: &dyn Disk) -> Result<Survey, OpenError> {
         acks,
         bad,
         damage,
+        gaps: Vec::new(),
     };
     survey.damage.bad_headers = survey.bad.len() as u32;
     survey.read_contents(&heads);
@@ -148,9 +152,14 @@ fn new_log_id() -> u128 {
 
 impl Survey {
     fn read_contents(&mut self, heads: &[Headed]) {
-        let mut ledger = Ledger::new(self.acks.as_ref());
+        let mut ledger = Ledger::new(self.acks.as_ref(), self.damage.bad_watermarks == 0);
         for (at, head) in heads.iter().enumerate() {
             let header = &head.header;
+            if head.bytes < header.size {
+                let (segment, bytes, size) = (header.id, head.bytes, header.size);
+                tracing::error!(segment, bytes, size, "a segment's file is cut off");
+                self.damage.cut_segments += 1;
+            }
             self.epoch = self.epoch.max(header.epoch);
             self.last_lsn = self.last_lsn.max(header.base_lsn);
             let next = heads.get(at + 1).map(|next| next.header.previous);
@@ -160,7 +169,7 @@ impl Survey {
             let contents = match read_seal(head) {
                 Some(seal) => {
                     for (name, span) in &seal.lanes {
-                        ledger.note(name, span.first, span.end);
+                        ledger.note(name, span.first, span.end, span.since_ms);
                     }
                     Surveyed {
                         id: header.id,
@@ -175,7 +184,16 @@ impl Survey {
             self.last_lsn = self.last_lsn.max(lsns.max().unwrap_or(0));
             self.segments.push(contents);
         }
-        self.damage.lost_events = ledger.lost;
+        for (name, tally) in self.tallies() {
+            ledger.note_end(name, tally.end);
+        }
+        self.damage.lost_events = ledger.gaps.iter().map(|gap| gap.to - gap.from).sum();
+        self.gaps = ledger.gaps;
+    }
+
+    /// How much of each lane was stored, as far as the watermarks' file tells.
+    pub(super) fn tallies(&self) -> impl Iterator<Item = &(Box<[u8]>, Tally)> {
+        self.acks.iter().flat_map(|acks| &acks.tallies)
     }
 
     /// What the watermarks say about a lane.
@@ -202,32 +220,6 @@ fn read_seal(head: &Headed) -> Option<Seal> {
     let mut bytes = vec![0; len as usize];
     read_exact(file, at, &mut bytes, Cache::Allowed).ok()?;
     seal::decode(log_id, id, &bytes).filter(|seal| seal.end <= at)
-}
-
-/// Counts gaps in the ordinals of lanes: stored records that are gone.
-struct Ledger {
-    expected: HashMap<Box<[u8]>, u64>,
-    lost: u64,
-}
-
-impl Ledger {
-    fn new(acks: Option<&Acks>) -> Ledger {
-        let lanes = acks.into_iter().flat_map(|acks| &acks.lanes);
-        let expected = lanes
-            .map(|(name, mark)| (name.clone(), mark.events))
-            .collect();
-        Ledger { expected, lost: 0 }
-    }
-
-    fn note(&mut self, lane: &[u8], first: u64, end: u64) {
-        match self.expected.get_mut(lane) {
-            Some(expected) => {
-                self.lost += first.saturating_sub(*expected);
-                *expected = end.max(*expected);
-            }
-            None => drop(self.expected.insert(lane.into(), end)),
-        }
-    }
 }
 
 /// The scan of a segment without a seal.
@@ -333,7 +325,8 @@ impl<'a> Scan<'a> {
         for run in frame.runs() {
             let last_lsn = run.first_lsn + u64::from(run.count) - 1;
             let end = run.ordinal + u64::from(run.count);
-            self.ledger.note(run.lane, run.ordinal, end);
+            self.ledger
+                .note(run.lane, run.ordinal, end, frame.header.written_ms);
             match self.lanes.get_mut(run.lane) {
                 Some(span) => {
                     span.last_lsn = span.last_lsn.max(last_lsn);

@@ -219,6 +219,12 @@ impl Writer {
         if let Some(active) = &self.active {
             index.publish_end(active.at);
         }
+        // The steward writes down how far lanes go, once a second: should the last files be lost, it's known how much that is.
+        let was_dirty = std::mem::replace(&mut index.is_dirty, true);
+        drop(index);
+        if !was_dirty {
+            self.shared.bell.ring();
+        }
     }
 
     /// Seals the active segment and begins a new one.

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::encode::{Metric, Read, family, histograms};
-use super::samples::{ClusterSample, DeadSample, ProcessSample, StreamSample};
+use super::samples::{ClusterSample, DamageSample, DeadSample, ProcessSample, StreamSample};
 
 const PROCESS: &[Metric<ProcessSample>] = &[
     (
@@ -297,18 +297,27 @@ const DEAD: &[Metric<DeadSample>] = &[
     ),
 ];
 
+const DAMAGE: &[Metric<DamageSample>] = &[(
+    "spill_damaged_events",
+    None,
+    "Events that the spill log held and lost to damage of its disk, so many at least, since its directory was made",
+    Read::Counter(|s| s.events),
+)];
+
 /// Writes all metrics.
 pub fn render(
     process: &ProcessSample,
     clusters: &[ClusterSample],
     streams: &[StreamSample],
     dead: &[DeadSample],
+    damage: &[DamageSample],
 ) -> String {
     let samples = Samples {
         process: process.clone(),
         clusters: clusters.to_vec(),
         streams: streams.to_vec(),
         dead: dead.to_vec(),
+        damage: damage.to_vec(),
     };
     let mut registry = Registry::with_prefix("forebay");
     registry.register_collector(Box::new(samples));
@@ -325,6 +334,7 @@ struct Samples {
     clusters: Vec<ClusterSample>,
     streams: Vec<StreamSample>,
     dead: Vec<DeadSample>,
+    damage: Vec<DamageSample>,
 }
 
 impl Collector for Samples {
@@ -348,6 +358,9 @@ impl Collector for Samples {
                 ("stream", s.stream.clone()),
                 ("reason", reason),
             ]
+        })?;
+        family(&mut encoder, DAMAGE, &self.damage, |s| {
+            vec![("cluster", s.cluster.clone()), ("stream", s.stream.clone())]
         })?;
         self.answers(&mut encoder)?;
         self.durations(&mut encoder)

@@ -60,6 +60,17 @@ pub struct ClusterSample {
     pub memory: u64,
 }
 
+/// Events of one stream that damage of the disk has cost.
+#[derive(Clone, Debug)]
+pub struct DamageSample {
+    /// The cluster that they were going to.
+    pub cluster: String,
+    /// Their stream.
+    pub stream: String,
+    /// How many at least.
+    pub events: u64,
+}
+
 /// Dead letters of one stream and reason.
 #[derive(Clone, Debug)]
 pub struct DeadSample {

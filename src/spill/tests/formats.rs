@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::acks::{Acks, Watermark};
+use super::super::acks::{Acks, Tally, Watermark};
 use super::super::frame::{self, Buffer, HEADER, Header, NewRun};
 use super::super::seal::{self, Seal, Span};
 use super::super::segment::{self, Decoded, End, Name};
@@ -103,6 +103,7 @@ proptest! {
         let acks = Acks {
             log_id: LOG, generation: 1, epoch: 2, next_lsn: 3, next_id: 4,
             lanes: lanes.iter().map(|(name, n)| (name.as_slice().into(), Watermark { lsn: n[0], events: n[1] })).collect(),
+            tallies: lanes.iter().map(|(name, n)| (name.as_slice().into(), Tally { end: n[2], lost: n[3], counted: n[4], since_ms: n[5] })).collect(),
         };
         prop_assert_eq!(Acks::decode(acks.encode().bytes()), Some(acks));
         let span = |n: &[u64; 6]| Span {
