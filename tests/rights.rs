@@ -159,7 +159,6 @@ fn a_right_that_goes_is_503_without_a_log() {
 
 /// The right goes while a backlog is on its way to Kafka, and while it waits to.
 #[test]
-#[ignore = "fails while a lane that was refused is sent again with several batches under way"]
 fn the_right_to_write_goes_and_comes_during_a_replay() {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut guarded) = Guarded::prepare_or_skip("replay", 6, &[], Some(dir.path())) else {

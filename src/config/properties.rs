@@ -9,7 +9,8 @@ const REFUSED: [(&[&str], &str); 14] = [
     ),
     (
         &["enable.idempotence", "enable.gapless.guarantee"],
-        "order without duplicates rests on it, so it's set for you",
+        "order without duplicates rests on it, so it's set for you; for a cluster that has no idempotent producer set the \
+         cluster's idempotence",
     ),
     (
         &["message.timeout.ms", "delivery.timeout.ms"],

@@ -287,13 +287,11 @@ fn durations(config: &Config, problems: &mut Problems) {
         Duration::ZERO,
         10 * MINUTE,
     );
-    problems.lasts("lane.spill_after", config.lane.spill_after, TICK, MINUTE);
-    problems.lasts(
-        "spill.stalled_after",
-        config.spill.stalled_after,
-        TICK,
-        MINUTE,
-    );
+    problems.lasts("lane.spill_after", lane.spill_after, TICK, MINUTE);
+    problems.lasts("lane.pause", lane.pause, 10 * TICK, MINUTE);
+    problems.lasts("lane.longest_pause", lane.longest_pause, lane.pause, HOUR);
+    let log_stalled = config.spill.stalled_after;
+    problems.lasts("spill.stalled_after", log_stalled, TICK, MINUTE);
     problems.lasts("shutdown.grace", shutdown.grace, Duration::ZERO, 5 * MINUTE);
     problems.lasts("shutdown.drain", shutdown.drain, TICK, 10 * MINUTE);
 
@@ -344,6 +342,9 @@ fn clusters(config: &Config, problems: &mut Problems) {
         problems.lasts(&key("probe"), cluster.probe, 100 * TICK, MINUTE);
         let progress_within = cluster.progress_within;
         problems.lasts(&key("progress_within"), progress_within, SECOND, HOUR);
+        let (pause, longest) = (cluster.client_pause, cluster.longest_client_pause);
+        problems.lasts(&key("client_pause"), pause, 100 * TICK, MINUTE);
+        problems.lasts(&key("longest_client_pause"), longest, pause, HOUR);
         for property in cluster.kafka.keys() {
             if let Some(reason) = properties::refused(property) {
                 let key = dotted(&["clusters", name, "kafka", property]);

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clients::CLOSE_WITHIN;
 use super::cluster::{Cluster, Topic};
 use super::spilling::Spiller;
 use super::work::Work;
-use super::worker::{CLOSE_WITHIN, Worker, bury_client};
+use super::worker::Worker;
 use super::{Lane, UNROUTED};
 use crate::produce::Producer;
 use crate::receipt::{Cause, Parcel};
@@ -23,7 +24,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         if let Some(mut client) = self.client.take() {
             self.shared_client.set(None);
             client.close(CLOSE_WITHIN, |report| self.take_last_report(report));
-            bury_client(client);
+            self.burials.bury_or_leak(client);
         }
         let unresolved: Vec<_> = self
             .works

@@ -15,6 +15,8 @@
 //! - Order: parcels leave in the order in which they came; the worker keeps all that isn't acknowledged in a [`window`]
 //!   and can send it again, in order, through a new client.
 //! - Bounds: a lane in bytes and events, the window of a cluster likewise, everything together by the memory budget.
+//! - An event that Kafka doesn't take for its topic's fault comes back, and its lane waits: a topic and a lane have each a pause
+//!   that grows while tries fail. `clients` has the worker's client, and the pauses between one and the next.
 //! - [`pace`] says when a lane's batch is worth a request, [`wave`] when those of many lanes have to wait for each other.
 //! - `spilling` is a lane's life: when its events leave the direct way for the spill log, and how they come back. `store`
 //!   appends, `replay` reads, `unrouted` is for events whose partition isn't known yet, `finish` is the end.
@@ -24,6 +26,8 @@
 //! What is absent: nothing here knows HTTP, JSON or sockets; nothing here blocks an HTTP thread.
 
 pub mod admit;
+mod burial;
+mod clients;
 pub mod cluster;
 mod counts;
 pub mod damage;
@@ -37,6 +41,7 @@ mod reroute;
 pub mod ring;
 mod routing;
 mod send;
+mod sent;
 pub mod settings;
 pub mod signal;
 mod spilling;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use rdkafka::error::RDKafkaErrorCode::{self, AllBrokersDown, PurgeQueue};
+use rdkafka::error::RDKafkaErrorCode::{
+    self, AllBrokersDown, InvalidDifferentRecord, PurgeInflight, PurgeQueue,
+};
 
 use tracing::Level;
 
@@ -12,7 +14,7 @@ use super::dead::{Dead, Reason};
 use super::send::Refused;
 use super::spilling::READ_BYTES;
 use super::worker::Worker;
-use crate::produce::verdict::{Fault, fault};
+use crate::produce::verdict::{Fault, TopicFault, fault};
 use crate::produce::{Producer, Report};
 use crate::receipt::{Cause, Parcel};
 
@@ -44,19 +46,31 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 if parcel.acked(count) {
                     self.finished(parcel);
                 }
+                self.note_progress(parcel.lane());
             }
             Report::AckTook(took) => self.cluster.gauges.ack.add(took),
             Report::Failed {
                 parcel,
                 position,
                 code,
-            } => self.not_delivered(parcel, position, code),
+                is_named,
+            } => {
+                // Who judges an event has let us in.
+                if matches!(fault(code), Fault::Event(_)) {
+                    self.note_progress(parcel.lane());
+                }
+                self.not_delivered(parcel, position, code, is_named);
+            }
             Report::Trouble { code, fatal, text } => {
                 // That all are down is no reason: the one noted before, of a single broker, says why.
                 if code != AllBrokersDown {
                     self.cluster.health().trouble(text);
                 }
                 self.log.write(if fatal { 3 } else { 4 }, text);
+                if let Fault::Client(fault) = fault(code) {
+                    let reason = || format!("{fault}: {text}");
+                    self.cluster.health().client().set(fault, self.now, reason);
+                }
                 if fatal {
                     tracing::error!(
                         cluster = self.cluster.name(),
@@ -139,16 +153,45 @@ impl<P: Producer + Send + 'static> Worker<P> {
             self.finished(&parcel);
         }
         for (parcel, position, code) in refused {
-            self.not_delivered(&parcel, position, code);
+            // The client looks at each event by itself.
+            self.not_delivered(&parcel, position, code, true);
         }
     }
 
-    /// Notes that an event wasn't delivered. Only its own fault can cost it, and only if it was alone.
+    /// Notes that Kafka took an event of a lane, or judged it: what was wrong with the lane or its topic is mended.
+    fn note_progress(&mut self, lane: u32) {
+        let work = self.works.get_mut(lane as usize).and_then(Option::as_mut);
+        let Some(work) = work else { return };
+        let Some(pause) = self.pauses.get_mut(work.lane.topic as usize) else {
+            return;
+        };
+        if !work.pause.is_on() && !pause.is_on() {
+            return;
+        }
+        work.pause.succeeds();
+        pause.succeeds();
+        let topic = self.cluster.topics().get(work.lane.topic as usize);
+        if let Some(topic) = topic
+            && let Some(was) = topic.clear_fault()
+        {
+            let (cluster, seconds) = (self.cluster.name(), (self.now - was.since).as_secs());
+            tracing::info!(
+                cluster,
+                topic = topic.name(),
+                seconds,
+                was = was.reason,
+                "topic takes events again"
+            );
+        }
+    }
+
+    /// Notes that an event wasn't delivered. Only its own fault can cost it, and only if it was alone or `is_named` by Kafka.
     pub(super) fn not_delivered(
         &mut self,
         parcel: &Arc<Parcel>,
         position: u32,
         code: RDKafkaErrorCode,
+        is_named: bool,
     ) {
         let Some(work) = self
             .works
@@ -160,21 +203,30 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.in_flight_events = self.in_flight_events.saturating_sub(1);
         let fault = fault(code);
         let bytes = match fault {
-            Fault::Event(cause) if work.window.was_alone() => {
+            Fault::Event(cause) if is_named || work.window.was_alone() => {
                 return self.gone_for_good(parcel, position, cause, code);
             }
             Fault::Event(_) => work.window.came_back_suspect(parcel, position),
-            Fault::Topic(_) | Fault::Client(_) | Fault::Passing => {
-                work.window.came_back(parcel, position)
+            // Kafka said so of the batch as a whole.
+            Fault::Topic(_) => work.window.came_back_unstored(parcel, position),
+            Fault::Passing if code == InvalidDifferentRecord => {
+                work.window.came_back_unstored(parcel, position)
             }
+            Fault::Client(_) | Fault::Passing => work.window.came_back(parcel, position),
         };
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
         parcel.came_back();
         let topic = self.cluster.topics().get(work.lane.topic as usize);
         match fault {
             Fault::Topic(fault) => {
+                // A partition that is missing concerns no other lane.
+                match self.pauses.get_mut(work.lane.topic as usize) {
+                    Some(pause) if fault != TopicFault::PartitionMissing => pause.fails(self.now),
+                    _ => work.pause.fails(self.now),
+                }
+                self.shared_client.ask(work.lane.topic);
                 if let Some(topic) = topic
-                    && topic.set_fault(fault, Instant::now())
+                    && topic.set_fault(fault, self.now)
                 {
                     let (cluster, topic) = (self.cluster.name(), topic.name());
                     tracing::warn!(cluster, topic, %code, "topic {topic} {fault}; its events wait until that is mended");
@@ -182,13 +234,14 @@ impl<P: Producer + Send + 'static> Worker<P> {
             }
             Fault::Client(fault) => {
                 let reason = || format!("{fault}: {code}");
-                self.cluster
-                    .health()
-                    .client()
-                    .set(fault, Instant::now(), reason);
+                self.cluster.health().client().set(fault, self.now, reason);
                 self.replace_client = true;
             }
-            Fault::Event(_) | Fault::Passing => {}
+            // These come back because we, or another event, want it so.
+            Fault::Passing
+                if matches!(code, PurgeQueue | PurgeInflight | InvalidDifferentRecord) => {}
+            Fault::Passing => work.pause.fails(self.now),
+            Fault::Event(_) => {}
         }
     }
 
@@ -230,6 +283,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             work.window.bury(parcel, position)
         } else {
             // A spilled event can't be given up: without a grave it's sent again.
+            work.pause.fails(self.now);
             parcel.came_back();
             work.window.came_back(parcel, position)
         };
@@ -259,11 +313,13 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 parcel,
                 position,
                 code,
+                is_named,
             } => {
-                let work = self.works.get(parcel.lane() as usize);
-                let work = work.and_then(Option::as_ref);
-                let is_in_doubt = work.is_some_and(|work| work.window.is_in_doubt(parcel));
-                let was_alone = work.is_some_and(|work| work.window.was_alone());
+                let work = self.works.get_mut(parcel.lane() as usize);
+                let window = work.and_then(Option::as_mut).map(|work| &mut work.window);
+                let (is_in_doubt, was_alone) = window.map_or((false, false), |window| {
+                    (window.is_in_doubt(parcel), is_named || window.was_alone())
+                });
                 let finished = match fault(code) {
                     Fault::Event(cause) if was_alone => parcel.failed(position, cause),
                     _ if code == PurgeQueue && !is_in_doubt => {

@@ -9,13 +9,16 @@ use super::cluster::Cluster;
 use super::pace::{self, Load};
 use super::spilling::{Mode, READ_BYTES, REPLAY_EVENTS, Spiller};
 use super::work::Work;
-use crate::produce::Producer;
+use crate::produce::{Backoff, Producer};
 use crate::receipt::Parcel;
 use crate::spill::Position;
 
 /// librdkafka's batch interface stamps records with its own clock. Events older than this get the time of their arrival
 /// through the slower interface.
 const STAMP_TOLERANCE_MS: i64 = 50;
+
+/// Events that a lane sends first after a pause.
+const TRY_EVENTS: u32 = 16;
 
 /// An event that the client didn't take, by its position in its parcel, and why.
 pub(super) type Refused = (Arc<Parcel>, u32, RDKafkaErrorCode);
@@ -42,6 +45,8 @@ pub(super) struct Sending<'a, P> {
     /// Parcels whose requests are finished because the spill log has no room.
     pub(super) finished: Vec<Arc<Parcel>>,
     pub(super) refused: Vec<Refused>,
+    /// By topic: when its lanes may try again, after Kafka took nothing of it.
+    pub(super) pauses: &'a mut [Backoff],
 }
 
 impl<P: Producer> Sending<'_, P> {
@@ -87,7 +92,30 @@ impl<P: Producer> Sending<'_, P> {
         }
     }
 
+    /// Whether a lane may send, or has to wait because Kafka took nothing of it or of its topic.
+    fn may_try(&self, work: &Work) -> bool {
+        let topic = self.pauses.get(work.lane.topic as usize);
+        work.pause.is_over(self.now) && topic.is_none_or(|pause| pause.is_over(self.now))
+    }
+
+    /// After a pause a lane tries with little, and the topic's other lanes wait for what becomes of it. True if it's so.
+    fn tries(&mut self, work: &mut Work) -> bool {
+        let topic = self.pauses.get_mut(work.lane.topic as usize);
+        let is_tried = work.pause.is_on() || topic.as_ref().is_some_and(|pause| pause.is_on());
+        if is_tried {
+            work.pause.tries(self.now);
+            topic.into_iter().for_each(|pause| pause.tries(self.now));
+        }
+        is_tried
+    }
+
     pub(super) fn send_again(&mut self, work: &mut Work) {
+        if !work.window.has_rewind() || !self.may_try(work) {
+            return;
+        }
+        if self.tries(work) {
+            work.window.begin_small(TRY_EVENTS);
+        }
         let Some(again) = work.window.take_rewind() else {
             return;
         };
@@ -108,11 +136,13 @@ impl<P: Producer> Sending<'_, P> {
             && work.window.outstanding() < REPLAY_EVENTS
             && self.allows(work.window.outstanding())
             && self.replays > 0
+            && self.may_try(work)
             && let Mode::OverLog(way) = &mut work.mode
             && let Some((parcel, position)) = way.read.pop_front()
         {
             self.replays -= i64::from(parcel.count());
             self.open_topic(work);
+            self.tries(work);
             self.send(work, &parcel, position);
         }
         self.flush(work);
@@ -139,13 +169,17 @@ impl<P: Producer> Sending<'_, P> {
         }) {
             return;
         }
+        if !self.may_try(work) {
+            return;
+        }
         self.open_topic(work);
-        while self.allows(work.window.outstanding()) {
+        while self.allows(work.window.outstanding()) && self.may_try(work) {
             let Some(parcel) = work.backlog.pop_front() else {
                 break;
             };
             work.lane.ring.release(parcel.bytes(), parcel.count());
             if parcel.claim() {
+                self.tries(work);
                 self.send(work, &parcel, None);
             }
         }

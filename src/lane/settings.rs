@@ -31,6 +31,15 @@ pub struct Settings {
     /// client wait. Default 3 s.
     #[serde(with = "humantime_serde")]
     pub stalled_after: Duration,
+    /// How long a lane waits after Kafka took nothing of it, because its topic is missing or denied or for another reason that may
+    /// pass, before it tries again with a small batch. Default 200 ms: soon for a fault of a moment. It's doubled with each
+    /// further time up to `longest_pause`, and varies by a quarter so that lanes don't try together.
+    #[serde(with = "humantime_serde")]
+    pub pause: Duration,
+    /// The longest such pause, and so how long after it was mended a topic may still wait. Default 10 s: a try costs a round trip
+    /// and a line in the broker's log.
+    #[serde(with = "humantime_serde")]
+    pub longest_pause: Duration,
 }
 
 impl Default for Settings {
@@ -42,6 +51,8 @@ impl Default for Settings {
             batch: ByteSize::kib(256),
             spill_after: Duration::from_millis(500),
             stalled_after: Duration::from_secs(3),
+            pause: Duration::from_millis(200),
+            longest_pause: Duration::from_secs(10),
         }
     }
 }

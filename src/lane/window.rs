@@ -1,53 +1,18 @@
 //! What a lane has sent and Kafka hasn't acknowledged: our own copy, in order, from which it can all be sent again.
 //!
-//! librdkafka reports the records of one partition in order. A [`Sent`] parcel therefore needs only a cursor (all before
-//! it is acknowledged) and, for the rare ones that failed, their positions. What is neither is still under way.
-//!
 //! Kafka refuses a batch as a whole, be it for one event in it or because together they are too large for the topic. So what
-//! is refused with others is sent again in smaller and smaller *flights*, one at a time, until an event is refused alone.
-//! What was under way behind it comes back first: see `produce::native::hold`.
+//! is refused with others is sent again in smaller and smaller *flights*, one at a time, until an event is refused alone; each
+//! flight that goes well makes the next one larger. What was under way behind it comes back first: see `produce::native::hold`.
+//!
+//! **Cost.** Nothing here looks at all events for each of them: a report finds its parcel where the last one was, and a
+//! flight begins where the last one ended. The tests count the steps.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
+use super::sent::{Sent, State, Steps};
 use crate::receipt::Parcel;
 use crate::spill::Position;
-
-/// A parcel that was handed to the client.
-#[derive(Debug)]
-pub struct Sent {
-    parcel: Arc<Parcel>,
-    /// Events before it are resolved, except those in `again`.
-    cursor: u32,
-    /// Events that failed for good.
-    failed: Vec<u32>,
-    /// Events that came back and have to be sent again.
-    again: Vec<u32>,
-    /// Events whose dead letters are being stored.
-    dying: Vec<u32>,
-    resolved: u32,
-    /// Where its last event stands in the spill log, if it's there.
-    stored: Option<Position>,
-    /// The spill log failed to store it, or a client to deliver it, and may have done so all the same.
-    may_be_stored: bool,
-    /// The spill log will never take it.
-    is_unstorable: bool,
-}
-
-impl Sent {
-    /// The positions that are not resolved, in order.
-    fn open(&self) -> impl Iterator<Item = u32> {
-        let again = self.again.iter().copied();
-        let again = again.filter(|position| *position < self.cursor);
-        let mut again: SmallVec<[u32; 8]> = again.collect();
-        again.sort_unstable();
-        again.dedup();
-        let all = again.into_iter().chain(self.cursor..self.parcel.count());
-        all.filter(|position| !self.failed.contains(position) && !self.dying.contains(position))
-    }
-}
 
 /// The sent parcels of one lane.
 #[derive(Debug, Default)]
@@ -55,15 +20,23 @@ pub struct Window {
     sent: VecDeque<Sent>,
     /// Events in the client's hands.
     outstanding: u32,
+    /// Events that came back and have to be sent again. None is in a parcel before the one with the number `first_back`.
+    back: u32,
+    first_back: usize,
+    /// Where the parcel of the last report was, if it wasn't the first one.
+    last_found: usize,
     rewind: bool,
     /// What comes back is under suspicion: smaller flights will tell which event it is.
     has_suspects: bool,
     /// Events that may be sent again at once, if that's limited.
     flight: Option<u32>,
+    /// Something of the flight was acknowledged.
+    flew: bool,
     /// The size of the flights that last went well.
     good_flight: Option<u32>,
     /// Up to where the spill log's records of the lane arrived, since it was last asked for.
     arrived: Option<Position>,
+    steps: Steps,
 }
 
 impl Window {
@@ -85,39 +58,17 @@ impl Window {
     /// Adds a parcel whose events are being handed to the client, all of them.
     pub fn push(&mut self, parcel: Arc<Parcel>, stored: Option<Position>) {
         self.outstanding += parcel.count();
-        self.sent.push_back(Sent {
-            parcel,
-            cursor: 0,
-            failed: Vec::new(),
-            again: Vec::new(),
-            dying: Vec::new(),
-            resolved: 0,
-            stored,
-            may_be_stored: false,
-            is_unstorable: false,
-        });
+        self.sent.push_back(Sent::new(parcel, stored));
     }
 
     /// `count` more events of `parcel` were acknowledged. Returns their bytes.
     pub fn acked(&mut self, parcel: &Arc<Parcel>, count: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(count);
-        let mut bytes = 0;
-        if let Some(sent) = find(&mut self.sent, parcel) {
-            let events = parcel.events();
-            let mut left = count;
-            while left > 0 && (sent.cursor as usize) < events.len() {
-                let at = &sent.cursor;
-                if ![&sent.failed, &sent.again, &sent.dying]
-                    .iter()
-                    .any(|skipped| skipped.contains(at))
-                {
-                    bytes += events[sent.cursor as usize].weight();
-                    left -= 1;
-                }
-                sent.cursor += 1;
-            }
-            sent.resolved += count;
-        }
+        self.flew = true;
+        let bytes = match self.find(parcel) {
+            Some(at) => self.sent[at].acked(count, &mut self.steps),
+            None => 0,
+        };
         self.trim();
         bytes
     }
@@ -125,13 +76,9 @@ impl Window {
     /// The event at `position` failed for good. Returns its bytes.
     pub fn failed(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(1);
-        if let Some(sent) = find(&mut self.sent, parcel) {
-            // Counted once: what is resolved early would let the spill log forget events that haven't arrived.
-            if !sent.failed.contains(&position) {
-                sent.failed.push(position);
-                sent.resolved += 1;
-            }
-        }
+        // Alone or named, so that the flight was not too large.
+        self.flew = true;
+        self.set(parcel, position, State::Resolved);
         self.trim();
         parcel.events()[position as usize].weight()
     }
@@ -139,25 +86,17 @@ impl Window {
     /// The event at `position` failed for good, and its dead letter is being stored. It's not sent again. Returns its bytes.
     pub fn bury(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(1);
-        if let Some(sent) = find(&mut self.sent, parcel) {
-            sent.dying.push(position);
-        }
+        self.flew = true;
+        self.set(parcel, position, State::Dying);
         self.trim();
         parcel.events()[position as usize].weight()
     }
 
     /// The dead letter of the event at `position` is stored, or not; then the event has to be sent again.
     pub fn buried(&mut self, parcel: &Arc<Parcel>, position: u32, is_stored: bool) {
-        let Some(sent) = find(&mut self.sent, parcel) else {
-            return;
-        };
-        sent.dying.retain(|dying| *dying != position);
-        sent.failed.retain(|failed| *failed != position);
         if is_stored {
-            sent.failed.push(position);
-            sent.resolved += 1;
-        } else {
-            sent.again.push(position);
+            self.set(parcel, position, State::Resolved);
+        } else if self.set(parcel, position, State::Back) {
             self.rewind = true;
         }
         self.trim();
@@ -168,39 +107,53 @@ impl Window {
     pub fn came_back(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(1);
         // What was resolved meanwhile, as a dead letter, isn't sent again.
-        if let Some(sent) = find(&mut self.sent, parcel) {
-            sent.again.push(position);
-            sent.may_be_stored = true;
+        if let Some(at) = self.find(parcel) {
+            self.sent[at].may_be_stored = true;
+            self.set(parcel, position, State::Back);
             self.rewind = true;
         }
         self.trim();
         parcel.events()[position as usize].weight()
     }
 
-    /// As [`Window::came_back`], because Kafka didn't take the batch, which may be the fault of another event.
-    pub fn came_back_suspect(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
-        self.has_suspects = true;
-        // Of a batch that was refused nothing was stored.
+    /// As [`Window::came_back`], when it's certain that the event was not stored.
+    pub fn came_back_unstored(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
         let was_in_doubt = self.is_in_doubt(parcel);
         let bytes = self.came_back(parcel, position);
-        if let Some(sent) = find(&mut self.sent, parcel) {
-            sent.may_be_stored = was_in_doubt;
+        if let Some(at) = self.find(parcel) {
+            self.sent[at].may_be_stored = was_in_doubt;
         }
         bytes
     }
 
+    /// As [`Window::came_back`], because Kafka didn't take the batch, which may be the fault of another event. Of a batch that was
+    /// refused nothing was stored.
+    pub fn came_back_suspect(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
+        self.has_suspects = true;
+        self.came_back_unstored(parcel, position)
+    }
+
     /// Whether an event that comes back now was sent alone.
     pub fn was_alone(&self) -> bool {
-        self.flight == Some(1)
+        let mut all = self.sent.iter().take(2);
+        let is_only_one = |sent: &Sent| sent.parcel.count() - sent.resolved == 1;
+        self.flight == Some(1) || all.next().is_some_and(is_only_one) && all.next().is_none()
     }
 
     /// The client is gone with all that it held: nothing is outstanding, and what is unresolved has to be sent again.
     pub fn client_gone(&mut self) {
         self.outstanding = 0;
         self.rewind = !self.sent.is_empty();
-        self.sent
-            .iter_mut()
-            .for_each(|sent| sent.may_be_stored = true);
+        self.first_back = 0;
+        for sent in &mut self.sent {
+            sent.may_be_stored = true;
+            for position in sent.cursor..sent.parcel.count() {
+                if sent.state(position) == State::UnderWay {
+                    sent.set(position, State::Back);
+                    self.back += 1;
+                }
+            }
+        }
     }
 
     /// Whether new parcels have to wait because old ones have to be sent again.
@@ -208,58 +161,75 @@ impl Window {
         self.rewind || self.flight.is_some()
     }
 
+    /// Whether something has to be sent again, and can be: nothing is outstanding any more.
+    pub fn has_rewind(&self) -> bool {
+        self.rewind && self.outstanding == 0
+    }
+
+    /// What is sent again next is to be so few events at most.
+    pub fn begin_small(&mut self, at_most: u32) {
+        if !self.sent.is_empty() {
+            (self.flight, self.flew) = (Some(self.flight.unwrap_or(at_most).min(at_most)), false);
+        }
+    }
+
     /// What has to be sent again, in order, as soon as nothing is outstanding any more; the caller hands it all to the
-    /// client. That is everything unresolved, or, while an event among it is suspected, a part that gets smaller and
-    /// smaller; the rest follows when that has come through.
+    /// client. That is everything unresolved, or a flight of it, while an event among it is suspected or after a pause; the
+    /// rest follows when that has come through.
     pub fn take_rewind(&mut self) -> Option<Vec<(Arc<Parcel>, u32)>> {
-        if !self.rewind || self.outstanding > 0 {
+        if !self.has_rewind() {
             return None;
         }
+        let flew = std::mem::take(&mut self.flew);
         if std::mem::take(&mut self.has_suspects) {
-            let all: usize = self.sent.iter().map(|sent| sent.open().count()).sum();
             let before = self.flight.or(self.good_flight).unwrap_or(u32::MAX);
-            self.flight = Some((before.min(all as u32) / 2).max(1));
+            self.flight = Some((before.min(self.back) / 2).max(1));
+        } else if flew {
+            self.flight = self.flight.map(|flight| flight.saturating_mul(2));
         }
-        let limit = self.flight.map_or(usize::MAX, |flight| flight as usize);
-        let mut unresolved = Vec::new();
-        for sent in &mut self.sent {
-            let positions: Vec<u32> = sent.open().collect();
-            let room = limit - unresolved.len();
-            let (now, later) = positions.split_at(room.min(positions.len()));
-            let Some(first) = now.first() else {
-                if later.is_empty() {
-                    continue;
-                }
-                break;
-            };
-            // From here on acknowledgements come in the order of `now`: the cursor starts at the first of them, and what
-            // lies between and is resolved, or waits for a later flight, is skipped.
-            let all = *first..sent.parcel.count();
-            sent.failed.retain(|position| position < first);
-            sent.failed
-                .extend(all.filter(|position| !positions.contains(position)));
-            sent.again = later.to_vec();
-            sent.cursor = *first;
-            unresolved.extend(
-                now.iter()
-                    .map(|position| (Arc::clone(&sent.parcel), *position)),
-            );
-        }
-        let left = self
-            .sent
-            .iter()
-            .map(|sent| sent.open().count())
-            .sum::<usize>();
-        self.outstanding = unresolved.len() as u32;
-        self.rewind = left > unresolved.len();
+        let again = self.take_back(self.flight.unwrap_or(u32::MAX).min(self.back));
+        self.outstanding = again.len() as u32;
+        self.rewind = self.back > 0;
         // Nothing may be left, if it was resolved by dead letters.
         self.land();
-        Some(unresolved)
+        Some(again)
+    }
+
+    /// Takes the first `count` of the events that came back. From here on acknowledgements come in their order: a cursor stands
+    /// at the first of them in its parcel, and skips what lies between.
+    fn take_back(&mut self, count: u32) -> Vec<(Arc<Parcel>, u32)> {
+        let mut again = Vec::with_capacity(count as usize);
+        while again.len() < count as usize
+            && let Some(sent) = self.sent.get_mut(self.first_back)
+        {
+            self.steps.count();
+            let mut is_first = true;
+            let mut at = sent.first_back;
+            while sent.back > 0 && again.len() < count as usize && at < sent.parcel.count() {
+                self.steps.count();
+                if sent.state(at) == State::Back {
+                    sent.set(at, State::UnderWay);
+                    self.back -= 1;
+                    again.push((Arc::clone(&sent.parcel), at));
+                    if std::mem::take(&mut is_first) {
+                        sent.cursor = at;
+                    }
+                }
+                at += 1;
+            }
+            sent.first_back = at;
+            if sent.back == 0 {
+                sent.first_back = sent.parcel.count();
+                self.first_back += 1;
+            }
+        }
+        again
     }
 
     /// Takes out all parcels, for the end.
     pub fn drain(&mut self) -> impl Iterator<Item = Arc<Parcel>> {
         (self.outstanding, self.rewind, self.flight) = (0, false, None);
+        (self.back, self.first_back, self.last_found) = (0, 0, 0);
         self.sent.drain(..).map(|sent| sent.parcel)
     }
 
@@ -274,13 +244,13 @@ impl Window {
     /// Whether all that is unresolved is in the spill log, and nothing of it on its way to Kafka or to become a dead letter.
     pub fn is_only_stored(&self) -> bool {
         let mut sent = self.sent.iter();
-        self.outstanding == 0 && sent.all(|sent| sent.parcel.is_spilled() && sent.dying.is_empty())
+        self.outstanding == 0 && sent.all(|sent| sent.parcel.is_spilled() && sent.dying == 0)
     }
 
     /// Notes that the spill log will never take a sent parcel.
     pub fn note_unstorable(&mut self, parcel: &Arc<Parcel>) {
-        if let Some(sent) = find(&mut self.sent, parcel) {
-            sent.is_unstorable = true;
+        if let Some(at) = self.find(parcel) {
+            self.sent[at].is_unstorable = true;
         }
     }
 
@@ -294,6 +264,8 @@ impl Window {
                 }
                 !sent.is_unstorable
             });
+            self.back = self.sent.iter().map(|sent| sent.back).sum();
+            (self.first_back, self.last_found) = (0, 0);
             self.trim();
         }
         taken
@@ -311,34 +283,44 @@ impl Window {
     }
 
     /// The positions of the events of a parcel that Kafka hasn't acknowledged.
-    pub fn unresolved_of(&self, parcel: &Arc<Parcel>) -> Vec<u32> {
-        let mut sent = self.sent.iter();
-        let sent = sent.find(|sent| Arc::ptr_eq(&sent.parcel, parcel));
-        sent.map(|sent| sent.open().collect()).unwrap_or_default()
+    pub fn unresolved_of(&mut self, parcel: &Arc<Parcel>) -> Vec<u32> {
+        let Some(at) = self.find(parcel) else {
+            return Vec::new();
+        };
+        let (sent, is_open) = (&self.sent[at], [State::UnderWay, State::Back]);
+        let all = 0..parcel.count();
+        all.filter(|position| is_open.contains(&sent.state(*position)))
+            .collect()
     }
 
     /// Notes where the last event of a sent parcel stands in the spill log. False if the parcel has arrived meanwhile.
     pub fn stored(&mut self, parcel: &Arc<Parcel>, position: Position) -> bool {
-        let sent = find(&mut self.sent, parcel);
-        sent.map(|sent| sent.stored = Some(position)).is_some()
+        let at = self.find(parcel);
+        at.map(|at| self.sent[at].stored = Some(position)).is_some()
     }
 
     /// Notes that the spill log failed to store a sent parcel, and that nobody knows what is on the disk.
     pub fn note_doubt(&mut self, parcel: &Arc<Parcel>) {
-        if let Some(sent) = find(&mut self.sent, parcel) {
-            sent.may_be_stored = true;
+        if let Some(at) = self.find(parcel) {
+            self.sent[at].may_be_stored = true;
         }
     }
 
     /// Whether a sent parcel may be stored, by Kafka or the spill log, although that failed.
-    pub fn is_in_doubt(&self, parcel: &Arc<Parcel>) -> bool {
-        let mut sent = self.sent.iter();
-        sent.any(|sent| sent.may_be_stored && Arc::ptr_eq(&sent.parcel, parcel))
+    pub fn is_in_doubt(&mut self, parcel: &Arc<Parcel>) -> bool {
+        let at = self.find(parcel);
+        at.is_some_and(|at| self.sent[at].may_be_stored)
     }
 
     /// Up to where the spill log's records of this lane have arrived in Kafka, if that moved on since the last call.
     pub fn take_arrived(&mut self) -> Option<Position> {
         self.arrived.take()
+    }
+
+    /// How often anything was looked at.
+    #[cfg(test)]
+    pub(super) fn steps(&self) -> u64 {
+        self.steps.count
     }
 
     /// After the last of several flights: the next time it begins with what went well, or a little more.
@@ -350,6 +332,42 @@ impl Window {
         }
     }
 
+    /// Changes the state of an event that isn't resolved. False if there is no such event.
+    fn set(&mut self, parcel: &Arc<Parcel>, position: u32, state: State) -> bool {
+        let Some(at) = self.find(parcel) else {
+            return false;
+        };
+        let sent = &mut self.sent[at];
+        // Counted once: what is resolved early would let the spill log forget events that haven't arrived.
+        if sent.state(position) == State::Resolved {
+            return false;
+        }
+        let before = sent.set(position, state);
+        self.back += u32::from(state == State::Back);
+        self.back -= u32::from(before == State::Back);
+        if state == State::Back {
+            self.first_back = self.first_back.min(at);
+        }
+        true
+    }
+
+    /// Where a parcel is: reports come in order, so it's the first one, or where the last one was, or a little behind.
+    fn find(&mut self, parcel: &Arc<Parcel>) -> Option<usize> {
+        let is_it = |sent: &Sent| Arc::ptr_eq(&sent.parcel, parcel);
+        self.steps.count();
+        if self.sent.front().is_some_and(is_it) {
+            return Some(0);
+        }
+        let (steps, all) = (&mut self.steps, self.sent.len());
+        let start = self.last_found.min(all);
+        let found = (start..all).chain(0..start).find(|at| {
+            steps.count();
+            is_it(&self.sent[*at])
+        });
+        self.last_found = found.unwrap_or(self.last_found);
+        found
+    }
+
     fn trim(&mut self) {
         while self
             .sent
@@ -358,14 +376,10 @@ impl Window {
         {
             let arrived = self.sent.pop_front().and_then(|sent| sent.stored);
             self.arrived = arrived.or(self.arrived);
+            self.last_found = self.last_found.saturating_sub(1);
+            self.first_back = self.first_back.saturating_sub(1);
         }
         self.rewind &= !self.sent.is_empty();
         self.land();
     }
-}
-
-/// Reports come in order, so the parcel is at or near the front.
-fn find<'a>(sent: &'a mut VecDeque<Sent>, parcel: &Arc<Parcel>) -> Option<&'a mut Sent> {
-    sent.iter_mut()
-        .find(|sent| Arc::ptr_eq(&sent.parcel, parcel))
 }

@@ -9,6 +9,7 @@ use super::settings::Settings;
 use super::spilling::{Mode, OverLog};
 use super::window::Window;
 use super::{Lane, Way};
+use crate::produce::Backoff;
 use crate::receipt::Parcel;
 
 /// One lane as its worker sees it.
@@ -19,13 +20,17 @@ pub(super) struct Work {
     pub(super) window: Window,
     pub(super) mode: Mode,
     pub(super) sent_at: Option<Instant>,
+    /// When to try again, after Kafka took nothing of it.
+    pub(super) pause: Backoff,
     /// On the list of active lanes.
     pub(super) active: bool,
 }
 
 impl Work {
-    pub(super) fn new(lane: Arc<Lane>) -> Work {
+    pub(super) fn new(lane: Arc<Lane>, settings: &Settings) -> Work {
+        let seed = u64::from(lane.number);
         Work {
+            pause: Backoff::new(settings.pause, settings.longest_pause, seed),
             lane,
             backlog: VecDeque::new(),
             window: Window::default(),

@@ -29,6 +29,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::error::KafkaResult;
 
+use super::burial::Burials;
+use super::clients::pauses;
 use super::cluster::Cluster;
 use super::pace;
 use super::send::Sending;
@@ -38,7 +40,7 @@ use super::unrouted::turn_of;
 use super::wave::Wave;
 use super::work::Work;
 use super::{Lane, Settings, UNROUTED};
-use crate::produce::{Native, Producer, client, probe};
+use crate::produce::{Backoff, Native, Producer, client, probe};
 use crate::receipt::Mailbox;
 use crate::telemetry::LogLimit;
 
@@ -50,18 +52,22 @@ const QUIET_TURNS: u32 = 20;
 const QUIET_TICK: Duration = Duration::from_millis(5);
 /// How often ages are looked at: give-ups, standstills, health.
 const SWEEP: Duration = Duration::from_millis(100);
-/// How long a client that was given up, and hangs, may hold the memory of what it still has to report.
-const BURY_WITHIN: Duration = Duration::from_secs(600);
-/// How long a client that is given up may take to report all that it held.
-pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-
 /// The worker's state. It lives on its own thread.
 pub(super) struct Worker<P> {
     pub(super) cluster: Arc<Cluster>,
     pub(super) settings: Settings,
-    make: fn(&Cluster) -> KafkaResult<P>,
+    pub(super) make: fn(&Cluster) -> KafkaResult<P>,
     pub(super) client: Option<P>,
-    pub(super) retry_client_at: Instant,
+    /// When there may be another client, after one failed.
+    pub(super) client_pause: Backoff,
+    /// A client that is of no more use, and whose burial couldn't begin yet.
+    pub(super) corpse: Option<P>,
+    /// Held by each burial that is under way.
+    pub(super) burials: Burials,
+    /// By topic: when its lanes may try again, after Kafka took nothing of it.
+    pub(super) pauses: Vec<Backoff>,
+    /// When the present turn began.
+    pub(super) now: Instant,
     pub(super) shared_client: probe::SharedClient,
     /// The spill log, if there is one.
     pub(super) spiller: Option<Spiller>,
@@ -120,7 +126,14 @@ impl<P: Producer + Send + 'static> Worker<P> {
             settings: cluster.lane_settings().clone(),
             make,
             client: None,
-            retry_client_at: now,
+            client_pause: {
+                let limits = cluster.settings();
+                Backoff::new(limits.client_pause, limits.longest_client_pause, 0)
+            },
+            corpse: None,
+            burials: Burials::default(),
+            pauses: pauses(&cluster),
+            now,
             shared_client,
             spiller,
             works: Vec::new(),
@@ -164,6 +177,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     /// One turn. True if anything moved.
     pub(super) fn turn(&mut self, now: Instant) -> bool {
+        self.now = now;
         self.keep_client(now);
         let reports = self.read_reports() + self.take_appended() + self.take_reads(now);
         self.settle_client(now);
@@ -175,58 +189,6 @@ impl<P: Producer + Send + 'static> Worker<P> {
         }
         self.knock();
         reports > 0 || sent
-    }
-
-    /// Makes the client if there is none, and replaces it if it is of no more use.
-    fn keep_client(&mut self, now: Instant) {
-        if self.replace_client || self.cluster.stop.takes_replacement() {
-            self.replace_client = false;
-            self.drop_client();
-        }
-        if self.client.is_some() || now < self.retry_client_at {
-            return;
-        }
-        match (self.make)(&self.cluster) {
-            Ok(client) => {
-                self.shared_client.set(client.shared());
-                self.client = Some(client);
-            }
-            Err(error) => {
-                self.cluster.health().trouble(error.to_string());
-                tracing::error!(cluster = self.cluster.name(), %error, "can't create a kafka client; check the cluster's `kafka` settings");
-                self.retry_client_at = now + Duration::from_secs(5);
-            }
-        }
-    }
-
-    /// After a batch failed, has everything come back, so that it can be sent again in order.
-    fn settle_client(&mut self, now: Instant) {
-        if let Some(client) = &mut self.client
-            && client.is_settling()
-        {
-            client.settle(now);
-        }
-    }
-
-    fn drop_client(&mut self) {
-        let Some(mut client) = self.client.take() else {
-            return;
-        };
-        tracing::warn!(
-            cluster = self.cluster.name(),
-            events = self.in_flight_events,
-            "replacing the kafka client; what it held is sent again, in order"
-        );
-        self.cluster.gauges.replaced_clients.fetch_add(1, Relaxed);
-        self.cluster.health().set_warm(false);
-        self.shared_client.set(None);
-        client.close(CLOSE_WITHIN, |report| self.take_report(report));
-        self.replace_client = false;
-        for work in self.works.iter_mut().flatten() {
-            work.window.client_gone();
-        }
-        (self.in_flight_events, self.in_flight_bytes) = (0, 0);
-        bury_client(client);
     }
 
     pub(super) fn collect_ready(&mut self) {
@@ -242,7 +204,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
             self.works.resize_with(number + 1, || None);
         }
         let is_new = self.works[number].is_none();
-        let work = self.works[number].get_or_insert_with(|| Box::new(Work::new(Arc::clone(lane))));
+        let work = self.works[number]
+            .get_or_insert_with(|| Box::new(Work::new(Arc::clone(lane), &self.settings)));
         // The unrouted lane may get events by the log alone: dead letters that are sent again.
         if (is_new || lane.partition() == UNROUTED)
             && work.mode.is_direct()
@@ -279,6 +242,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             partition: UNROUTED,
             finished: Vec::new(),
             refused: Vec::new(),
+            pauses: &mut self.pauses,
         };
         if self.active.len() > 1 {
             self.active.rotate_left(1);
@@ -336,9 +300,13 @@ impl<P: Producer + Send + 'static> Worker<P> {
             };
             work.drop_given_up();
             let age = work.age(now);
+            // A lane that waits for its topic says nothing about the cluster.
+            let topic = self.pauses.get(work.lane.topic as usize);
+            let is_paused = work.pause.is_on() || topic.is_some_and(Backoff::is_on);
             oldest_sent = oldest_sent.max(
                 work.window
                     .oldest()
+                    .filter(|_| !is_paused)
                     .map(|parcel| now.duration_since(parcel.request().received_at())),
             );
             // With a spill log that takes events nothing stands still: what Kafka doesn't take goes there.
@@ -372,21 +340,13 @@ impl<P: Producer + Send + 'static> Worker<P> {
         }
         if self.acked_bytes > 0 {
             self.cluster.health().acked();
+            self.client_pause.succeeds();
         }
         self.acked_bytes = 0;
         self.cluster.health().beat();
         self.cluster.health().waiting(oldest_sent);
         self.log.report_suppressed(now);
     }
-}
-
-/// Destroys a client. That joins its threads, which may hang, and must not hold the lanes. What it still reports is of no
-/// interest, but gives memory back.
-pub(super) fn bury_client<P: Producer + Send + 'static>(mut client: P) {
-    std::thread::spawn(move || {
-        client.close(BURY_WITHIN, |_| {});
-        drop(client);
-    });
 }
 
 fn unix_ms() -> i64 {

@@ -67,6 +67,10 @@ impl Health {
     /// The cluster answered a request for metadata.
     pub fn contact(&self) {
         self.contact_ms.store(self.now_ms(), Release);
+        let client = self.client.get();
+        if client.is_some_and(|it| it.fault == ClientFault::Credentials) {
+            self.client.clear();
+        }
     }
 
     /// The cluster acknowledged records.
@@ -75,6 +79,7 @@ impl Health {
         self.acked_ms.store(now, Release);
         self.contact_ms.store(now, Release);
         self.warm.store(true, Release);
+        self.client.clear();
     }
 
     /// The age of the oldest record that waits for an acknowledgement, or none.
@@ -88,6 +93,9 @@ impl Health {
     /// The producer has its id and can send, or has not.
     pub fn set_warm(&self, warm: bool) {
         self.warm.store(warm, Release);
+        if warm {
+            self.client.clear();
+        }
     }
 
     /// Whether the producer has its id and can send.

@@ -1,16 +1,19 @@
 //! Stage 5, producing: one Kafka cluster's client, what its errors mean, and how the cluster is.
 //!
 //! - [`client`] turns settings into a librdkafka configuration. The promise rests on four of its properties, which users
-//!   can't change: `acks=all`, `enable.idempotence=true`, `message.timeout.ms=0` and unlimited retries. librdkafka never gives up
+//!   can't change: `acks=all`, `enable.idempotence=true` (but for clusters that can't: [`settings::Idempotence`]),
+//!   `message.timeout.ms=0` and unlimited retries. librdkafka never gives up
 //!   on a record by itself: a delivery timeout leaves records that were reported as failed and stored all the same
 //!   (measured: 14 and 51 of them in two broker faults, and gaps in the order of a partition), while without one nothing
 //!   was lost, doubled or reordered. Who waits too long is released by the lanes, which own the deadline.
 //! - [`native`] is the client, without copies; the only module with `unsafe`. [`Producer`] is what lanes see of it.
 //! - [`verdict`] is the only place that says whose fault a Kafka error is; [`trouble`] keeps the faults that last.
+//! - [`backoff`] says how long to wait after a failure.
 //! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have.
 //!
 //! What is absent: no lane, no ring and no HTTP is known here; nothing here decides about waiting.
 
+pub mod backoff;
 pub mod client;
 pub mod health;
 pub mod native;
@@ -21,6 +24,7 @@ pub mod trouble;
 pub mod verdict;
 mod watchdog;
 
+pub use backoff::Backoff;
 pub use health::Health;
 pub use native::{Context, Native, Report};
 pub use producer::Producer;

@@ -3,10 +3,11 @@
 //! librdkafka's metadata request blocks, so it has a thread of its own; the lanes' worker never waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam_queue::SegQueue;
 use rdkafka::client::Client;
 use rdkafka::types::RDKafkaRespErr;
 
@@ -20,6 +21,8 @@ use crate::telemetry::Standing;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How soon a topic is asked for again of which nothing is known yet.
 const RETRY: Duration = Duration::from_millis(300);
+/// Topics that may be on the list of those to ask for soon.
+const ASKED_AT_MOST: usize = 1_000;
 
 /// How soon a topic is asked for again whose answer is doubted.
 const DOUBT: Duration = Duration::from_secs(2);
@@ -45,30 +48,53 @@ pub enum Finding {
 
 /// The cluster's present client, handed from the worker that owns it to the probe.
 #[derive(Clone, Default)]
-pub struct SharedClient(Arc<(Mutex<Option<KafkaClient>>, Condvar)>);
+pub struct SharedClient(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    client: Mutex<Option<KafkaClient>>,
+    changed: Condvar,
+    /// Topics about which the probe is to ask soon.
+    asked: SegQueue<u32>,
+}
 
 type KafkaClient = Arc<Client<Context>>;
 
 impl SharedClient {
     /// Sets the client; `None` while there is none.
     pub fn set(&self, client: Option<KafkaClient>) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
-        self.0.1.notify_all();
+        *self.lock() = client;
+        self.0.changed.notify_all();
+    }
+
+    /// Has the topic of this number asked for soon. librdkafka refuses events for a topic that it found denied or missing, until it
+    /// has heard that it isn't.
+    pub fn ask(&self, topic: u32) {
+        // Some are enough: a question that is due is asked once.
+        if self.0.asked.len() < ASKED_AT_MOST {
+            self.0.asked.push(topic);
+            self.0.changed.notify_all();
+        }
     }
 
     fn wait(&self, at_most: Duration) -> Option<KafkaClient> {
-        let guard = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = self.lock();
         let waited = self
             .0
-            .1
+            .changed
             .wait_timeout_while(guard, at_most, |client| client.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     fn pause(&self, at_most: Duration) {
-        let guard = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A changed client is worth looking at early, nothing else is: waking for no reason does no harm.
-        drop(self.0.1.wait_timeout(guard, at_most));
+        let guard = self.lock();
+        // A changed client is worth looking at early, and so is a question; waking for no reason does no harm.
+        drop(self.0.changed.wait_timeout(guard, at_most));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<KafkaClient>> {
+        let client = &self.0.client;
+        client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,7 +141,7 @@ pub fn spawn(
 impl Drop for Probe {
     fn drop(&mut self) {
         self.stop.store(true, Release);
-        self.client.0.1.notify_all();
+        self.client.0.changed.notify_all();
         // Not joined: a request under way may take its time, and nothing depends on it.
         drop(self.thread.take());
     }
@@ -143,6 +169,11 @@ impl Run {
                 continue;
             };
             let now = Instant::now();
+            while let Some(topic) = self.client.0.asked.pop() {
+                if let Some(due) = self.due.get_mut(topic as usize) {
+                    *due = now;
+                }
+            }
             let mut asked = false;
             for index in 0..self.topics.len() {
                 if self.due[index] <= now && !self.stop.load(Acquire) {

@@ -34,10 +34,42 @@ pub struct Settings {
     /// or timeout of a healthy cluster, because events that were under way may be stored twice.
     #[serde(default = "default_progress_within", with = "humantime_serde")]
     pub progress_within: Duration,
+    /// How long the cluster is left alone after its client failed (fenced, denied, out of its sequence) before it gets another one.
+    /// Default 500 ms: a client costs threads, connections and a producer id. It's doubled with each further failure up to
+    /// `longest_client_pause`, varies by a quarter, and is short again after an acknowledgement.
+    #[serde(default = "default_client_pause", with = "humantime_serde")]
+    pub client_pause: Duration,
+    /// The longest such pause, and so how long after it was mended a cluster may still wait. Default 30 s.
+    #[serde(default = "default_longest_client_pause", with = "humantime_serde")]
+    pub longest_client_pause: Duration,
+    /// Whether Kafka numbers what it's sent, so that what is sent twice is stored once. Default on.
+    #[serde(default)]
+    pub idempotence: Idempotence,
     /// Any further librdkafka property, as text. Those on which the promise rests (`acks`, `enable.idempotence`,
     /// `message.timeout.ms` …) are refused at start.
     #[serde(default)]
     pub kafka: BTreeMap<String, String>,
+}
+
+/// How the producer of a cluster keeps order and avoids duplicates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Idempotence {
+    /// The idempotent producer, of Kafka 0.11 and later: up to five requests of a partition are under way, and one that is sent
+    /// again because its answer was lost is stored once.
+    #[default]
+    On,
+    /// For clusters without it (Kafka 0.10.2). Order is kept by one request under way per broker, so there is less throughput: a
+    /// round trip for each batch. An answer that is lost costs duplicates: its events are sent, and stored, again.
+    Off,
+}
+
+fn default_client_pause() -> Duration {
+    Duration::from_millis(500)
+}
+
+fn default_longest_client_pause() -> Duration {
+    Duration::from_secs(30)
 }
 
 fn default_in_flight_events() -> u32 {
@@ -71,6 +103,9 @@ impl Settings {
             metadata_refresh: default_metadata_refresh(),
             probe: default_probe(),
             progress_within: default_progress_within(),
+            client_pause: default_client_pause(),
+            longest_client_pause: default_longest_client_pause(),
+            idempotence: Idempotence::On,
             kafka: BTreeMap::new(),
         }
     }

@@ -223,13 +223,15 @@ impl Request {
             .push((index, cause));
     }
 
-    /// The events that are noted as not acknowledged.
+    /// The events that are noted as not acknowledged, sorted.
     fn noted(&self) -> Vec<u32> {
         let noted = self
             .not_acked
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        noted.iter().map(|(index, _)| *index).collect()
+        let mut noted: Vec<_> = noted.iter().map(|(index, _)| *index).collect();
+        noted.sort_unstable();
+        noted
     }
 
     fn close_parcel(&self) -> bool {
@@ -274,7 +276,9 @@ pub fn settle(parcels: &Parcels) -> Outcome {
     );
     if !unknown.is_empty() {
         // A failure may have been noted after the parcel was looked at; one entry per event is enough.
-        unknown.retain(|(index, _)| !not_acked.iter().any(|(known, _)| known == index));
+        let mut known: Vec<_> = not_acked.iter().map(|(index, _)| *index).collect();
+        known.sort_unstable();
+        unknown.retain(|(index, _)| known.binary_search(index).is_err());
         not_acked.append(&mut unknown);
     }
     not_acked.sort_unstable_by_key(|(index, _)| *index);

@@ -216,7 +216,7 @@ impl Parcel {
         self.list_unresolved(&mut unknown);
         // What failed before is noted already, and one entry per event is enough.
         let noted = self.request.noted();
-        unknown.retain(|(index, _)| !noted.contains(index));
+        unknown.retain(|(index, _)| noted.binary_search(index).is_err());
         for (index, cause) in unknown {
             self.request.fail(index, cause);
         }

@@ -19,6 +19,10 @@ impl World {
     /// Kafka answers, the disk works, the partitions are known.
     pub(super) fn heal(&mut self) {
         self.push();
+        {
+            let mut kafka = self.kafka();
+            (kafka.is_denied, kafka.denies_clients) = (false, false);
+        }
         self.disk.trouble(Trouble::None);
         self.learn();
         for _ in 0..3 {

@@ -174,7 +174,7 @@ impl World {
         };
         let shared = probe::SharedClient::default();
         let mut worker = Worker::new(Arc::clone(&cluster), shared, Some(spiller), new_client);
-        (worker.retry_client_at, worker.swept_at) = (self.start, self.start);
+        worker.swept_at = self.start;
         self.log = Some(log);
         let memory = Arc::clone(&self.memory);
         cluster.remember_in(memory);

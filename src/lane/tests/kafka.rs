@@ -59,7 +59,7 @@ impl Message {
 enum Told {
     Acked(Arc<Parcel>, u32),
     Failed(Message, Code),
-    Fatal,
+    Fatal(Code),
 }
 
 /// The cluster, and what its client holds.
@@ -74,6 +74,12 @@ pub(super) struct Kafka {
     /// The same in the order in which they were stored, of all partitions.
     pub(super) stored: Vec<usize>,
     reports: Vec<Told>,
+    /// We may not write to the topic, or not use the cluster: then clients fail as soon as they are made.
+    pub(super) is_denied: bool,
+    pub(super) denies_clients: bool,
+    /// How many batches were answered for, and how many clients made.
+    pub(super) batches: usize,
+    pub(super) clients: usize,
     /// So many of each partition are on the wire when the client is closed; nobody can tell what became of them.
     pub(super) on_wire: usize,
     /// The topic's limit was raised: nothing is too large any more.
@@ -94,6 +100,10 @@ fn new_cluster(partitions: usize) -> Arc<Mutex<Kafka>> {
         topic: BTreeMap::new(),
         stored: Vec::new(),
         takes_large: false,
+        is_denied: false,
+        denies_clients: false,
+        batches: 0,
+        clients: 0,
         reports: Vec::new(),
         on_wire: 0,
         loses_reports: false,
@@ -110,11 +120,18 @@ pub(super) fn new_kafka(partitions: usize) -> Arc<Mutex<Kafka>> {
 /// A client of the Kafka of this thread.
 pub(super) fn new_client(_: &Cluster) -> KafkaResult<FakeClient> {
     let kafka = KAFKA.with_borrow(Arc::clone);
-    kafka.lock().unwrap().reports.clear();
+    let mut it = kafka.lock().unwrap();
+    (it.reports, it.clients) = (Vec::new(), it.clients + 1);
+    if it.denies_clients {
+        let denied = Told::Fatal(Code::ClusterAuthorizationFailed);
+        it.reports.push(denied);
+    }
+    drop(it);
     Ok(FakeClient {
         kafka,
         batch: Vec::new(),
         is_closed: false,
+        hangs_at: None,
     })
 }
 
@@ -157,12 +174,18 @@ impl Kafka {
             return self.send_back(partition);
         }
         let batch: Vec<_> = hand.drain(..count.min(hand.len())).collect();
-        if !self.takes_large && batch.iter().any(|message| message.mark() == LARGE) {
+        self.batches += usize::from(!batch.is_empty());
+        let is_large = |message: &Message| !self.takes_large && message.mark() == LARGE;
+        let code = if self.is_denied && !batch.is_empty() {
+            Some(Code::TopicAuthorizationFailed)
+        } else {
+            let too_large = Code::MessageSizeTooLarge;
+            batch.iter().any(is_large).then_some(too_large)
+        };
+        if let Some(code) = code {
             self.paused.insert(partition);
-            let refused = batch.into_iter();
-            self.reports
-                .extend(refused.map(|message| Told::Failed(message, Code::MessageSizeTooLarge)));
-            return;
+            let refused = batch.into_iter().map(|it| Told::Failed(it, code));
+            return self.reports.extend(refused);
         }
         let ids = batch.iter().map(|message| id_of(message.value()));
         self.store(partition, ids.collect());
@@ -201,7 +224,8 @@ impl Kafka {
     /// The first `count` events of each partition are stored, and nobody hears of it. Behind a refused batch nothing is.
     pub(super) fn store_silently(&mut self, count: usize) {
         for partition in self.held() {
-            if self.paused.contains(&partition) || partition >= self.partitions {
+            let is_there = partition < self.partitions && !self.is_denied;
+            if self.paused.contains(&partition) || !is_there {
                 continue;
             }
             let fine = self.hands[&partition].iter().take(count);
@@ -214,7 +238,8 @@ impl Kafka {
 
     /// The client reports that it's of no more use.
     pub(super) fn kill_client(&mut self) {
-        self.reports.push(Told::Fatal);
+        self.reports
+            .push(Told::Fatal(Code::OutOfOrderSequenceNumber));
     }
 
     /// The process of the client is gone.
@@ -232,6 +257,8 @@ pub(super) struct FakeClient {
     batch: Vec<Message>,
     /// What Kafka holds belongs to the next client from here on.
     is_closed: bool,
+    /// Closing it waits here.
+    pub(super) hangs_at: Option<Arc<std::sync::Barrier>>,
 }
 
 impl FakeClient {
@@ -322,6 +349,9 @@ impl Producer for FakeClient {
     }
 
     fn close(&mut self, _: Duration, mut on: impl FnMut(Report<'_>)) -> bool {
+        if let Some(gate) = self.hangs_at.take() {
+            gate.wait();
+        }
         if std::mem::replace(&mut self.is_closed, true) {
             return true;
         }
@@ -358,9 +388,10 @@ fn tell(report: Told, on: &mut impl FnMut(Report<'_>)) {
             parcel,
             position: *position,
             code: *code,
+            is_named: false,
         }),
-        Told::Fatal => on(Report::Trouble {
-            code: Code::Fatal,
+        Told::Fatal(code) => on(Report::Trouble {
+            code: *code,
             fatal: true,
             text: "killed by the test",
         }),

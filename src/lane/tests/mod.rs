@@ -17,6 +17,7 @@
 
 mod audit;
 mod ends;
+mod faults;
 mod gateway;
 mod kafka;
 mod model;

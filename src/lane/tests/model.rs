@@ -31,6 +31,10 @@ enum Step {
     /// Clients' deadlines pass.
     GiveUp(usize),
     Disk(Trouble),
+    /// The right to write to the topic goes, or comes back.
+    Deny(bool),
+    /// The right to use the cluster goes, and with it the client; or it comes back.
+    DenyClients(bool),
     /// The partitions become known.
     Learn,
     /// The topic has another number of partitions.
@@ -76,6 +80,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1..30usize).prop_map(Step::Flow),
         2 => (1..4usize).prop_map(Step::GiveUp),
         2 => trouble().prop_map(Step::Disk),
+        2 => prop::bool::weighted(0.6).prop_map(Step::Deny),
+        1 => prop::bool::weighted(0.6).prop_map(Step::DenyClients),
         2 => Just(Step::Learn),
         1 => count().prop_map(Step::Resize),
         1 => count().prop_map(Step::Hear),
@@ -109,6 +115,16 @@ impl World {
             Step::Flow(turns) => self.flow(turns, 2),
             Step::GiveUp(count) => self.give_up(count),
             Step::Disk(trouble) => self.disk.trouble(trouble),
+            Step::Deny(is_denied) => self.kafka().is_denied = is_denied,
+            Step::DenyClients(is_denied) => {
+                let mut kafka = self.kafka();
+                kafka.denies_clients = is_denied;
+                if is_denied {
+                    kafka.kill_client();
+                    drop(kafka);
+                    self.may_double = true;
+                }
+            }
             Step::Learn => self.learn(),
             Step::Resize(count) => {
                 self.kafka().resize(count);

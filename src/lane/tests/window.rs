@@ -137,8 +137,8 @@ fn the_log_is_released_only_up_to_what_has_arrived() {
     assert!(!window.stored(&two, at(2)), "it has arrived meanwhile");
 }
 
-/// Kafka takes batches of `batch` events, and refuses those that contain one of `bad`.
-fn search(counts: &[u32], bad: &[usize], batch: usize) {
+/// Kafka takes batches of `batch` events, and refuses those that contain one of `bad`. Returns how many flights that took.
+fn search(counts: &[u32], bad: &[usize], batch: usize) -> u32 {
     let mut window = Window::default();
     let parcels: Vec<_> = counts.iter().map(|count| parcel(*count)).collect();
     let mut all = Vec::new();
@@ -159,7 +159,7 @@ fn search(counts: &[u32], bad: &[usize], batch: usize) {
     let mut hands: VecDeque<_> = all.iter().cloned().collect();
     while !window.is_empty() {
         rounds += 1;
-        assert!(rounds < 2_000, "it never ends");
+        assert!(rounds < 20_000, "it never ends");
         while !hands.is_empty() {
             let sent: Vec<_> = hands.drain(..batch.min(hands.len())).collect();
             if sent.iter().all(|event| !bad.contains(&number(event))) {
@@ -188,6 +188,78 @@ fn search(counts: &[u32], bad: &[usize], batch: usize) {
     assert!(stored.is_sorted_by(|one, other| one < other), "{stored:?}");
     assert_eq!(stored.len() + refused.len(), all.len());
     assert!(!window.is_rewinding());
+    rounds
+}
+
+#[test]
+fn one_bad_event_is_found_in_few_flights_and_the_others_do_not_go_one_by_one() {
+    for at in [0, 1, 511, 700, 1_023] {
+        let flights = search(&[1_024], &[at], usize::MAX);
+        // Ten halvings to it, and as many doublings behind it; some of both where a doubling meets it.
+        assert!(flights < 60, "{flights} flights for {at}");
+    }
+    // Each bad event costs a flight of its own, and at most one more for those behind it.
+    let all: Vec<_> = (0..100).collect();
+    let flights = search(&[1; 100], &all, usize::MAX);
+    assert!(flights < 220, "{flights} flights");
+}
+
+/// Steps that a window takes for `count` events in parcels of `each`: all come back, are sent again, every tenth fails, and the rest
+/// is acknowledged.
+fn steps(count: u32, each: u32) -> u64 {
+    let mut window = Window::default();
+    let parcels: Vec<_> = (0..count / each).map(|_| parcel(each)).collect();
+    for parcel in &parcels {
+        window.push(Arc::clone(parcel), None);
+    }
+    let all = || {
+        parcels
+            .iter()
+            .flat_map(|parcel| (0..each).map(move |at| (parcel, at)))
+    };
+    for (parcel, at) in all() {
+        window.came_back(parcel, at);
+    }
+    let again = window.take_rewind().unwrap();
+    assert_eq!(again.len(), count as usize);
+    for (number, (parcel, at)) in all().enumerate() {
+        match number % 10 {
+            0 => window.bury(parcel, at),
+            1 => window.failed(parcel, at),
+            2 => window.came_back_suspect(parcel, at),
+            _ => window.acked(parcel, 1),
+        };
+    }
+    for (number, (parcel, at)) in all().enumerate() {
+        if number % 10 == 0 {
+            window.buried(parcel, at, number % 20 == 0);
+        }
+    }
+    window.begin_small(16);
+    let mut delayed = std::collections::HashSet::new();
+    while let Some(flight) = window.take_rewind() {
+        for (parcel, at) in flight {
+            // An outage in the middle of it all.
+            if at == each / 2 && delayed.insert(Arc::as_ptr(&parcel)) {
+                window.came_back(&parcel, at);
+            } else {
+                window.acked(&parcel, 1);
+            }
+        }
+    }
+    window.steps()
+}
+
+#[test]
+fn what_a_window_costs_grows_with_its_events_and_not_with_their_square() {
+    for each in [1_000, 10, 1] {
+        let (few, many) = (steps(1_000, each), steps(10_000, each));
+        assert!(
+            many < 20 * few,
+            "{few} and {many} steps in parcels of {each}"
+        );
+        assert!(few < 40 * 1_000, "{few} steps in parcels of {each}");
+    }
 }
 
 /// A window, and the same as a list: each event is resolved, in the client's hands, or has come back.

@@ -258,11 +258,20 @@ impl Native {
             unsafe {
                 match sys::rd_kafka_event_type(event) {
                     sys::RD_KAFKA_EVENT_DR => deliveries(event, &mut on),
-                    sys::RD_KAFKA_EVENT_ERROR => on(Report::Trouble {
-                        code: sys::rd_kafka_event_error(event).into(),
-                        fatal: sys::rd_kafka_event_error_is_fatal(event) != 0,
-                        text: text(sys::rd_kafka_event_error_string(event)),
-                    }),
+                    sys::RD_KAFKA_EVENT_ERROR => {
+                        let fatal = sys::rd_kafka_event_error_is_fatal(event) != 0;
+                        on(Report::Trouble {
+                            code: if fatal {
+                                // The event says only that it's fatal.
+                                sys::rd_kafka_fatal_error(self.client.native_ptr(), null_mut(), 0)
+                            } else {
+                                sys::rd_kafka_event_error(event)
+                            }
+                            .into(),
+                            fatal,
+                            text: text(sys::rd_kafka_event_error_string(event)),
+                        });
+                    }
                     sys::RD_KAFKA_EVENT_LOG => {
                         let (mut facility, mut line, mut level) = (null(), null(), 0);
                         if sys::rd_kafka_event_log(event, &mut facility, &mut line, &mut level) == 0

@@ -30,6 +30,8 @@ pub enum Report<'a> {
         position: u32,
         /// Why.
         code: RDKafkaErrorCode,
+        /// Kafka told it apart from the others of its batch: the fault is its own.
+        is_named: bool,
     },
     /// The client noticed an error of its own; for information, unless it is fatal.
     Trouble {
@@ -62,67 +64,89 @@ pub(super) unsafe fn deliveries(
     let mut run: Option<(Arc<Parcel>, u32)> = None;
     let mut took = None;
     loop {
-        // SAFETY: the event is valid; the message lives until the next call.
+        // SAFETY: the event is valid; the message lives as long.
         let message = unsafe { sys::rd_kafka_event_message_next(event).as_ref() };
         let Some(message) = message else { break };
         let opaque = message._private.cast_const().cast::<Parcel>();
-        if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            if let Some((parcel, count)) = &mut run
-                && Arc::as_ptr(parcel) == opaque
-            {
-                *count += 1;
-                // SAFETY: each message owns one count of its parcel; this one's ends here, and the run keeps its own.
-                unsafe { Arc::decrement_strong_count(opaque) };
-                continue;
-            }
-            took = took.or_else(|| {
-                // SAFETY: the message is valid.
-                let micros = unsafe { sys::rd_kafka_message_latency(message) };
-                u64::try_from(micros).ok().map(Duration::from_micros)
-            });
-            // SAFETY: as above; the run takes the count over.
-            let parcel = unsafe { Arc::from_raw(opaque) };
-            if let Some((parcel, count)) = run.replace((parcel, 1)) {
-                on(Report::Acked {
-                    parcel: &parcel,
-                    count,
-                });
-            }
-        } else {
-            if let Some((parcel, count)) = run.take() {
-                on(Report::Acked {
-                    parcel: &parcel,
-                    count,
-                });
-            }
+        if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            acked(run.take(), on);
             // SAFETY: as above.
-            let parcel = unsafe { Arc::from_raw(opaque) };
-            let position = position_of(&parcel, message.payload.cast());
-            on(Report::Failed {
-                parcel: &parcel,
-                position,
-                code: message.err.into(),
-            });
+            unsafe { failures(event, message, on) };
+            break;
         }
-    }
-    if let Some((parcel, count)) = run {
-        on(Report::Acked {
-            parcel: &parcel,
-            count,
+        if let Some((parcel, count)) = &mut run
+            && Arc::as_ptr(parcel) == opaque
+        {
+            *count += 1;
+            // SAFETY: each message owns one count of its parcel; this one's ends here, and the run keeps its own.
+            unsafe { Arc::decrement_strong_count(opaque) };
+            continue;
+        }
+        took = took.or_else(|| {
+            // SAFETY: the message is valid.
+            let micros = unsafe { sys::rd_kafka_message_latency(message) };
+            u64::try_from(micros).ok().map(Duration::from_micros)
         });
+        // SAFETY: as above; the run takes the count over.
+        let parcel = unsafe { Arc::from_raw(opaque) };
+        acked(run.replace((parcel, 1)), on);
     }
+    acked(run, on);
     if let Some(took) = took {
         on(Report::AckTook(took));
     }
 }
 
-/// Which event of the parcel begins at `payload`. Events don't overlap, so there is only one; empty ones are alone.
+fn acked(run: Option<(Arc<Parcel>, u32)>, on: &mut impl FnMut(Report<'_>)) {
+    if let Some((parcel, count)) = run {
+        let parcel = &parcel;
+        on(Report::Acked { parcel, count });
+    }
+}
+
+/// Reports what is left of a delivery event, from a message on that wasn't delivered. Kafka may have told the guilty ones of a batch
+/// apart from the others, which is known only when all were seen.
+///
+/// # Safety
+/// `event` must be a valid delivery event, and `first` its last message that was taken.
+unsafe fn failures(
+    event: *mut sys::rd_kafka_event_t,
+    first: &sys::rd_kafka_message_t,
+    on: &mut impl FnMut(Report<'_>),
+) {
+    use RDKafkaRespErr::*;
+    // SAFETY: the event and its messages live longer than this function.
+    let next = || unsafe { sys::rd_kafka_event_message_next(event).as_ref() };
+    let messages: Vec<_> = std::iter::once(first)
+        .chain(std::iter::from_fn(next))
+        .collect();
+    let other = RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD;
+    let names = messages.iter().any(|message| message.err == other);
+    for message in messages {
+        // SAFETY: each message owns one count of its parcel.
+        let parcel = unsafe { Arc::from_raw(message._private.cast_const().cast::<Parcel>()) };
+        if message.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+            acked(Some((parcel, 1)), on);
+            continue;
+        }
+        on(Report::Failed {
+            position: position_of(&parcel, message.payload.cast()),
+            parcel: &parcel,
+            code: message.err.into(),
+            is_named: names && message.err != other,
+        });
+    }
+}
+
+/// Which event of the parcel begins at `payload`. Events don't overlap, so there is only one; empty ones are alone. They stand in
+/// the order of the body, so that it's found without looking at each.
 pub(super) fn position_of(parcel: &Parcel, payload: *const u8) -> u32 {
     let body = parcel.request().body();
-    let found = parcel
-        .events()
-        .iter()
-        .position(|event| event.value(body).as_ptr() == payload);
+    let events = parcel.events();
+    let at = events.partition_point(|event| event.value(body).as_ptr() < payload);
+    let is_it = |at: &usize| events[*at].value(body).as_ptr() == payload;
+    let found = Some(at).filter(|at| *at < events.len() && is_it(at));
+    let found = found.or_else(|| (0..events.len()).find(is_it));
     found.unwrap_or(0) as u32
 }
 

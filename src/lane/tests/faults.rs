@@ -1,0 +1,138 @@
+//! Faults that aren't an event's: what is done about them, how often, and what becomes of the events.
+
+use std::time::Duration;
+
+use super::gateway::{Told, World};
+use super::kafka::{FINE, LARGE};
+use crate::produce::verdict::{ClientFault, TopicFault};
+use crate::receipt::Cause;
+
+/// One event for each of two partitions.
+const BOTH: [super::gateway::New; 2] = [(0, FINE, 20), (1, FINE, 20)];
+
+impl World {
+    /// So many turns of `ms` each, in which Kafka answers at once.
+    fn turns(&mut self, count: usize, ms: u64) {
+        for _ in 0..count {
+            self.turn(ms);
+            self.kafka().answer_all(5);
+            self.write(10);
+            self.read();
+        }
+    }
+}
+
+#[test]
+fn a_denied_topic_waits_and_goes_on_by_itself() {
+    let mut world = World::new(7, false, true);
+    world.kafka().is_denied = true;
+    world.send(&BOTH);
+    world.turns(5, 1);
+    let topic = std::sync::Arc::clone(&world.run.as_ref().unwrap().cluster.topics()[0]);
+    let fault = topic.fault().expect("it's denied");
+    assert_eq!(fault.fault, TopicFault::Denied);
+    assert_eq!(
+        fault.reason,
+        "topic topic is denied: the right WRITE isn't allowed"
+    );
+    let before = world.kafka().batches;
+    // A minute: tries after 0.2 s, 0.4 s and so on up to 10 s.
+    world.turns(6_000, 10);
+    let tries = world.kafka().batches - before;
+    assert!((6..16).contains(&tries), "{tries} tries in a minute");
+    assert_eq!(world.dead().len(), 0);
+    assert!(
+        world
+            .facts
+            .iter()
+            .all(|fact| matches!(fact.answer, Some((_, Told::Durable))))
+    );
+    world.kafka().is_denied = false;
+    world.turns(1_300, 10);
+    assert!(topic.fault().is_none(), "an acknowledgement clears it");
+    world.finish_and_audit(false);
+}
+
+#[test]
+fn a_topics_fault_during_a_search_costs_no_event() {
+    let mut world = World::new(8, false, true);
+    let news = [(0, FINE, 20), (0, LARGE, 20), (0, FINE, 20), (0, FINE, 20)];
+    world.send(&news);
+    // Refused together, and then, halved.
+    world.turns(2, 1);
+    world.kafka().is_denied = true;
+    world.turns(500, 5);
+    world.kafka().is_denied = false;
+    world.turns(3_000, 5);
+    assert_eq!(world.kafka().topic.values().flatten().count(), 3);
+    world.finish_and_audit(false);
+}
+
+#[test]
+fn clients_that_fail_again_and_again_are_replaced_less_and_less_often() {
+    let mut world = World::new(9, false, true);
+    world.kafka().denies_clients = true;
+    world.send(&BOTH);
+    let before = world.kafka().clients;
+    // Ten minutes.
+    for _ in 0..60_000 {
+        world.turn(10);
+    }
+    let made = world.kafka().clients - before;
+    assert!((15..40).contains(&made), "{made} clients in ten minutes");
+    let cluster = std::sync::Arc::clone(&world.run.as_ref().unwrap().cluster);
+    assert_eq!(
+        cluster.health().client().get().unwrap().fault,
+        ClientFault::Denied
+    );
+    world.kafka().denies_clients = false;
+    // Its longest pause, and a quarter.
+    world.turns(3_800, 10);
+    assert!(cluster.health().client().get().is_none());
+    world.finish_and_audit(false);
+}
+
+#[test]
+fn what_is_refused_alone_at_once_costs_no_further_try() {
+    let mut world = World::new(10, false, true);
+    world.send(&[(0, LARGE, 20)]);
+    world.turns(3, 1);
+    world.turn(1);
+    let told = world.facts[0].answer.unwrap().1;
+    assert_eq!(told, Told::Not(Cause::TooLargeForKafka));
+    assert_eq!(world.kafka().batches, 1);
+    world.finish_and_audit(false);
+}
+
+#[test]
+fn clients_that_hang_in_their_burial_are_few() {
+    use super::kafka::new_client;
+    use crate::lane::burial::Burials;
+    let world = World::new(11, false, true);
+    let cluster = std::sync::Arc::clone(&world.run.as_ref().unwrap().cluster);
+    let (burials, gate) = (
+        Burials::default(),
+        std::sync::Arc::new(std::sync::Barrier::new(5)),
+    );
+    let client = || {
+        let mut client = new_client(&cluster).unwrap();
+        client.hangs_at = Some(std::sync::Arc::clone(&gate));
+        client
+    };
+    for _ in 0..4 {
+        assert!(burials.bury(client()).is_ok());
+    }
+    let (fifth, why) = burials.bury(client()).expect_err("four hang");
+    assert_eq!(why, "4 others hang");
+    gate.wait();
+    let mut fifth = Some(fifth);
+    for _ in 0..1_000 {
+        let Some(mut client) = fifth.take() else {
+            return;
+        };
+        client.hangs_at = None;
+        fifth = burials.bury(client).err().map(|(client, _)| client);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("it's never buried");
+}
