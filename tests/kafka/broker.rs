@@ -146,6 +146,17 @@ impl Node {
         self.signal_running("CONT", false);
     }
 
+    /// SIGCONT, where it's needed.
+    pub(super) fn thaw_if_frozen(&self) {
+        if self
+            .process()
+            .as_ref()
+            .is_some_and(|process| process.frozen)
+        {
+            self.thaw();
+        }
+    }
+
     fn signal_running(&self, signal: &str, frozen: bool) {
         let mut process = self.process();
         let process = process

@@ -19,7 +19,7 @@ use super::{
 /// Longer than any start that was seen, on a machine that does other things.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A cluster, killed on drop.
+/// A cluster, killed on drop, or kept for the next test that wants one.
 pub(crate) struct Kafka {
     bootstrap: String,
     guarded_bootstrap: String,
@@ -27,9 +27,17 @@ pub(crate) struct Kafka {
     pub(super) administrator: OnceLock<Administrator>,
     /// Empty for a cluster that was not started here. Dropped before the folder.
     nodes: Vec<Node>,
-    _folder: Option<TempDir>,
-    _slot: Option<Slot>,
+    folder: Option<TempDir>,
+    slot: Option<Slot>,
+    /// Whether another test may have it after this one.
+    is_plain: bool,
 }
+
+/// A cluster of three that its test left in order. Its start takes longer than many a test: three JVMs and an election.
+static KEPT: Mutex<Option<Kafka>> = Mutex::new(None);
+
+/// For a cluster that was left to be in order again. One that isn't is thrown away.
+const REVIVE_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Kafka {
     /// Whether [`Kafka::one`] can be had, and if not, why.
@@ -50,8 +58,9 @@ impl Kafka {
                 guarded_bootstrap: String::new(),
                 administrator: OnceLock::new(),
                 nodes: Vec::new(),
-                _folder: None,
-                _slot: None,
+                folder: None,
+                slot: None,
+                is_plain: false,
             },
             None => Kafka::launch(1, &[], None),
         })
@@ -59,9 +68,34 @@ impl Kafka {
 
     /// A fresh cluster of three nodes: replication factor 3, two in sync, no
     /// unclean election; `settings` are broker settings that override those of
-    /// the harness. Waits while another test of this process has one.
+    /// the harness. Waits while another test of this process has one. Without
+    /// settings it may be the one that the test before left, without its topics.
     pub(crate) fn three(settings: &[(&str, &str)]) -> Kafka {
-        Kafka::launch(3, settings, Some(Slot::take()))
+        let slot = Slot::take();
+        let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if settings.is_empty()
+            && let Some(mut kept) = kept
+            && kept.revive()
+        {
+            kept.slot = Some(slot);
+            return kept;
+        }
+        Kafka::launch(3, settings, Some(slot))
+    }
+
+    /// Brings a cluster that was left in order, empty; false if that takes too long.
+    fn revive(&self) -> bool {
+        for node in &self.nodes {
+            node.thaw_if_frozen();
+            node.start();
+        }
+        let is_back = eventually(REVIVE_TIMEOUT, || {
+            self.nodes.iter().all(|node| node.exit().is_none()) && self.is_ready()
+        });
+        is_back && {
+            self.delete_all_topics();
+            true
+        }
     }
 
     fn launch(size: i32, settings: &[(&str, &str)], slot: Option<Slot>) -> Kafka {
@@ -90,8 +124,9 @@ impl Kafka {
             guarded_bootstrap: join(Node::guarded_address),
             administrator: OnceLock::new(),
             nodes,
-            _folder: Some(folder),
-            _slot: slot,
+            folder: Some(folder),
+            slot,
+            is_plain: settings.is_empty(),
         }
     }
 
@@ -216,6 +251,26 @@ impl Kafka {
     fn node(&self, id: i32) -> &Node {
         let node = self.nodes.iter().find(|node| node.id == id);
         node.unwrap_or_else(|| panic!("no node {id} was started here, only {:?}", self.nodes()))
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        // After a failure nobody knows what state it is in. One that is kept already has no slot.
+        let Some(slot) = self.slot.take() else { return };
+        if self.is_plain && !std::thread::panicking() {
+            let left = Kafka {
+                bootstrap: std::mem::take(&mut self.bootstrap),
+                guarded_bootstrap: std::mem::take(&mut self.guarded_bootstrap),
+                administrator: std::mem::take(&mut self.administrator),
+                nodes: std::mem::take(&mut self.nodes),
+                folder: self.folder.take(),
+                slot: None,
+                is_plain: true,
+            };
+            *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
+        }
+        drop(slot);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Topics of a cluster, and what its nodes say about them.
 
 use std::{
+    collections::BTreeSet,
     net::TcpStream,
     pin::pin,
     sync::{
@@ -149,6 +150,16 @@ impl Kafka {
             gone,
             "topic {name} was still known {TOPIC_TIMEOUT:?} after its deletion"
         );
+    }
+
+    /// Deletes every topic that isn't Kafka's own.
+    pub(super) fn delete_all_topics(&self) {
+        let view = self.view();
+        let partitions = view.map_or_else(Vec::new, |view| view.partitions);
+        let names: BTreeSet<_> = partitions.into_iter().map(|it| it.topic).collect();
+        for name in names.iter().filter(|name| !name.starts_with("__")) {
+            self.delete_topic(name);
+        }
     }
 
     /// The leader of a partition, by the first running node that answers; `None`
