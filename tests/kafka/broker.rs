@@ -289,7 +289,7 @@ fn jars() -> &'static Jars {
 }
 
 /// By the shell, which has `kill` built in: no unsafe code and no package.
-fn send_signal(signal: &str, pid: u32) {
+pub(super) fn send_signal(signal: &str, pid: u32) {
     let status = Command::new("sh")
         .arg("-c")
         .arg(format!("kill -{signal} {pid}"))
@@ -302,7 +302,7 @@ fn send_signal(signal: &str, pid: u32) {
 
 /// A port that nobody listens on. Below the range that the kernel takes for
 /// outgoing connections: a killed broker has to get its port back later.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -304,7 +304,7 @@ fn ensure_archive() {
 
 /// A folder for a cluster, named after this process. The shared broker cannot
 /// remove its own, so the folders of dead processes are removed here.
-fn fresh_folder() -> TempDir {
+pub(super) fn fresh_folder() -> TempDir {
     // A folder of ours in any case: what is in it and isn't a living process's is removed.
     let parent = match std::env::var_os("FOREBAY_TEST_KAFKA_DATA") {
         Some(folder) => Path::new(&folder).join("forebay-kafka"),

@@ -2,16 +2,26 @@
 # Resolves the jars of one Apache Kafka release with Maven, for the tests that
 # want real brokers. Prints the folder that holds them as its last line.
 #
-#   FOREBAY_KAFKA_VERSION   the release to resolve, 4.1.1 if unset
+#   FOREBAY_KAFKA_VERSION   the release to resolve, 4.1.1 if unset; the first
+#                           argument, if there is one, is stronger
 #
 # Idempotent, and safe beside a second run of itself: the folder appears by one
 # rename, and only when it is complete. Exits 69 (EX_UNAVAILABLE) where Kafka
 # cannot be had, and says on stderr what is missing.
 set -euo pipefail
 
-readonly version="${FOREBAY_KAFKA_VERSION:-4.1.1}"
-readonly scala=2.13
-readonly slf4j=1.7.36
+readonly version="${1:-${FOREBAY_KAFKA_VERSION:-4.1.1}}"
+case "$version" in
+    # What these log through, and what later JDKs no longer have.
+    0.* | 1.*)
+        readonly scala=2.12
+        readonly more="log4j:log4j:1.2.17 org.slf4j:slf4j-log4j12:1.7.25 javax.xml.bind:jaxb-api:2.3.1"
+        ;;
+    *)
+        readonly scala=2.13
+        readonly more="org.slf4j:slf4j-simple:1.7.36"
+        ;;
+esac
 readonly oldest_java=17
 readonly unavailable=69
 
@@ -21,7 +31,7 @@ readonly root="$repository/target/kafka"
 readonly home="$root/$version"
 readonly lib="$home/lib"
 readonly stamp="$lib/.complete"
-readonly contents="kafka_$scala:$version slf4j-simple:$slf4j"
+readonly contents="kafka_$scala:$version ${more//org.slf4j:/}"
 
 say() { printf 'kafka: %s\n' "$*" >&2; }
 
@@ -69,7 +79,8 @@ resolve() {
     # The variable is local and gone at exit: expand it now.
     # shellcheck disable=SC2064
     trap "rm -rf '$work'" EXIT
-    cat >"$work/pom.xml" <<POM
+    {
+        cat <<POM
 <project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>forebay</groupId>
@@ -82,14 +93,15 @@ resolve() {
       <artifactId>kafka_$scala</artifactId>
       <version>$version</version>
     </dependency>
-    <dependency>
-      <groupId>org.slf4j</groupId>
-      <artifactId>slf4j-simple</artifactId>
-      <version>$slf4j</version>
-    </dependency>
-  </dependencies>
-</project>
 POM
+        local group artifact release
+        for artifact in $more; do
+            IFS=: read -r group artifact release <<<"$artifact"
+            printf '<dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version></dependency>\n' \
+                "$group" "$artifact" "$release"
+        done
+        printf '</dependencies></project>\n'
+    } >"$work/pom.xml"
     if ! mvn -q -B -Dstyle.color=never -f "$work/pom.xml" dependency:copy-dependencies \
         "-DoutputDirectory=$work/lib" >&2; then
         say "Maven could not resolve Apache Kafka $version: see its messages above"

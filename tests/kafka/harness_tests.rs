@@ -16,7 +16,7 @@ use rdkafka::{
 
 use super::{
     Audit, Kafka, Outcome, Record, Sent, consume_all, consume_each, eventually,
-    foreign_consumer_or_skip, java_partitions_or_skip, one_or_skip, three_or_skip,
+    foreign_consumer_or_skip, java_partitions_or_skip, old_or_skip, one_or_skip, three_or_skip,
 };
 
 /// For the cluster to get over a fault.
@@ -261,6 +261,47 @@ fn three_brokers_fail_over_and_come_back() {
     let audit = Audit::of(sent, &records, id);
     assert_eq!(audit.acked, 500);
     audit.assert_exactly_once();
+}
+
+#[test]
+fn an_old_broker_has_no_idempotent_producers() {
+    let Some(kafka) = old_or_skip() else { return };
+    let make = |idempotence: &str| -> BaseProducer {
+        ClientConfig::new()
+            .set("bootstrap.servers", kafka.bootstrap())
+            .set("enable.idempotence", idempotence)
+            .create()
+            .expect("a producer")
+    };
+    let plain = make("false");
+    for _ in 0..10 {
+        let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to("old").payload(b"event");
+        plain
+            .send(record)
+            .map_err(|(error, _)| error)
+            .expect("room in the queue");
+    }
+    plain.flush(FAILOVER).expect("every record acknowledged");
+    assert_eq!(consume_all(kafka.bootstrap(), "old").len(), 10);
+    kafka.freeze();
+    let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to("old").payload(b"event");
+    plain
+        .send(record)
+        .map_err(|(error, _)| error)
+        .expect("room in the queue");
+    let soon = plain.flush(Duration::from_millis(500));
+    assert!(soon.is_err(), "a frozen broker acknowledges nothing");
+    kafka.thaw();
+    plain.flush(FAILOVER).expect("it goes on");
+    let new = make("true");
+    let is_told = eventually(FAILOVER, || {
+        new.poll(Duration::from_millis(100));
+        new.client().fatal_error().is_some()
+    });
+    assert!(
+        is_told,
+        "an idempotent producer is told that it can't be one"
+    );
 }
 
 /// Runs as two processes: the outer one starts this test once more as the

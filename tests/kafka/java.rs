@@ -41,9 +41,14 @@ impl Jars {
     /// Resolved once per process by `fetch.sh`; the error says what is missing.
     pub(super) fn get() -> Result<&'static Jars, &'static str> {
         static JARS: OnceLock<Result<Jars, String>> = OnceLock::new();
-        JARS.get_or_init(|| run_script("fetch.sh").map(|lib| Jars { lib: lib.into() }))
+        JARS.get_or_init(|| run_script("fetch.sh", &[]).map(|lib| Jars { lib: lib.into() }))
             .as_ref()
             .map_err(String::as_str)
+    }
+
+    /// Those of another release.
+    pub(super) fn of_release(release: &str) -> Result<Jars, String> {
+        run_script("fetch.sh", &[release]).map(|lib| Jars { lib: lib.into() })
     }
 
     /// `java`, its flags and the class path; bound to this process (see
@@ -80,9 +85,10 @@ impl Jars {
 }
 
 /// Runs a script of the harness; its last line, or what it said on stderr.
-pub(super) fn run_script(name: &str) -> Result<String, String> {
+pub(super) fn run_script(name: &str, arguments: &[&str]) -> Result<String, String> {
     let output = bound("bash")
         .arg(harness_folder().join(name))
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("bash {name}: {error}"))?;

@@ -12,6 +12,7 @@
 //!   stop it; topics are how tests keep out of each other's way.
 //! * [`guarded_or_skip`]: the same broker, for tests of rights: it has an
 //!   authorizer, and users whose rights the test changes (`rights`).
+//! * [`old_or_skip`]: a broker from before there were idempotent producers.
 //! * [`three_or_skip`]: a fresh cluster of three, owned by the test, which may
 //!   kill, freeze and restart its nodes. One such cluster lives at a time.
 //!
@@ -32,6 +33,7 @@ mod cluster;
 mod consume;
 mod harness_tests;
 mod java;
+mod old;
 mod rights;
 mod rights_tests;
 mod tools;
@@ -45,6 +47,7 @@ pub(crate) use self::{
     audit::{Audit, Inversion, Ledger, Offender, Outcome, Sent},
     cluster::Kafka,
     consume::{Record, consume_all, consume_each},
+    old::{OldKafka, old_or_skip},
     rights::{Right, User},
     tools::{ForeignConsumer, ForeignRecord, foreign_consumer_or_skip, java_partitions_or_skip},
 };

@@ -23,7 +23,7 @@ pub(crate) struct ForeignConsumer {
 pub(crate) fn foreign_consumer_or_skip() -> Option<&'static ForeignConsumer> {
     static CONSUMER: OnceLock<Result<ForeignConsumer, String>> = OnceLock::new();
     let consumer = CONSUMER.get_or_init(|| {
-        let line = java::run_script("tools.sh")?;
+        let line = java::run_script("tools.sh", &[])?;
         let (kind, program) = line
             .split_once('\t')
             .ok_or_else(|| format!("tools.sh: {line}"))?;
