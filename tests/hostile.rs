@@ -6,6 +6,7 @@ mod garbage;
 mod held;
 mod limits;
 mod memory;
+mod refusals;
 mod slow;
 
 use std::time::{Duration, Instant};

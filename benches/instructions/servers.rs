@@ -103,6 +103,8 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
     let stream = Arc::new(stream.expect("a stream"));
     let port = Arc::new(Port {
         settings,
+        idle_at_end: Duration::ZERO,
+        lingering: Default::default(),
         limits: decode::Settings::default()
             .limits()
             .expect("the default limits"),

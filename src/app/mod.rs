@@ -19,7 +19,7 @@ use self::drain::{Drain, Left};
 use crate::admin::{self, Adopted, Redriver, Trend, View};
 use crate::budget::{Budget, Share};
 use crate::config::Config;
-use crate::http::{Port, Server, Stream, Streams, listener};
+use crate::http::{Port, Server, Stream, Streams, linger, listener};
 use crate::lifecycle::{Life, Phase, Watch, reached};
 
 /// Everything, wired and bound, with nothing running yet.
@@ -95,6 +95,8 @@ impl App {
             settings: config.http.clone(),
             limits,
             streams,
+            idle_at_end: config.shutdown.idle,
+            lingering: linger::Lingering::default(),
             budget: Arc::clone(&budget),
             framed: Share::of_streams(),
             answers: Share::of_answers(),
@@ -223,7 +225,7 @@ impl Running {
         life.enter(Phase::Closing);
         let finished = wait_for(
             || server.is_finished(),
-            config.http.answer_within + Duration::from_secs(2),
+            config.http.answer_within + config.shutdown.idle + Duration::from_secs(2),
         );
         hurried |= unless(&mut hurry, hurried, finished).await;
         life.enter(Phase::Draining);

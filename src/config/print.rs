@@ -57,6 +57,7 @@ fn sizes(config: &Config) -> Vec<(Vec<&str>, ByteSize)> {
             config.http.max_decompressed,
         ),
         (vec!["http", "max_head"], config.http.max_head),
+        (vec!["http", "linger_bytes"], config.http.linger_bytes),
         (vec!["decode", "max_event"], config.decode.max_event),
         (vec!["lane", "max_bytes"], config.lane.max_bytes),
         (vec!["lane", "batch"], config.lane.batch),

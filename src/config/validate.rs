@@ -177,6 +177,7 @@ fn sizes(config: &Config, problems: &mut Problems) {
     let given = [
         ("http.max_body", http.max_body),
         ("http.max_decompressed", http.max_decompressed),
+        ("http.linger_bytes", http.linger_bytes),
         ("decode.max_event", decode.max_event),
         ("lane.max_bytes", lane.max_bytes),
         ("lane.batch", lane.batch),
@@ -272,6 +273,7 @@ fn durations(config: &Config, problems: &mut Problems) {
     problems.lasts("http.head_timeout", http.head_timeout, TICK, 5 * MINUTE);
     problems.lasts("http.body_timeout", http.body_timeout, TICK, 10 * MINUTE);
     problems.lasts("http.send_timeout", http.send_timeout, TICK, 10 * MINUTE);
+    problems.lasts("http.linger", http.linger, TICK, 5 * MINUTE);
     problems.lasts("http.idle_timeout", http.idle_timeout, TICK, HOUR);
     problems.lasts(
         "http.answer_within",
@@ -293,6 +295,7 @@ fn durations(config: &Config, problems: &mut Problems) {
     let log_stalled = config.spill.stalled_after;
     problems.lasts("spill.stalled_after", log_stalled, TICK, MINUTE);
     problems.lasts("shutdown.grace", shutdown.grace, Duration::ZERO, 5 * MINUTE);
+    problems.lasts("shutdown.idle", shutdown.idle, TICK, MINUTE);
     problems.lasts("shutdown.drain", shutdown.drain, TICK, 10 * MINUTE);
 
     let [stalled, linger, answer] =

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
+use hyper::header::CONNECTION;
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 
 use super::answer::{self, Problem, Reply};
@@ -48,10 +49,16 @@ pub fn handle(
     async move {
         let version = request.version();
         let mut answered = Answered::at(Instant::now());
-        let reply = match charged {
+        let mut reply = match charged {
             Ok(mut held) => answer(&local, &mut request, held.as_mut(), &mut answered).await,
             Err(problem) => problem.reply(),
         };
+        if !reply.status().is_success() && reply.headers().contains_key(CONNECTION) {
+            busy.leaves_unread();
+        }
+        if local.is_stopping.load(Relaxed) {
+            answer::make_last(&mut reply);
+        }
         let response = sending::send(reply, answered.list, &busy, version);
         busy.end(answered.at);
         Ok(response)

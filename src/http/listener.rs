@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -26,6 +26,10 @@ const NO_MEMORY: &[u8] =
     \"detail\":\"there is no memory for a connection; try again\"}";
 /// How long accepting pauses when the system has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the listener stays open once the process closes, for handshakes under way: closing it resets what it has not
+/// accepted, and with it requests that were already sent.
+pub(super) const LAST_CALL: Duration = Duration::from_millis(100);
 
 /// A connection with what it's charged for, given back when this is dropped.
 #[derive(Debug)]
@@ -116,7 +120,27 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     open().map(Into::into).map_err(explain)
 }
 
-/// Accepts until the process closes; `deal` takes each connection.
+/// Has the kernel drop what begins a connection (SYN without ACK), so that the listener can be closed with nothing in its
+/// backlog. Who connects now tries again after a second, as the kernel does by itself, and is refused then, before any request
+/// was sent.
+fn hold_back(listener: &TcpListener) {
+    /// The byte of a TCP header that has its flags, and two of these.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    let program = [
+        SockFilter::new(0x30, 0, 0, FLAGS),
+        SockFilter::new(0x54, 0, 0, SYN | ACK),
+        SockFilter::new(0x15, 0, 1, SYN),
+        SockFilter::new(0x06, 0, 0, 0),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+    ];
+    if let Err(error) = SockRef::from(listener).attach_filter(&program) {
+        tracing::debug!(%error, "new connections can't be held back; some may be reset");
+    }
+}
+
+/// Accepts until the process closes, and what was under way then; `deal` takes each connection.
 pub async fn accept(
     listener: std::net::TcpListener,
     settings: Settings,
@@ -127,7 +151,11 @@ pub async fn accept(
     let listener = TcpListener::from_std(listener)?;
     let permits = Arc::new(Semaphore::new(settings.connections(budget.total())));
     let addresses = Arc::new(Addresses::default());
-    let closing = reached(&mut watch, Phase::Closing);
+    let closing = async {
+        reached(&mut watch, Phase::Closing).await;
+        hold_back(&listener);
+        tokio::time::sleep(LAST_CALL).await;
+    };
     let mut closing = std::pin::pin!(closing);
     loop {
         // At the limit nothing is accepted: clients wait in the backlog, and then for the kernel.

@@ -4,6 +4,7 @@
 //! - [`server`] runs the HTTP threads: a single-threaded runtime each, HTTP/1.1 and h2c by hyper.
 //! - [`ingest`] is one request from head to answer; [`body`] reads it, [`plan`] decodes and routes it.
 //! - [`answer`] is the only place that chooses status codes; [`retry`] computes an honest `Retry-After`.
+//! - [`linger`] sees to it that a refusal reaches its client, and `ending` that a stop breaks nobody's request.
 //! - [`watch`] closes connections that are too slow, [`deadlines`] ends waiting for lanes that are.
 //!
 //! **Threads.** One single-threaded runtime per core, not one that steals work: a request's whole life except Kafka's part
@@ -18,9 +19,11 @@
 pub mod answer;
 pub mod body;
 pub mod deadlines;
+mod ending;
 mod head;
 mod heads;
 pub mod ingest;
+pub mod linger;
 pub mod listener;
 pub mod plan;
 pub mod port;
@@ -32,6 +35,7 @@ pub mod settings;
 pub mod streams;
 mod target;
 pub mod watch;
+mod watched;
 
 pub use port::Port;
 pub use server::Server;

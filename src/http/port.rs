@@ -1,9 +1,11 @@
 //! What requests of the data port need, of all threads and of one.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use super::deadlines::Deadlines;
+use super::linger::Lingering;
 use super::settings::Settings;
 use super::streams::Streams;
 use crate::budget::{Budget, Share};
@@ -21,6 +23,10 @@ pub struct Port {
     pub streams: Streams,
     /// When the process started, for quotas.
     pub start: Instant,
+    /// How long a connection may rest while the process closes.
+    pub idle_at_end: Duration,
+    /// The connections whose refused clients may still be sending.
+    pub lingering: Lingering,
     /// The memory that everything is charged to.
     pub budget: Arc<Budget>,
     /// The part of it that connections and requests of HTTP/2 may hold beside events.
@@ -36,6 +42,8 @@ pub struct Local {
     pub port: Arc<Port>,
     /// Where lanes put this thread's finished requests.
     pub mailbox: Arc<Mailbox>,
+    /// The process will stop: each connection ends with its next answer.
+    pub is_stopping: AtomicBool,
     /// When its waiting requests have to be answered.
     pub deadlines: Deadlines,
 }

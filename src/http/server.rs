@@ -1,10 +1,10 @@
 //! The HTTP threads: each runs its own connections, and wakes the requests that lanes have finished.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::*};
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,16 +13,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::deadlines::Deadlines;
+use super::ending::Ending;
 use super::heads;
 use super::ingest;
-use super::listener::Accepted;
+use super::linger;
+use super::listener::{Accepted, LAST_CALL};
 use super::port::{Local, Port};
 use super::settings::Settings;
-use super::watch::{Activity, Times, Watched};
-use crate::lifecycle::{Awaited, Phase, Watch, reached};
+use super::watch::{Activity, Times};
+use super::watched::Watched;
+use crate::lifecycle::{Phase, Watch, reached};
 
 /// The windows of HTTP/2 bound what one connection may make us buffer before a request is charged for it.
 pub(super) const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
@@ -99,6 +102,7 @@ impl Thread {
         let local = Arc::new(Local {
             port: Arc::clone(port),
             mailbox: Arc::default(),
+            is_stopping: AtomicBool::new(false),
             deadlines: Deadlines::new(port.settings.answer_within),
         });
         let (watch, open) = (watch.clone(), Arc::clone(&connections));
@@ -124,15 +128,26 @@ async fn run(
     let waiting = Arc::clone(&local);
     tokio::spawn(async move { waiting.deadlines.sweep().await });
     let watching = watch.clone();
-    let mut closing = pin!(reached(&mut watch, Phase::Closing));
+    let mut stopping = watch.clone();
+    let mut stopping = pin!(reached(&mut stopping, Phase::Grace));
+    let mut hurrying = watch.clone();
+    let mut closing = pin!(async {
+        reached(&mut watch, Phase::Closing).await;
+        // What the listener has accepted last is still dealt out.
+        tokio::select! {
+            () = tokio::time::sleep(LAST_CALL * 3 / 2) => {}
+            () = reached(&mut hurrying, Phase::Draining) => {}
+        }
+    });
     loop {
         tokio::select! {
             next = accepted.recv() => {
                 let Some(next) = next else { break };
-                let closing = Awaited::new(&watching, Phase::Closing);
-                let connection = Connection { local: Arc::clone(&local), open: Open(Arc::clone(&open)), closing };
+                let ending = Ending::new(&watching, local.port.idle_at_end);
+                let connection = Connection { local: Arc::clone(&local), open: Open(Arc::clone(&open)), ending };
                 tokio::spawn(connection.serve(next));
             }
+            () = &mut stopping, if !local.is_stopping.load(Relaxed) => local.is_stopping.store(true, Relaxed),
             () = &mut closing => break,
         }
     }
@@ -143,7 +158,8 @@ async fn run(
     }
     // Requests under way are answered within their deadline; a second more for what is still being read. In a hurry the
     // lanes are already draining, and then nothing more may come from here.
-    let latest = Instant::now() + local.port.settings.answer_within + Duration::from_secs(1);
+    let answered = local.port.settings.answer_within + local.port.idle_at_end;
+    let latest = Instant::now() + answered + Duration::from_secs(1);
     while open.load(Acquire) > 0 && Instant::now() < latest && *watching.borrow() < Phase::Draining
     {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -162,7 +178,7 @@ impl Drop for Open {
 struct Connection {
     local: Arc<Local>,
     open: Open,
-    closing: Awaited,
+    ending: Ending,
 }
 
 impl Connection {
@@ -170,7 +186,7 @@ impl Connection {
         let Connection {
             local,
             open: _open,
-            mut closing,
+            mut ending,
         } = self;
         let Accepted {
             socket,
@@ -186,54 +202,80 @@ impl Connection {
             let (local, activity) = (Arc::clone(&local), Arc::clone(&activity));
             move |request| ingest::handle(Arc::clone(&local), activity.request(), request)
         });
-        let mut connection = pin!(builder.serve_connection(
-            TokioIo::new(Watched::new(socket, Arc::clone(&activity))),
-            service
-        ));
-        let mut is_new = true;
-        let mut framed = None;
-        let times = times(settings);
-        let first_look = times.head.min(times.idle).min(times.send);
-        let mut look = pin!(sleep_until(Instant::now() + first_look));
-        let mut told_to_close = false;
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "a connection ended with an error");
+        let is_slow = {
+            let mut connection = pin!(builder.serve_connection(
+                TokioIo::new(Watched::new(socket, Arc::clone(&activity))),
+                service
+            ));
+            let mut is_new = true;
+            let mut framed = None;
+            let times = times(settings);
+            let first_look = times.head.min(times.idle).min(times.send);
+            let mut look = pin!(sleep_until(Instant::now() + first_look));
+            let mut told_to_close = false;
+            std::future::poll_fn(|cx| {
+                if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                    if let Err(error) = result {
+                        tracing::debug!(%error, "a connection ended with an error");
+                    }
+                    return Poll::Ready(false);
                 }
-                return Poll::Ready(());
-            }
-            activity.stamp();
-            if framed.is_none() && activity.is_framed() {
-                framed = heads::charge_connection(&local.port);
-                if framed.is_none() {
-                    tracing::debug!("no memory for a connection of http/2");
-                    return Poll::Ready(());
-                }
-            }
-            if !told_to_close && (activity.is_ending() || closing.has_come(cx)) {
-                told_to_close = true;
-                connection.as_mut().graceful_shutdown();
-                cx.waker().wake_by_ref();
-            }
-            // A timer that was polled once wakes this task by itself.
-            if !is_new && !look.is_elapsed() {
-                return Poll::Pending;
-            }
-            is_new = false;
-            while look.as_mut().poll(cx).is_ready() {
-                match activity.check(&times) {
-                    Ok(wait) => look.as_mut().reset(Instant::now() + wait),
-                    Err(slow) => {
-                        tracing::debug!(?slow, "a connection was too slow");
-                        return Poll::Ready(());
+                activity.stamp();
+                if framed.is_none() && activity.is_framed() {
+                    framed = heads::charge_connection(&local.port);
+                    if framed.is_none() {
+                        tracing::debug!("no memory for a connection of http/2");
+                        return Poll::Ready(true);
                     }
                 }
-            }
-            Poll::Pending
-        })
-        .await;
+                if ending.is_due(&activity, cx) || (!told_to_close && activity.is_ending()) {
+                    told_to_close = true;
+                    connection.as_mut().graceful_shutdown();
+                    cx.waker().wake_by_ref();
+                }
+                if is_too_slow(look.as_mut(), &mut is_new, &activity, &times, cx) {
+                    return Poll::Ready(true);
+                }
+                Poll::Pending
+            })
+            .await
+        };
+        // A client that is too slow isn't waited for once more.
+        if !is_slow && let Some(socket) = activity.take_socket() {
+            linger::close(
+                socket,
+                activity.may_be_sending(),
+                &local.port.lingering,
+                settings,
+            )
+            .await;
+        }
     }
+}
+
+/// Whether it's time to look at a connection, and it's too slow then.
+fn is_too_slow(
+    mut look: Pin<&mut Sleep>,
+    is_new: &mut bool,
+    activity: &Activity,
+    times: &Times,
+    cx: &mut Context<'_>,
+) -> bool {
+    // A timer that was polled once wakes this task by itself.
+    if !*is_new && !look.is_elapsed() {
+        return false;
+    }
+    *is_new = false;
+    while look.as_mut().poll(cx).is_ready() {
+        match activity.check(times) {
+            Ok(wait) => look.as_mut().reset(Instant::now() + wait),
+            Err(slow) => {
+                tracing::debug!(?slow, "a connection was too slow");
+                return true;
+            }
+        }
+    }
+    false
 }
 
 fn times(settings: &Settings) -> Times {

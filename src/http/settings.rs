@@ -31,6 +31,15 @@ pub struct Settings {
     /// Open connections at once from one client address. Default 0, which means no limit of its own:
     /// behind a load balancer all clients share a few addresses.
     pub max_connections_per_address: usize,
+    /// Time for which a connection is read from after its last answer, if its client may still be sending what was refused: a
+    /// client that writes before it reads would lose the answer otherwise. Default 20 s: as long as a body may take.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// Bytes that are read and dropped meanwhile, at most. Default 64 MiB: sixteen of the largest bodies, so that a client that
+    /// sends far too much hears of it, and nobody sends for ever.
+    pub linger_bytes: ByteSize,
+    /// Connections that may do so at once; the others are closed at once. Default 1,000: a tenth of the connections. 0: none.
+    pub max_lingering: usize,
     /// Concurrent HTTP/2 streams on one connection. Default 128.
     pub max_streams: u32,
     /// Time from the first byte of a request until its head is complete. Default 10 s.
@@ -64,6 +73,9 @@ impl Default for Settings {
             max_headers: 100,
             max_connections: None,
             max_connections_per_address: 0,
+            linger: Duration::from_secs(20),
+            linger_bytes: ByteSize::mib(64),
+            max_lingering: 1_000,
             max_streams: 128,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),

@@ -6,14 +6,11 @@
 //! is set to the earliest moment at which it can have something to do. The clock is read for a head only if it didn't
 //! come as a whole, which is rare: that is what [`Activity::stamp`] is for.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use crate::budget::HeldByProcess;
 
@@ -39,6 +36,10 @@ pub struct Activity {
     untaken_us: AtomicU64,
     /// What lists of its answers are charged, until it has ended.
     lists: Mutex<Vec<HeldByProcess>>,
+    /// A request was refused whose body hadn't come as a whole.
+    leaves_unread: AtomicBool,
+    /// The socket, once HTTP is done with it.
+    socket: Mutex<Option<TcpStream>>,
 }
 
 const JUST_NOW: u64 = u64::MAX;
@@ -83,12 +84,51 @@ impl Activity {
             untaken: AtomicU32::new(0),
             untaken_us: AtomicU64::new(0),
             lists: Mutex::default(),
+            leaves_unread: AtomicBool::new(false),
+            socket: Mutex::default(),
         })
     }
 
     /// Whether the connection is to end with what is under way.
     pub fn is_ending(&self) -> bool {
         self.is_ending.load(Relaxed)
+    }
+
+    /// Whether a request is under way.
+    pub fn is_busy(&self) -> bool {
+        self.requests.load(Relaxed) > 0
+    }
+
+    /// Whether the head of a request has begun to come and isn't complete.
+    pub fn is_beginning(&self) -> bool {
+        self.head_us.load(Relaxed) > 0
+    }
+
+    /// Whether a request was answered.
+    pub fn has_served(&self) -> bool {
+        self.rest_us.load(Relaxed) > 1
+    }
+
+    /// Whether its client may be sending what nobody has read: the rest of a body, or of a head that was refused.
+    pub fn may_be_sending(&self) -> bool {
+        self.leaves_unread.load(Relaxed) || self.is_beginning()
+    }
+
+    /// The connection's first bytes say that it's HTTP/2, or that it isn't.
+    pub(super) fn begins(&self, is_framed: bool) {
+        self.is_framed.store(is_framed, Relaxed);
+    }
+
+    /// HTTP is done with the socket.
+    pub(super) fn return_socket(&self, returned: Option<TcpStream>) {
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        *socket = returned;
+    }
+
+    /// The socket, once HTTP is done with it.
+    pub fn take_socket(&self) -> Option<TcpStream> {
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        socket.take()
     }
 
     fn us_at(&self, at: Instant) -> u64 {
@@ -106,7 +146,8 @@ impl Activity {
         }
     }
 
-    fn bytes_came(&self) {
+    /// Bytes came.
+    pub(super) fn bytes_came(&self) {
         if self.requests.load(Relaxed) == 0
             && self.head_us.load(Relaxed) == 0
             && !self.is_framed.load(Relaxed)
@@ -115,7 +156,8 @@ impl Activity {
         }
     }
 
-    fn is_blocked(&self, blocked: bool) {
+    /// The socket takes no more of what it's to write, or has taken all.
+    pub(super) fn is_blocked(&self, blocked: bool) {
         let since = self.blocked_us.load(Relaxed);
         if blocked && since == 0 {
             self.blocked_us.store(JUST_NOW, Relaxed);
@@ -209,6 +251,11 @@ impl Busy {
         Untaken(activity)
     }
 
+    /// The request is refused, and not all of its body has been read.
+    pub fn leaves_unread(&self) {
+        self.activity.leaves_unread.store(true, Relaxed);
+    }
+
     /// Ends, with the answer ready `at` this time.
     pub fn end(mut self, at: Instant) {
         self.answered = Some(at);
@@ -237,91 +284,6 @@ impl Drop for Untaken {
             self.0.us_at(Instant::now())
         };
         self.0.untaken_us.store(since, Relaxed);
-    }
-}
-
-/// A socket that notes when bytes come, and when it takes none.
-#[derive(Debug)]
-pub struct Watched<S> {
-    socket: S,
-    activity: Arc<Activity>,
-    has_begun: bool,
-}
-
-impl<S> Watched<S> {
-    /// Watches `socket`.
-    pub fn new(socket: S, activity: Arc<Activity>) -> Watched<S> {
-        Watched {
-            socket,
-            activity,
-            has_begun: false,
-        }
-    }
-}
-
-impl<S> Watched<S> {
-    fn note_write(&self, polled: &Poll<io::Result<usize>>) {
-        if polled.is_pending() {
-            self.activity.is_blocked(true);
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.socket).poll_read(cx, buffer);
-        if let Some(came @ [_, ..]) = buffer.filled().get(before..) {
-            if !self.has_begun {
-                self.has_begun = true;
-                // A client that sends even the preface in drops is watched like any other.
-                self.activity
-                    .is_framed
-                    .store(came.starts_with(b"PRI "), Relaxed);
-            }
-            self.activity.bytes_came();
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.note_write(&polled);
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Asked for when all that there was is written.
-        self.activity.is_blocked(false);
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.note_write(&polled);
-        polled
     }
 }
 

@@ -12,6 +12,10 @@ pub struct Settings {
     /// Time between readiness turning false and the listener closing, for load balancers to notice. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
+    /// Time for which a kept connection may rest, once the listener is closed, before it's closed: a request may be on its way,
+    /// and is answered with `Connection: close`. Default 1 s.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
     /// Time for what was taken to reach Kafka. Default 10 s. What is left then is refused, and counted.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
@@ -21,6 +25,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             grace: Duration::from_secs(5),
+            idle: Duration::from_secs(1),
             drain: Duration::from_secs(10),
         }
     }

@@ -59,6 +59,47 @@ fn it_turns_unready_at_once_serves_through_the_grace_and_then_closes_its_port() 
 }
 
 #[test]
+fn from_the_grace_on_each_answer_says_that_its_connection_ends() {
+    let mock = mock();
+    let grace = [
+        ("FOREBAY__SHUTDOWN__GRACE", "1500ms"),
+        ("FOREBAY__SHUTDOWN__IDLE", "2s"),
+    ];
+    let gateway = Gateway::start_with_env(&config(mock.bootstrap(), ""), &grace);
+    gateway.wait_ready(4 * SOON);
+    let mut kept: Vec<_> = (0..3).map(|_| gateway.client()).collect();
+    for client in &mut kept {
+        let answer = client.post_json("events", EVENT);
+        assert_eq!((answer.status, answer.header("connection")), (200, None));
+    }
+    let [mut in_grace, mut at_the_end, mut silent]: [Client; 3] =
+        kept.try_into().unwrap_or_else(|_| unreachable!());
+    crate::support::h2::connected(gateway.data, async |connection| {
+        assert_eq!(connection.post(EVENTS, EVENT).await.unwrap().0, 200);
+        gateway.signal("TERM");
+        eventually("not ready", SOON, || gateway.get("/readyz").0 == 503);
+        // A load balancer learns it with an answer, never by a broken request.
+        for client in [&mut in_grace, &mut gateway.client()] {
+            let answer = client.post_json("events", EVENT);
+            let header = answer.header("connection");
+            assert_eq!((answer.status, header), (200, Some("close")));
+            assert_eq!(client.until_closed(SOON), Some(vec![]));
+        }
+        assert!(connection.is_going_away().await, "HTTP/2 says GOAWAY");
+    });
+    eventually("the port is closed", SOON, || {
+        TcpStream::connect_timeout(&gateway.data, 50 * MS).is_err()
+    });
+    // One that rested all the time may bring one more.
+    let answer = at_the_end.post_json("events", EVENT);
+    let header = answer.header("connection");
+    assert_eq!((answer.status, header), (200, Some("close")));
+    assert_eq!(at_the_end.until_closed(SOON), Some(vec![]));
+    assert_eq!(silent.until_closed(2 * SOON), Some(vec![]));
+    check_account(&ended(gateway, SOON), "accepted=7 acked=7");
+}
+
+#[test]
 fn requests_under_way_are_answered_before_it_ends() {
     let mock = mock();
     let gateway = Gateway::ready(&config(mock.bootstrap(), ""));

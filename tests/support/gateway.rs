@@ -137,6 +137,7 @@ impl Gateway {
             .env("FOREBAY__HTTP__LISTEN", "127.0.0.1:0")
             .env("FOREBAY__ADMIN__LISTEN", "127.0.0.1:0")
             .env("FOREBAY__SHUTDOWN__GRACE", "0s")
+            .env("FOREBAY__SHUTDOWN__IDLE", "200ms")
             .env("NO_COLOR", "1")
             .envs(env.iter().copied())
             .stdin(Stdio::null())

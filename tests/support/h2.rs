@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
-use h2::{Ping, PingPong, RecvStream};
+use h2::{Ping, PingPong, Reason, RecvStream};
 use hyper::Request;
+
+/// How a stream is reset of which all was answered.
+pub const NO_ERROR: Reason = Reason::NO_ERROR;
 
 /// A connection.
 pub struct Connection {
@@ -58,6 +61,33 @@ impl Connection {
         sending.send_data(Bytes::copy_from_slice(body.as_bytes()), true)?;
         let (head, body) = answer.await?.into_parts();
         Ok((head.status.as_u16(), body))
+    }
+
+    /// Posts a body that never ends; status of the answer, and how the stream is reset behind it.
+    pub async fn refused(&self, path: &str, kind: &str) -> Result<(u16, Reason), h2::Error> {
+        let request = Request::post(format!("http://test{path}")).header("content-type", kind);
+        let request = request.body(()).unwrap();
+        let mut requests = self.requests.clone().ready().await?;
+        let (answer, mut sending) = requests.send_request(request, false)?;
+        sending.send_data(Bytes::from_static(b"x"), false)?;
+        let status = answer.await?.status().as_u16();
+        let reset = std::future::poll_fn(|cx| sending.poll_reset(cx)).await?;
+        Ok((status, reset))
+    }
+
+    /// Waits until the other side takes no more requests on it.
+    pub async fn is_going_away(&self) -> bool {
+        let next = async {
+            loop {
+                match self.requests.clone().ready().await {
+                    Err(error) => return error.is_go_away() || error.is_io(),
+                    Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+                }
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(5), next)
+            .await
+            .unwrap_or(false)
     }
 
     /// Sends a ping and waits for its echo.
