@@ -19,6 +19,7 @@ mod isolation;
 mod kafka;
 mod lifecycle;
 mod overload;
+mod partitions;
 mod redrive;
 mod rights;
 mod spilling;

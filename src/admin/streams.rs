@@ -22,9 +22,9 @@ struct Lanes {
     spilled: Backlog,
 }
 
-/// All lanes of a stream, the one for unrouted events last.
+/// All lanes of a stream, the one for unrouted events last; also those whose partitions are gone or aren't in use yet.
 fn lanes_of(stream: &Stream) -> Vec<Arc<Lane>> {
-    let known = stream.topic.lanes();
+    let known = stream.topic.all_lanes();
     known
         .iter()
         .chain(stream.topic.unrouted())

@@ -335,6 +335,12 @@ fn problem_of_refusal(refusal: &Refusal, stream: &Stream) -> Problem {
 fn unknown_because(stream: &Stream) -> String {
     use crate::produce::health::Condition::*;
     match stream.cluster.health().condition() {
+        Up if stream.topic.is_changing() => {
+            let topic = stream.topic.name();
+            format!(
+                "the number of partitions of topic {topic} has changed, and what came before goes first"
+            )
+        }
         Up => format!("topic {} has not answered yet", stream.topic.name()),
         Starting(reason) | Down(reason) => reason,
     }

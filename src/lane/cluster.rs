@@ -84,9 +84,9 @@ impl Topic {
     }
 
     /// The one lane that takes events while the partitions aren't known; none if there is no spill log, or the topic can't
-    /// be used.
+    /// be used and never could.
     pub fn unrouted(&self) -> &[Arc<Lane>] {
-        if self.is_unusable.load(Relaxed) {
+        if self.is_unusable.load(Relaxed) && self.routing.planned().is_empty() {
             return &[];
         }
         self.unrouted.as_slice()
