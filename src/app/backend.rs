@@ -82,12 +82,16 @@ impl Backend {
             }
             let client = SharedClient::default();
             let topics = cluster.topics().iter();
-            let topics = topics.map(|topic| topic.name().to_owned()).collect();
+            let topics = topics.map(|topic| (topic.name().to_owned(), Arc::clone(topic.limits())));
             let (health, known) = (Arc::clone(cluster.health()), Arc::clone(cluster));
             let on = move |finding: Finding| {
                 match finding {
                     Finding::Partitions { topic, count } => {
                         return known.hear_partitions(topic as u32, count, Instant::now());
+                    }
+                    Finding::Limits { topic, config } => {
+                        let (cluster, topic) = (known.name(), known.topics()[topic].name());
+                        tracing::debug!(cluster, topic, ?config, "what the topic takes");
                     }
                     Finding::Unusable { topic } => known.set_unusable(topic as u32),
                     Finding::Stuck => known.replace_client(),
@@ -95,7 +99,7 @@ impl Backend {
                 false
             };
             let (name, settings) = (cluster.name(), cluster.settings());
-            let probe = probe::spawn(name, settings, client.clone(), health, topics, on)?;
+            let probe = probe::spawn(name, settings, client.clone(), health, topics.collect(), on)?;
             self.probes.push(probe);
             let worker = worker::spawn(Arc::clone(cluster), client)?;
             self.workers.push((Arc::clone(cluster), worker));

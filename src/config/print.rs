@@ -68,6 +68,10 @@ fn sizes(config: &Config) -> Vec<(Vec<&str>, ByteSize)> {
             vec!["clusters", name, "max_in_flight"],
             cluster.max_in_flight,
         ));
+        sizes.push((
+            vec!["clusters", name, "assumed_max_message"],
+            cluster.assumed_max_message,
+        ));
     }
     sizes
 }

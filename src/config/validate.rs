@@ -336,6 +336,8 @@ fn clusters(config: &Config, problems: &mut Problems) {
             );
             problems.add(key("max_in_flight"), what);
         }
+        let assumed = cluster.assumed_max_message.0;
+        problems.within(&key("assumed_max_message"), assumed, 1_024, 1_000_000_000);
         problems.lasts(
             &key("metadata_refresh"),
             cluster.metadata_refresh,

@@ -19,6 +19,7 @@
 pub mod answer;
 pub mod body;
 pub mod deadlines;
+mod door;
 mod ending;
 mod head;
 mod heads;

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::answer::{self, EventError, Problem};
+use super::door::Door;
 use super::rejected::Rejected;
 use super::streams::Stream;
 use crate::decode::{self, BodyError, Captured, Decoded, Limits, RejectCode};
@@ -80,6 +81,7 @@ pub fn plan(
     limits: &Limits,
     scratch: &mut Scratch,
 ) -> Result<Plan, Problem> {
+    let door = Door::of(stream)?;
     let decoded = &mut scratch.decoded;
     decoded.clear();
     match shape {
@@ -101,6 +103,7 @@ pub fn plan(
         request_key: &request_key,
         partitions: lanes.len(),
         max_event: u64::from(limits.max_event()),
+        door,
     };
     scratch.choose_partitions(&routing, &mut rejected);
     let plan = scratch.sort(&routing, lanes, rejected);
@@ -172,6 +175,7 @@ struct Routing<'a> {
     request_key: &'a RequestKey,
     partitions: usize,
     max_event: u64,
+    door: Door,
 }
 
 impl Routing<'_> {
@@ -206,9 +210,17 @@ impl Scratch {
                     self.partitions.push(REJECTED);
                     continue;
                 }
+                _ if routing.door.is_too_low_for(size) => {
+                    rejected.push(routing.door.size_error(event, key, stream));
+                    self.partitions.push(REJECTED);
+                    continue;
+                }
                 Some(partition) => partition,
-                None if has_key && stream.on_missing_key == OnMissingKey::Reject => {
-                    rejected.push(key_error(event, stream));
+                None if has_key
+                    && (stream.on_missing_key == OnMissingKey::Reject
+                        || routing.door.needs_key()) =>
+                {
+                    rejected.push(key_error(event, stream, routing.door));
                     self.partitions.push(REJECTED);
                     continue;
                 }
@@ -298,7 +310,7 @@ fn size_error(event: &decode::Event, key: u64, max_event: u64) -> EventError {
     }
 }
 
-fn key_error(event: &decode::Event, stream: &Stream) -> EventError {
+fn key_error(event: &decode::Event, stream: &Stream, door: Door) -> EventError {
     let (code, what) = match (&stream.key, event.key) {
         (KeySource::Event(_), Captured::Composite) => (
             "key_not_scalar",
@@ -316,10 +328,15 @@ fn key_error(event: &decode::Event, stream: &Stream) -> EventError {
         KeySource::Header(name) => format!("the key in header {name}"),
         _ => "the key".into(),
     };
+    let why = if door.needs_key() {
+        "; the stream's topic is compacted and takes only events with a key"
+    } else {
+        ""
+    };
     EventError {
         index: event.index,
         code,
-        detail: format!("{name} {what}"),
+        detail: format!("{name} {what}{why}"),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Lane, Settings, UNROUTED};
 use crate::budget::{Account, Budget, Share};
 use crate::produce::trouble::{Trouble, Troubled};
 use crate::produce::verdict::TopicFault;
-use crate::produce::{self, Health};
+use crate::produce::{self, Health, TopicLimits};
 use crate::receipt::Ledger;
 use crate::spill::Log;
 use crate::telemetry::Durations;
@@ -39,6 +39,7 @@ pub struct Topic {
     pub(super) is_unusable: AtomicBool,
     trouble: Troubled<TopicFault>,
     pub(super) routing: Routing,
+    limits: Arc<TopicLimits>,
 }
 
 impl Topic {
@@ -60,6 +61,11 @@ impl Topic {
     /// The memory that the stream's events are charged to.
     pub fn account(&self) -> &Arc<Account> {
         &self.account
+    }
+
+    /// What Kafka takes for it.
+    pub fn limits(&self) -> &Arc<TopicLimits> {
+        &self.limits
     }
 
     /// Whether events always go over the spill log.
@@ -212,6 +218,7 @@ impl Cluster {
                 is_unusable: AtomicBool::new(false),
                 trouble: Troubled::default(),
                 routing: Routing::default(),
+                limits: Arc::new(TopicLimits::of(&settings)),
                 of,
             })
         });

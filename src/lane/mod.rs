@@ -19,7 +19,8 @@
 //!   that grows while tries fail. `clients` has the worker's client, and the pauses between one and the next.
 //! - [`pace`] says when a lane's batch is worth a request, [`wave`] when those of many lanes have to wait for each other.
 //! - `spilling` is a lane's life: when its events leave the direct way for the spill log, and how they come back. `store`
-//!   appends, `replay` reads, `unrouted` is for events whose partition isn't known yet, `finish` is the end.
+//!   appends, `replay` reads, `unrouted` is for events whose partition isn't known yet, `finish` is the end. `learn` makes of
+//!   refusals what is known of a topic.
 //! - `routing` is about numbers of partitions that change, `counts` hears of them, and `reroute` does it. Per key, what was acknowledged earlier is in
 //!   Kafka before what came later is sent, also if the key moves to another partition.
 //!
@@ -33,6 +34,7 @@ mod counts;
 pub mod damage;
 pub mod dead;
 mod finish;
+mod learn;
 pub mod pace;
 pub mod redrive;
 mod replay;

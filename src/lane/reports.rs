@@ -11,6 +11,7 @@ use rdkafka::error::RDKafkaErrorCode::{
 use tracing::Level;
 
 use super::dead::{Dead, Reason};
+use super::learn::learn;
 use super::send::Refused;
 use super::spilling::READ_BYTES;
 use super::worker::Worker;
@@ -201,14 +202,21 @@ impl<P: Producer + Send + 'static> Worker<P> {
             return;
         };
         self.in_flight_events = self.in_flight_events.saturating_sub(1);
-        let fault = fault(code);
+        let topic = self.cluster.topics().get(work.lane.topic as usize);
+        let was_alone = is_named || work.window.was_alone();
+        let fault = topic.map_or(fault(code), |topic| {
+            learn(topic, parcel, position, fault(code), was_alone)
+        });
+        if matches!(fault, Fault::Event(_) | Fault::Stamp) {
+            self.shared_client.nudge();
+        }
         let bytes = match fault {
-            Fault::Event(cause) if is_named || work.window.was_alone() => {
+            Fault::Event(cause) if was_alone => {
                 return self.gone_for_good(parcel, position, cause, code);
             }
             Fault::Event(_) => work.window.came_back_suspect(parcel, position),
             // Kafka said so of the batch as a whole.
-            Fault::Topic(_) => work.window.came_back_unstored(parcel, position),
+            Fault::Stamp | Fault::Topic(_) => work.window.came_back_unstored(parcel, position),
             Fault::Passing if code == InvalidDifferentRecord => {
                 work.window.came_back_unstored(parcel, position)
             }
@@ -241,7 +249,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             Fault::Passing
                 if matches!(code, PurgeQueue | PurgeInflight | InvalidDifferentRecord) => {}
             Fault::Passing => work.pause.fails(self.now),
-            Fault::Event(_) => {}
+            Fault::Event(_) | Fault::Stamp => {}
         }
     }
 

@@ -9,12 +9,13 @@ use super::cluster::Cluster;
 use super::pace::{self, Load};
 use super::spilling::{Mode, READ_BYTES, REPLAY_EVENTS, Spiller};
 use super::work::Work;
+use crate::produce::topic_limits::Stamp;
 use crate::produce::{Backoff, Producer};
 use crate::receipt::Parcel;
 use crate::spill::Position;
 
 /// librdkafka's batch interface stamps records with its own clock. Events older than this get the time of their arrival
-/// through the slower interface.
+/// through the slower interface, or the present where their topic takes no such time.
 const STAMP_TOLERANCE_MS: i64 = 50;
 
 /// Events that a lane sends first after a pause.
@@ -220,7 +221,13 @@ impl<P: Producer> Sending<'_, P> {
             return;
         }
         let (topic, partition) = (work.lane.topic, parcel.partition());
-        if let Err(code) = client.send_stamped(topic, partition, parcel, position) {
+        let limits = self
+            .cluster
+            .topics()
+            .get(topic as usize)
+            .map(|it| it.limits());
+        let stamp = limits.map_or(Stamp::Arrival, |it| it.stamp(received_ms, self.now_ms));
+        if let Err(code) = client.send_stamped(topic, partition, parcel, position, stamp) {
             self.refused.push((Arc::clone(parcel), position, code));
         }
     }

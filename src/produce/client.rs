@@ -3,7 +3,7 @@
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
-use super::settings::{Idempotence, Settings};
+use super::settings::{CLIENT_MAX_BYTES, Idempotence, Settings};
 
 /// The configuration of the producer of the cluster called `name`.
 pub fn producer(name: &str, settings: &Settings) -> ClientConfig {
@@ -26,6 +26,9 @@ pub fn producer(name: &str, settings: &Settings) -> ClientConfig {
         .set("linger.ms", "0")
         .set("queue.buffering.max.messages", queue_messages.to_string())
         .set("queue.buffering.max.kbytes", queue_kbytes.to_string())
+        // What a topic takes is asked for and checked at the door; the default would refuse what Kafka takes. How much goes
+        // into one batch is `batch.size`, which is smaller than what a topic takes by default.
+        .set("message.max.bytes", CLIENT_MAX_BYTES.to_string())
         // A typo in a topic's name must fail, not create a topic.
         .set("allow.auto.create.topics", "false");
     for (key, value) in &settings.kafka {

@@ -9,7 +9,7 @@
 //! - [`native`] is the client, without copies; the only module with `unsafe`. [`Producer`] is what lanes see of it.
 //! - [`verdict`] is the only place that says whose fault a Kafka error is; [`trouble`] keeps the faults that last.
 //! - [`backoff`] says how long to wait after a failure.
-//! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have.
+//! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have; [`topic_limits`] what they take.
 //!
 //! What is absent: no lane, no ring and no HTTP is known here; nothing here decides about waiting.
 
@@ -20,6 +20,7 @@ pub mod native;
 pub mod probe;
 mod producer;
 pub mod settings;
+pub mod topic_limits;
 pub mod trouble;
 pub mod verdict;
 mod watchdog;
@@ -29,3 +30,4 @@ pub use health::Health;
 pub use native::{Context, Native, Report};
 pub use producer::Producer;
 pub use settings::Settings;
+pub use topic_limits::TopicLimits;

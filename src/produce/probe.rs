@@ -1,7 +1,9 @@
-//! Asks a cluster for the partition counts of its topics, and for a sign of life.
+//! Asks a cluster for the partition counts of its topics and for what they take, and for a sign of life.
 //!
-//! librdkafka's metadata request blocks, so it has a thread of its own; the lanes' worker never waits for it.
+//! librdkafka's metadata request blocks, so it has a thread of its own; the lanes' worker never waits for it. Each question
+//! has a deadline.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -9,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 use rdkafka::client::Client;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::Context;
 use super::health::Health;
 use super::settings::Settings;
+use super::topic_limits::{TopicConfig, TopicLimits};
 use super::watchdog::Watchdog;
+use super::{Context, native};
 use crate::telemetry::Standing;
 
 /// How long one request may take.
@@ -26,6 +30,10 @@ const ASKED_AT_MOST: usize = 1_000;
 
 /// How soon a topic is asked for again whose answer is doubted.
 const DOUBT: Duration = Duration::from_secs(2);
+/// How soon a topic is asked for its limits again when there was no answer, or when Kafka refused what it should have taken.
+const LIMITS_RETRY: Duration = Duration::from_secs(1);
+/// For how many topics' limits one request asks, at most: about 2 KB of answer for each.
+const TOPICS_PER_REQUEST: usize = 64;
 
 /// What a probe finds out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +44,13 @@ pub enum Finding {
         topic: usize,
         /// Its partitions.
         count: usize,
+    },
+    /// What a topic takes has changed.
+    Limits {
+        /// The topic.
+        topic: usize,
+        /// What Kafka says of it.
+        config: TopicConfig,
     },
     /// Kafka doesn't let us use a topic.
     Unusable {
@@ -86,6 +101,11 @@ impl SharedClient {
         waited.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
+    /// Has the probe look around now.
+    pub fn nudge(&self) {
+        self.0.1.notify_all();
+    }
+
     fn pause(&self, at_most: Duration) {
         let guard = self.lock();
         // A changed client is worth looking at early, and so is a question; waking for no reason does no harm.
@@ -112,10 +132,11 @@ pub fn spawn(
     settings: &Settings,
     client: SharedClient,
     health: Arc<Health>,
-    topics: Vec<String>,
+    topics: Vec<(String, Arc<TopicLimits>)>,
     on: impl Fn(Finding) -> bool + Send + 'static,
 ) -> std::io::Result<Probe> {
     let stop = Arc::new(AtomicBool::new(false));
+    let (topics, limits): (Vec<_>, Vec<_>) = topics.into_iter().unzip();
     let run = Run {
         cluster: name.to_owned(),
         watchdog: Watchdog::new(name, settings),
@@ -125,6 +146,7 @@ pub fn spawn(
         health,
         due: vec![Instant::now(); topics.len()],
         unusable: topics.iter().map(|_| Standing::default()).collect(),
+        limits: limits.into_iter().map(Limits::new).collect(),
         topics,
         stop: Arc::clone(&stop),
     };
@@ -157,8 +179,44 @@ struct Run {
     due: Vec<Instant>,
     /// By topic: why it can't be used, if so.
     unusable: Vec<Standing>,
+    limits: Vec<Limits>,
     watchdog: Watchdog,
     stop: Arc<AtomicBool>,
+}
+
+/// What is known of when to ask for a topic's limits.
+struct Limits {
+    of: Arc<TopicLimits>,
+    /// When to ask; none while its partitions aren't known.
+    due: Option<Instant>,
+    asked: Option<Instant>,
+    /// Whether it was said that they can't be had.
+    is_told: bool,
+}
+
+impl Limits {
+    fn new(of: Arc<TopicLimits>) -> Limits {
+        Limits {
+            of,
+            due: None,
+            asked: None,
+            is_told: false,
+        }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let Some(due) = self.due else {
+            return false;
+        };
+        if self.asked.is_some_and(|at| now < at + LIMITS_RETRY) {
+            return false;
+        }
+        // Who isn't told, and was told so, isn't told sooner.
+        if self.of.takes_doubt() && !self.is_told {
+            self.due = Some(now);
+        }
+        now >= due || self.due == Some(now)
+    }
 }
 
 impl Run {
@@ -186,6 +244,7 @@ impl Run {
                 next = (next + 1) % self.topics.len();
                 self.ask(&client, next, &on);
             }
+            self.ask_limits(&client, &on);
             drop(client);
             if self.watchdog.is_due(self.health.stands_still_for(), now)
                 && let is_in_order = self.watchdog.another_client_finds(&self.topics)
@@ -250,6 +309,7 @@ impl Run {
                 );
             }
             self.due[index] = Instant::now() + self.refresh;
+            self.limits[index].due.get_or_insert_with(Instant::now);
             let count = found.partitions().len();
             let finding = Finding::Partitions {
                 topic: index,
@@ -260,4 +320,71 @@ impl Run {
             }
         }
     }
+
+    /// Asks for the limits that are due, of many topics at once.
+    fn ask_limits(&mut self, client: &Client<Context>, on: &impl Fn(Finding) -> bool) {
+        let now = Instant::now();
+        let limits = self.limits.iter_mut().enumerate();
+        let due = limits.filter_map(|(index, limits)| limits.is_due(now).then_some(index));
+        let due: Vec<_> = due.take(TOPICS_PER_REQUEST).collect();
+        if due.is_empty() {
+            return;
+        }
+        let names: Vec<_> = due.iter().map(|index| &*self.topics[*index]).collect();
+        let answer = native::topic_configs(client, &names, ANSWER_WITHIN);
+        for (position, index) in due.into_iter().enumerate() {
+            let config = match &answer {
+                Ok(configs) => configs[position],
+                Err(error) => Err(*error),
+            };
+            self.take_limits(index, config, on);
+        }
+    }
+
+    fn take_limits(
+        &mut self,
+        index: usize,
+        config: native::Described,
+        on: &impl Fn(Finding) -> bool,
+    ) {
+        let refresh = jittered(self.refresh);
+        let (topic, limits) = (&self.topics[index], &mut self.limits[index]);
+        let now = Instant::now();
+        limits.asked = Some(now);
+        match config {
+            Ok(config) => {
+                limits.due = Some(now + refresh);
+                limits.is_told = false;
+                if limits.of.set(config) {
+                    on(Finding::Limits {
+                        topic: index,
+                        config,
+                    });
+                }
+            }
+            Err(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut) => {
+                limits.due = Some(now + LIMITS_RETRY);
+            }
+            Err(error) => {
+                limits.due = Some(now + refresh);
+                limits.of.forget();
+                if !std::mem::replace(&mut limits.is_told, true) {
+                    let counts = limits.of.max_payload();
+                    tracing::info!(
+                        cluster = self.cluster,
+                        topic,
+                        %error,
+                        bytes = counts,
+                        "what the topic takes can't be asked for (that needs the right DESCRIBE_CONFIGS on it); events of more bytes are refused, see `assumed_max_message`"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Nine to eleven tenths of `pause`, so that many clusters and gateways don't ask at once.
+fn jittered(pause: Duration) -> Duration {
+    let dice = RandomState::new().hash_one(0);
+    pause.mul_f64(0.9 + (dice % 1_000) as f64 / 5_000.0)
 }

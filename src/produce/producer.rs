@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::topic_limits::Stamp;
 use super::{Context, Native, Report};
 use crate::receipt::Parcel;
 
@@ -28,13 +29,14 @@ pub trait Producer {
         refused: impl FnMut(&Arc<Parcel>, u32, RDKafkaErrorCode),
     );
 
-    /// Hands one event over with its time of arrival, and the header `event-id` if it needs it.
+    /// Hands one event over, stamped as `stamp` says, with the header `event-id` if it needs it.
     fn send_stamped(
         &mut self,
         topic: u32,
         partition: i32,
         parcel: &Arc<Parcel>,
         position: u32,
+        stamp: Stamp,
     ) -> Result<(), RDKafkaErrorCode>;
 
     /// Reads what the client has to report, at most `at_most` reports of whole requests, without waiting.
@@ -79,8 +81,9 @@ impl Producer for Native {
         partition: i32,
         parcel: &Arc<Parcel>,
         position: u32,
+        stamp: Stamp,
     ) -> Result<(), RDKafkaErrorCode> {
-        Native::send_stamped(self, topic, partition, parcel, position)
+        Native::send_stamped(self, topic, partition, parcel, position, stamp)
     }
 
     fn poll(&mut self, at_most: usize, on: impl FnMut(Report<'_>)) -> usize {

@@ -6,6 +6,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
+/// As large as librdkafka lets `message.max.bytes` be.
+pub(super) const CLIENT_MAX_BYTES: u64 = 1_000_000_000;
+
 /// `[clusters.NAME]`: one Kafka cluster, its owner, and how we produce into it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -22,7 +25,12 @@ pub struct Settings {
     /// Bytes handed to the client and not yet acknowledged. Default 64 MiB.
     #[serde(default = "default_in_flight_bytes")]
     pub max_in_flight: ByteSize,
-    /// How often each topic's partition count is asked for. Default 30 s.
+    /// The largest record batch that a topic takes while Kafka hasn't told its `max.message.bytes`: it was never reached, we
+    /// may not ask, or it's too old to be asked. Default 1,048,588 bytes, as Kafka has it: more than a topic takes would be
+    /// acknowledged during an outage and refused after it.
+    #[serde(default = "default_assumed_max_message")]
+    pub assumed_max_message: ByteSize,
+    /// How often each topic's partition count and configuration are asked for. Default 30 s.
     #[serde(default = "default_metadata_refresh", with = "humantime_serde")]
     pub metadata_refresh: Duration,
     /// How often an idle cluster is asked for a sign of life. Default 2 s. Health older than five of these is bad.
@@ -80,6 +88,10 @@ fn default_in_flight_bytes() -> ByteSize {
     ByteSize::mib(64)
 }
 
+fn default_assumed_max_message() -> ByteSize {
+    ByteSize::b(1_048_588)
+}
+
 fn default_metadata_refresh() -> Duration {
     Duration::from_secs(30)
 }
@@ -100,6 +112,7 @@ impl Settings {
             bootstrap: bootstrap.into(),
             max_in_flight_events: default_in_flight_events(),
             max_in_flight: default_in_flight_bytes(),
+            assumed_max_message: default_assumed_max_message(),
             metadata_refresh: default_metadata_refresh(),
             probe: default_probe(),
             progress_within: default_progress_within(),
@@ -108,5 +121,13 @@ impl Settings {
             idempotence: Idempotence::On,
             kafka: BTreeMap::new(),
         }
+    }
+
+    /// The largest message that the client takes: librdkafka's own bound is out of the way, unless it's asked for.
+    pub fn client_max_bytes(&self) -> u64 {
+        let given = ["message.max.bytes", "topic.message.max.bytes"];
+        let mut given = given.iter().filter_map(|name| self.kafka.get(*name));
+        let given = given.next().and_then(|bytes| bytes.trim().parse().ok());
+        given.unwrap_or(CLIENT_MAX_BYTES)
     }
 }

@@ -18,6 +18,9 @@ pub enum Fault {
     /// Kafka doesn't take the batch that it was in: because of this event or another one, or because all of them together are too
     /// large. If it was alone, Kafka never takes it; else it's sent again, with fewer others.
     Event(Cause),
+    /// Kafka doesn't take the timestamp of an event in the batch. That is ours to mend: it's sent again with another one. If
+    /// Kafka doesn't take the present either, it's the topic's fault, [`TopicFault::Clock`].
+    Stamp,
     /// Nothing goes to the topic until somebody mends it. The event was not stored, and is sent again later.
     Topic(TopicFault),
     /// The client that had the event is of no more use. The event is sent again through another one.
@@ -37,6 +40,8 @@ pub enum TopicFault {
     PartitionMissing,
     /// Its configuration, or a policy of the cluster, doesn't allow what we send.
     Refuses,
+    /// It doesn't take the present as a timestamp: our clock or the brokers' is wrong.
+    Clock,
 }
 
 /// What is wrong with a client, or with its cluster.
@@ -59,6 +64,9 @@ impl std::fmt::Display for TopicFault {
             TopicFault::Missing => "doesn't exist",
             TopicFault::PartitionMissing => "has fewer partitions than before",
             TopicFault::Refuses => "refuses what is sent by its configuration",
+            TopicFault::Clock => {
+                "refuses the present as a timestamp: compare this machine's clock with the brokers', and see message.timestamp.before.max.ms and after.max.ms"
+            }
         })
     }
 }
@@ -83,9 +91,8 @@ pub fn fault(code: Code) -> Fault {
             Fault::Event(Cause::TooLargeForKafka)
         }
         // Before Kafka 2.4 a record without a key for a compacted topic is an invalid message.
-        Code::InvalidMessage | Code::InvalidRecord | Code::InvalidTimestamp => {
-            Fault::Event(Cause::RefusedByKafka)
-        }
+        Code::InvalidMessage | Code::InvalidRecord => Fault::Event(Cause::RefusedByKafka),
+        Code::InvalidTimestamp => Fault::Stamp,
         Code::TopicAuthorizationFailed => Fault::Topic(TopicFault::Denied),
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => {
             Fault::Topic(TopicFault::Missing)
@@ -165,8 +172,9 @@ mod tests {
     /// The whole table but for what passes: a code of a later librdkafka is of that kind until somebody decides about it here.
     #[test]
     fn each_error_is_somebodys_fault_or_passes() {
-        let of_event = "InvalidMessage InvalidMessageSize MessageSizeTooLarge MessageBatchTooLarge InvalidTimestamp InvalidRecord";
+        let of_event = "InvalidMessage InvalidMessageSize MessageSizeTooLarge MessageBatchTooLarge InvalidRecord";
         assert_eq!(codes(|fault| matches!(fault, Fault::Event(_))), of_event);
+        assert_eq!(codes(|fault| fault == Fault::Stamp), "InvalidTimestamp");
         let of_topic = "UnknownPartition UnknownTopic ReadOnly UnknownTopicOrPartition InvalidTopic InvalidRequiredAcks TopicAuthorizationFailed InvalidConfig InvalidRequest UnsupportedForMessageFormat PolicyViolation UnsupportedCompressionType UnknownTopicId";
         assert_eq!(codes(|fault| matches!(fault, Fault::Topic(_))), of_topic);
         let of_client = "SSL State Authentication UnsupportedFeature Fatal Inconsistent GaplessGuarantee Fenced ClusterAuthorizationFailed UnsupportedSASLMechanism IllegalSASLState UnsupportedVersion OutOfOrderSequenceNumber DuplicateSequenceNumber InvalidProducerEpoch InvalidTransactionalState InvalidProducerIdMapping InvalidTransactionTimeout ConcurrentTransactions TransactionCoordinatorFenced TransactionalIdAuthorizationFailed SecurityDisabled SaslAuthenticationFailed UnknownProducerId DelegationTokenAuthDisabled DelegationTokenNotFound DelegationTokenOwnerMismatch DelegationTokenRequestNotAllowed DelegationTokenAuthorizationFailed DelegationTokenExpired InvalidPrincipalType ProducerFenced UnacceptableCredential PrincipalDeserializationFailure";

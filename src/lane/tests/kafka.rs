@@ -14,6 +14,7 @@ use rdkafka::client::Client;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
 use crate::lane::Cluster;
+use crate::produce::topic_limits::Stamp;
 use crate::produce::{Context, Producer, Report};
 use crate::receipt::Parcel;
 
@@ -285,7 +286,7 @@ impl Producer for FakeClient {
         for message in std::mem::take(&mut self.batch) {
             assert_eq!(message.parcel.partition(), partition);
             let Message { parcel, position } = message;
-            if let Err(code) = self.send_stamped(0, partition, &parcel, position) {
+            if let Err(code) = self.send_stamped(0, partition, &parcel, position, Stamp::Arrival) {
                 refused(&parcel, position, code);
             }
         }
@@ -297,6 +298,7 @@ impl Producer for FakeClient {
         partition: i32,
         parcel: &Arc<Parcel>,
         position: u32,
+        _: Stamp,
     ) -> Result<(), Code> {
         assert!(partition >= 0, "events go to partitions only");
         let parcel = Arc::clone(parcel);

@@ -23,11 +23,12 @@
 )]
 
 mod context;
+mod describe;
 mod hold;
 mod reports;
 mod wakeups;
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,9 +40,11 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::{RDKafkaQueue, RDKafkaRespErr, RDKafkaTopic, RDKafkaType};
 
 pub use context::Context;
+pub use describe::{Described, topic_configs};
 pub use reports::Report;
 use reports::{deliveries, position_of, text};
 
+use super::topic_limits::{ID_HEADER, RECEIVED_HEADER, Stamp};
 use crate::receipt::Parcel;
 
 /// How often a client that is settling is asked for what it hasn't sent: a fraction of a round trip.
@@ -177,14 +180,14 @@ impl Native {
         self.batch.clear();
     }
 
-    /// Hands one event to librdkafka with its time of arrival as the record's timestamp, and the header `event-id` if the
-    /// event needs it.
+    /// Hands one event to librdkafka, stamped as `stamp` says, with the header `event-id` if the event needs it.
     pub fn send_stamped(
         &mut self,
         topic: u32,
         partition: i32,
         parcel: &Arc<Parcel>,
         position: u32,
+        stamp: Stamp,
     ) -> Result<(), RDKafkaErrorCode> {
         let handle = self.topic(topic);
         if handle.is_null() {
@@ -195,7 +198,18 @@ impl Native {
         let value = event.value(body);
         let key = event.key.bytes(body);
         let id = event.header_id.map(|id| id.hyphenated().to_string());
+        let received_ms = parcel.received_ms(position);
+        let (stamp_ms, received) = match stamp {
+            Stamp::Arrival => (received_ms, None),
+            // librdkafka takes its own clock then.
+            Stamp::Present => (0, Some(received_ms.to_string())),
+        };
         let opaque = Arc::into_raw(Arc::clone(parcel));
+        let end = || {
+            argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END, |u| {
+                u.ptr = null_mut()
+            })
+        };
         let mut arguments = [
             argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT, |u| {
                 u.rkt = handle
@@ -210,25 +224,21 @@ impl Native {
                 u.mem = memory(key)
             }),
             argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP, |u| {
-                u.i64_ = parcel.received_ms(position)
+                u.i64_ = stamp_ms
             }),
             argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE, |u| {
                 u.ptr = opaque.cast_mut().cast()
             }),
-            argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END, |u| {
-                u.ptr = null_mut()
-            }),
+            end(),
+            end(),
         ];
-        let mut count = arguments.len() - 1;
-        if let Some(id) = &id {
-            arguments[count] = argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADER, |u| {
-                u.header = sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
-                    name: c"event-id".as_ptr(),
-                    val: id.as_ptr().cast(),
-                    size: id.len() as isize,
-                };
-            });
-            count += 1;
+        let mut count = arguments.len() - 2;
+        let headers = [(ID_HEADER, &id), (RECEIVED_HEADER, &received)];
+        for (name, value) in headers {
+            if let Some(value) = value {
+                arguments[count] = header(name, value);
+                count += 1;
+            }
         }
         // SAFETY: all arguments are valid for the call, the payload as long as the parcel that the message owns.
         let error =
@@ -365,6 +375,16 @@ fn argument(
         vtype: kind,
         u: value,
     }
+}
+
+fn header(name: &CStr, value: &str) -> sys::rd_kafka_vu_t {
+    argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADER, |u| {
+        u.header = sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
+            name: name.as_ptr(),
+            val: value.as_ptr().cast(),
+            size: value.len() as isize,
+        };
+    })
 }
 
 fn memory(bytes: Option<&[u8]>) -> sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {

@@ -1,0 +1,62 @@
+//! What a stream's topic takes: what Kafka would refuse later is refused here, before anything is promised for it.
+
+use std::time::Duration;
+
+use super::answer::{EventError, Problem};
+use super::streams::Stream;
+use crate::decode;
+use crate::route::KeySource;
+
+/// When to send again what only an operator can make welcome.
+const LONG_WAIT: Duration = Duration::from_secs(10);
+
+/// The limits of a topic, as of now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Door {
+    max_payload: u64,
+    needs_key: bool,
+}
+
+impl Door {
+    /// A topic that needs keys takes nothing of a stream that has none. No client can mend that, so it's no fault of theirs.
+    pub(super) fn of(stream: &Stream) -> Result<Door, Problem> {
+        let limits = stream.topic.limits();
+        let needs_key = limits.needs_key();
+        if needs_key && matches!(stream.key, KeySource::None) {
+            let detail = format!(
+                "topic {} is compacted and takes only events with a key, but the stream has none; set its `key`, or change the topic's cleanup.policy",
+                stream.topic.name()
+            );
+            return Err(Problem::unavailable("topic_needs_key", detail, LONG_WAIT));
+        }
+        Ok(Door {
+            max_payload: limits.max_payload(),
+            needs_key,
+        })
+    }
+
+    /// Whether the topic takes events without a key.
+    pub(super) fn needs_key(self) -> bool {
+        self.needs_key
+    }
+
+    /// Whether an event of so many bytes, its key among them, is too large.
+    pub(super) fn is_too_low_for(self, bytes: u64) -> bool {
+        bytes > self.max_payload
+    }
+
+    /// The error of an event that is too large.
+    pub(super) fn size_error(self, event: &decode::Event, key: u64, stream: &Stream) -> EventError {
+        let value = event.end - event.start;
+        let detail = format!(
+            "{value} bytes with a key of {key} bytes; topic {} takes {} bytes of both together",
+            stream.topic.name(),
+            self.max_payload
+        );
+        EventError {
+            index: event.index,
+            code: "too_large_for_kafka",
+            detail,
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! What a topic takes, as far as Kafka told it: the size of a record, its timestamp, whether it needs a key.
+//!
+//! What Kafka would refuse later is refused at the door instead, or sent so that it's taken. The rule is to be careful, never
+//! optimistic: as long as nothing is known, a topic takes what a broker takes by default
+//! ([`Settings::assumed_max_message`]), and what was learned from a refusal counts until Kafka tells something new.
+//!
+//! What is absent: nothing here asks Kafka or waits. Everything may be read from any thread, without a lock on the path of
+//! events.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::Settings;
+
+/// The head of a record batch, format 2: base offset 8, length 4, leader epoch 4, magic 1, CRC 4, attributes 2, last offset
+/// delta 4, two timestamps 16, producer id 8 and epoch 2, base sequence 4, number of records 4 (Kafka's protocol guide,
+/// "Record Batch").
+const BATCH_HEAD_BYTES: u64 = 61;
+/// What a record has beside key, value and headers, at most: its length 5, attributes 1, timestamp delta 10, offset delta 5,
+/// length of the key 5 and of the value 5, number of headers 5; all but the attributes are varints. Messages of formats 0 and
+/// 1 have 34 bytes beside key and value and no batch, so they are smaller.
+const RECORD_BYTES: u64 = 36;
+/// The name of the header that has the id of an event without one.
+pub const ID_HEADER: &std::ffi::CStr = c"event-id";
+/// The name of the header that has the time of arrival of an event whose record can't be stamped with it, in milliseconds
+/// since the Unix epoch, as text.
+pub const RECEIVED_HEADER: &std::ffi::CStr = c"forebay-received";
+/// Both headers: a name and a value with a length of one byte each. A UUID has 36 characters, an `i64` up to 20.
+const HEADERS_BYTES: u64 = (1 + 8 + 1 + 36) + (1 + 16 + 1 + 20);
+/// What the largest record that is alone in its batch has beside its key and its value.
+pub const RECORD_OVERHEAD_BYTES: u64 = BATCH_HEAD_BYTES + RECORD_BYTES + HEADERS_BYTES;
+
+/// By how much a timestamp stays away from the topic's limit: the broker compares it with its own clock, some time later.
+/// At most half of the limit.
+const STAMP_MARGIN_MS: i64 = 300_000;
+/// So long after it was learned that a topic refuses timestamps, refusals may be of records that were sent before.
+const UNDER_WAY_MS: i64 = 5_000;
+
+/// What Kafka says of a topic's configuration. What it doesn't say is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TopicConfig {
+    /// `max.message.bytes`: the largest batch.
+    pub max_message_bytes: Option<u64>,
+    /// `segment.bytes`: a batch has to fit.
+    pub segment_bytes: Option<u64>,
+    /// `message.timestamp.before.max.ms`, from Kafka 3.6 on: how far in the past a timestamp may be.
+    pub before_max_ms: Option<i64>,
+    /// `message.timestamp.after.max.ms`, from Kafka 3.6 on: how far in the future a timestamp may be.
+    pub after_max_ms: Option<i64>,
+    /// `message.timestamp.difference.max.ms`, until Kafka 3.9: both.
+    pub difference_max_ms: Option<i64>,
+    /// `message.timestamp.type` is `LogAppendTime`: timestamps of ours don't count.
+    pub is_stamped_by_broker: bool,
+    /// `cleanup.policy` has `compact`: records need keys.
+    pub is_compacted: bool,
+    /// `cleanup.policy` has `delete`, and this is `retention.ms`: older records are removed.
+    pub retention_ms: Option<i64>,
+    /// `min.insync.replicas`: with fewer, nothing is acknowledged.
+    pub min_insync_replicas: Option<u32>,
+}
+
+impl TopicConfig {
+    /// Takes one entry of a topic's configuration, if it's of interest.
+    pub fn note(&mut self, name: &str, value: &str) {
+        match name {
+            "max.message.bytes" => self.max_message_bytes = value.parse().ok(),
+            "segment.bytes" => self.segment_bytes = value.parse().ok(),
+            "message.timestamp.before.max.ms" => self.before_max_ms = value.parse().ok(),
+            "message.timestamp.after.max.ms" => self.after_max_ms = value.parse().ok(),
+            "message.timestamp.difference.max.ms" => self.difference_max_ms = value.parse().ok(),
+            "message.timestamp.type" => self.is_stamped_by_broker = value == "LogAppendTime",
+            "cleanup.policy" => {
+                self.is_compacted = value.split(',').any(|policy| policy.trim() == "compact");
+            }
+            "retention.ms" => self.retention_ms = value.parse().ok().filter(|ms| *ms >= 0),
+            "min.insync.replicas" => self.min_insync_replicas = value.parse().ok(),
+            _ => {}
+        }
+    }
+
+    /// The largest batch that the topic takes.
+    pub fn max_batch_bytes(&self) -> Option<u64> {
+        let sizes = [self.max_message_bytes, self.segment_bytes];
+        sizes.into_iter().flatten().min()
+    }
+
+    /// How far in the past and in the future a timestamp may be, in milliseconds.
+    pub fn stamps_within_ms(&self) -> (i64, i64) {
+        if self.is_stamped_by_broker {
+            return (i64::MAX, i64::MAX);
+        }
+        // Where both are known, Kafka 3.6 to 3.9 take the old one only while the new one is at its default.
+        let limit = |new: Option<i64>| {
+            let new = new.filter(|ms| *ms != i64::MAX);
+            new.or(self.difference_max_ms).unwrap_or(i64::MAX)
+        };
+        (limit(self.before_max_ms), limit(self.after_max_ms))
+    }
+}
+
+/// The time that a record is stamped with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// When its event arrived.
+    Arrival,
+    /// When it's sent; the time of arrival goes into the header [`RECEIVED_HEADER`].
+    Present,
+}
+
+/// What a topic takes now.
+#[derive(Debug)]
+pub struct TopicLimits {
+    /// Bytes of key and value together.
+    max_payload: AtomicU64,
+    needs_key: AtomicBool,
+    oldest_ms: AtomicI64,
+    newest_ms: AtomicI64,
+    /// When it was learned from a refusal that timestamps are taken less far off.
+    stamps_learned_ms: AtomicI64,
+    /// Kafka refused something that should have been taken: it has to be asked again, soon.
+    is_doubted: AtomicBool,
+    /// librdkafka takes no larger message.
+    client_max_bytes: u64,
+    assumed_max_bytes: u64,
+    known: Mutex<Option<TopicConfig>>,
+}
+
+impl TopicLimits {
+    /// Of a topic of a cluster with these settings, of which nothing is known.
+    pub fn of(cluster: &Settings) -> TopicLimits {
+        let assumed = cluster.assumed_max_message.as_u64();
+        TopicLimits::new(assumed, cluster.client_max_bytes())
+    }
+
+    /// Of a topic of which nothing is known. `assumed_max_bytes` then counts as its `max.message.bytes`. The client takes no
+    /// message of more than `client_max_bytes`.
+    pub fn new(assumed_max_bytes: u64, client_max_bytes: u64) -> TopicLimits {
+        let limits = TopicLimits {
+            max_payload: AtomicU64::new(0),
+            needs_key: AtomicBool::new(false),
+            oldest_ms: AtomicI64::new(i64::MAX),
+            newest_ms: AtomicI64::new(i64::MAX),
+            stamps_learned_ms: AtomicI64::new(i64::MIN),
+            is_doubted: AtomicBool::new(false),
+            client_max_bytes,
+            assumed_max_bytes,
+            known: Mutex::new(None),
+        };
+        limits.apply(&TopicConfig::default());
+        limits
+    }
+
+    /// Forgets what was learned from refusals, if Kafka never said anything: it may be mended.
+    pub fn forget(&self) {
+        if self.known().is_none() {
+            self.apply(&TopicConfig::default());
+        }
+    }
+
+    /// Takes what Kafka said. True if that is news. What was learned from refusals since the same was said stays.
+    pub fn set(&self, config: TopicConfig) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = known.replace(config) != Some(config);
+        if is_news {
+            self.apply(&config);
+        }
+        is_news
+    }
+
+    fn apply(&self, config: &TopicConfig) {
+        let batch = config.max_batch_bytes().unwrap_or(self.assumed_max_bytes);
+        let batch = batch.min(self.client_max_bytes);
+        let payload = batch.saturating_sub(RECORD_OVERHEAD_BYTES);
+        self.max_payload.store(payload, Relaxed);
+        self.needs_key.store(config.is_compacted, Relaxed);
+        let (before, after) = config.stamps_within_ms();
+        // Kafka takes a record that is older than what the topic keeps, and removes it before anybody reads it.
+        let before = if config.is_stamped_by_broker {
+            before
+        } else {
+            before.min(config.retention_ms.unwrap_or(i64::MAX))
+        };
+        self.oldest_ms.store(with_margin(before), Relaxed);
+        self.newest_ms.store(with_margin(after), Relaxed);
+    }
+
+    /// What Kafka said last, if it said anything.
+    pub fn known(&self) -> Option<TopicConfig> {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes key and value of an event may have together.
+    pub fn max_payload(&self) -> u64 {
+        self.max_payload.load(Relaxed)
+    }
+
+    /// Whether events without a key are refused.
+    pub fn needs_key(&self) -> bool {
+        self.needs_key.load(Relaxed)
+    }
+
+    /// What the record of an event that arrived at `received_ms` is stamped with at `now_ms`.
+    pub fn stamp(&self, received_ms: i64, now_ms: i64) -> Stamp {
+        let age = now_ms.saturating_sub(received_ms);
+        if age > self.oldest_ms.load(Relaxed) || -age > self.newest_ms.load(Relaxed) {
+            Stamp::Present
+        } else {
+            Stamp::Arrival
+        }
+    }
+
+    /// Kafka refused the timestamp of an event that arrived at `received_ms`, or of another one of its batch. True if that is
+    /// mended by stamping it with the present; false if the present was tried.
+    pub fn stamp_refused(&self, received_ms: i64, now_ms: i64) -> bool {
+        self.doubt();
+        if self.stamp(received_ms, now_ms) == Stamp::Present {
+            let learned = self.stamps_learned_ms.load(Relaxed);
+            return now_ms.saturating_sub(learned) < UNDER_WAY_MS;
+        }
+        let age = now_ms.saturating_sub(received_ms);
+        let side = if age >= 0 {
+            &self.oldest_ms
+        } else {
+            &self.newest_ms
+        };
+        side.fetch_min(age.saturating_abs() / 2, Relaxed);
+        self.stamps_learned_ms.store(now_ms, Relaxed);
+        age != 0
+    }
+
+    /// Kafka refused an event of so many bytes of key and value, which was alone in its batch, for its size.
+    pub fn size_refused(&self, payload: u64) {
+        self.max_payload
+            .fetch_min(payload.saturating_sub(1), Relaxed);
+        self.doubt();
+    }
+
+    /// Kafka refused what it should have taken by all that is known: its configuration has to be asked for soon.
+    pub fn doubt(&self) {
+        self.is_doubted.store(true, Release);
+    }
+
+    /// Whether something was refused; asked once.
+    pub fn takes_doubt(&self) -> bool {
+        self.is_doubted.load(Relaxed) && self.is_doubted.swap(false, AcqRel)
+    }
+}
+
+fn with_margin(limit_ms: i64) -> i64 {
+    if limit_ms == i64::MAX {
+        return limit_ms;
+    }
+    limit_ms - STAMP_MARGIN_MS.min(limit_ms / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn limits(entries: &[(&str, &str)]) -> TopicLimits {
+        let limits = TopicLimits::new(1_048_588, 1_000_000_000);
+        assert!(limits.set(config(entries)));
+        limits
+    }
+
+    fn config(entries: &[(&str, &str)]) -> TopicConfig {
+        let mut config = TopicConfig::default();
+        for (name, value) in entries {
+            config.note(name, value);
+        }
+        config
+    }
+
+    #[test]
+    fn what_is_unknown_is_taken_to_be_the_brokers_default() {
+        let limits = TopicLimits::new(1_048_588, 1_000_000_000);
+        assert_eq!(limits.max_payload(), 1_048_588 - RECORD_OVERHEAD_BYTES);
+        assert!(!limits.needs_key());
+        assert_eq!(limits.stamp(0, i64::MAX), Stamp::Arrival);
+        assert_eq!(limits.known(), None);
+        // The client has a limit of its own.
+        let limits = TopicLimits::new(1_048_588, 10_000);
+        assert_eq!(limits.max_payload(), 10_000 - RECORD_OVERHEAD_BYTES);
+    }
+
+    #[test]
+    fn a_record_has_to_fit_a_batch_and_a_segment() {
+        let known = limits(&[("max.message.bytes", "5000000")]);
+        assert_eq!(known.max_payload(), 5_000_000 - RECORD_OVERHEAD_BYTES);
+        let known = limits(&[("max.message.bytes", "5000000"), ("segment.bytes", "1000")]);
+        assert_eq!(known.max_payload(), 1_000 - RECORD_OVERHEAD_BYTES);
+        assert_eq!(limits(&[("max.message.bytes", "3")]).max_payload(), 0);
+    }
+
+    #[test]
+    fn only_compacted_topics_need_keys() {
+        for (policy, needs_key) in [
+            ("delete", false),
+            ("compact", true),
+            ("compact,delete", true),
+            ("delete, compact", true),
+        ] {
+            assert_eq!(
+                limits(&[("cleanup.policy", policy)]).needs_key(),
+                needs_key,
+                "{policy}"
+            );
+        }
+    }
+
+    #[test]
+    fn records_are_stamped_with_their_arrival_where_the_topic_takes_it() {
+        let before = "message.timestamp.before.max.ms";
+        let after = "message.timestamp.after.max.ms";
+        let difference = "message.timestamp.difference.max.ms";
+        let (never, hour) = (i64::MAX.to_string(), HOUR_MS.to_string());
+        let now = 100 * HOUR_MS;
+        let stamp = |entries: &[_], ago: i64| limits(entries).stamp(now - ago, now);
+        let margin = STAMP_MARGIN_MS;
+        for entries in [
+            &[(before, &*hour), (after, &*hour)][..],
+            &[(difference, &*hour)],
+            &[(difference, &*hour), (before, &*never), (after, &*never)],
+        ] {
+            assert_eq!(stamp(entries, HOUR_MS - margin), Stamp::Arrival);
+            assert_eq!(stamp(entries, HOUR_MS - margin + 1), Stamp::Present);
+            assert_eq!(stamp(entries, margin - HOUR_MS), Stamp::Arrival);
+            assert_eq!(stamp(entries, margin - HOUR_MS - 1), Stamp::Present);
+        }
+        assert_eq!(stamp(&[(before, "1000")], 500), Stamp::Arrival);
+        assert_eq!(stamp(&[(before, "1000")], 501), Stamp::Present);
+        let by_broker = ("message.timestamp.type", "LogAppendTime");
+        let entries = [(before, "0"), by_broker, ("retention.ms", "1000")];
+        assert_eq!(stamp(&entries, 99 * HOUR_MS), Stamp::Arrival);
+        assert_eq!(
+            stamp(&[("retention.ms", &*hour)], 2 * HOUR_MS),
+            Stamp::Present
+        );
+        assert_eq!(
+            stamp(&[("retention.ms", "-1")], 99 * HOUR_MS),
+            Stamp::Arrival
+        );
+    }
+
+    #[test]
+    fn what_was_learned_from_a_refusal_counts_until_kafka_says_something_new() {
+        let said = config(&[("max.message.bytes", "10000")]);
+        let limits = TopicLimits::new(1_048_588, 1_000_000_000);
+        limits.set(said);
+        assert!(!limits.takes_doubt());
+        limits.size_refused(5_000);
+        assert!(limits.stamp_refused(0, 1_000));
+        assert!(limits.stamp_refused(5_000, 1_000));
+        let learned = |limits: &TopicLimits| {
+            let stamps = (limits.stamp(0, 501), limits.stamp(2_002, 0));
+            (limits.max_payload(), stamps)
+        };
+        let expected = (4_999, (Stamp::Present, Stamp::Present));
+        assert_eq!(learned(&limits), expected);
+        assert!(limits.takes_doubt() && !limits.takes_doubt());
+        assert!(!limits.set(said));
+        assert_eq!(learned(&limits), expected);
+        let said = config(&[("max.message.bytes", "10001")]);
+        assert!(limits.set(said));
+        assert_eq!(
+            learned(&limits),
+            (
+                10_001 - RECORD_OVERHEAD_BYTES,
+                (Stamp::Arrival, Stamp::Arrival)
+            )
+        );
+        // An event is refused for its age again and again until the present is tried.
+        for age in [1_i64 << 40, 1_000, 1] {
+            let mut tries = 0;
+            while limits.stamp(0, age) == Stamp::Arrival {
+                assert!(limits.stamp_refused(0, age));
+                tries += 1;
+            }
+            assert!(tries <= 1, "{tries} tries for {age}");
+            // What was under way then is refused as well, and only after that it's the clock.
+            assert!(limits.stamp_refused(0, age + UNDER_WAY_MS - 1));
+            assert!(!limits.stamp_refused(0, age + UNDER_WAY_MS));
+        }
+        // What Kafka said isn't forgotten.
+        limits.size_refused(5_000);
+        limits.forget();
+        assert_eq!(limits.max_payload(), 4_999);
+        let unknown = TopicLimits::new(1_048_588, 1_000_000_000);
+        unknown.size_refused(5_000);
+        unknown.forget();
+        assert_eq!(unknown.max_payload(), 1_048_588 - RECORD_OVERHEAD_BYTES);
+    }
+}
