@@ -13,6 +13,7 @@ mod backlog;
 mod chaos;
 mod delivery;
 mod disks;
+mod door;
 mod faults;
 mod hostile;
 mod isolation;

@@ -4,6 +4,7 @@
 //! threads notice. The crate's admin client would be a second client, with threads and connections of its own, for each
 //! cluster.
 
+use std::collections::BTreeSet;
 use std::ffi::{CString, c_char};
 use std::time::Duration;
 
@@ -28,8 +29,10 @@ pub fn topic_configs<C: ClientContext>(
     topics: &[&str],
     at_most: Duration,
 ) -> Result<Vec<Described>, RDKafkaErrorCode> {
-    let names: Vec<_> = topics.iter().flat_map(|name| CString::new(*name)).collect();
-    if names.len() != topics.len() {
+    // Streams may share a topic, but librdkafka doesn't take an answer in which one stands twice.
+    let unique: BTreeSet<_> = topics.iter().copied().collect();
+    let names: Vec<_> = unique.iter().flat_map(|name| CString::new(*name)).collect();
+    if names.len() != unique.len() {
         return Err(RDKafkaErrorCode::InvalidArgument);
     }
     // SAFETY: the client is valid for the call. All that is made here is destroyed here.
@@ -65,8 +68,10 @@ pub fn topic_configs<C: ClientContext>(
         for index in 0..count {
             let resource = *resources.add(index);
             let name = text(sys::rd_kafka_ConfigResource_name(resource));
-            if let Some(at) = topics.iter().position(|topic| *topic == name) {
-                found[at] = config_of(resource);
+            let config = config_of(resource);
+            let of_it = topics.iter().zip(&mut found);
+            for (_, found) in of_it.filter(|(topic, _)| **topic == name) {
+                *found = config;
             }
         }
         Ok(found)
