@@ -205,11 +205,6 @@ impl Native {
             Stamp::Present => (0, Some(received_ms.to_string())),
         };
         let opaque = Arc::into_raw(Arc::clone(parcel));
-        let end = || {
-            argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END, |u| {
-                u.ptr = null_mut()
-            })
-        };
         let mut arguments = [
             argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT, |u| {
                 u.rkt = handle
@@ -375,6 +370,12 @@ fn argument(
         vtype: kind,
         u: value,
     }
+}
+
+fn end() -> sys::rd_kafka_vu_t {
+    argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END, |u| {
+        u.ptr = null_mut()
+    })
 }
 
 fn header(name: &CStr, value: &str) -> sys::rd_kafka_vu_t {
