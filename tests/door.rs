@@ -74,8 +74,10 @@ fn what_passes_the_door_is_taken_by_the_topic_and_a_lower_limit_is_learned_soon(
         let config = [("max.message.bytes", &*limit.to_string())];
         let topic = kafka.fresh_topic("limit", 1, 1, &config);
         // More than librdkafka takes by default, where the topic does.
-        let more = "[decode]\nmax_event = \"4MiB\"\n[http]\nmax_body = \"4MiB\"\n";
-        let gateway = Gateway::ready(&asked_once(kafka.bootstrap(), &topic, more));
+        let folder = tempfile::tempdir().unwrap();
+        let more =
+            on_log(folder.path()) + "[decode]\nmax_event = \"4MiB\"\n[http]\nmax_body = \"4MiB\"\n";
+        let gateway = Gateway::ready(&asked_once(kafka.bootstrap(), &topic, &more));
         learns(&gateway, &topic, limit);
         let record = &consume_all(kafka.bootstrap(), &topic)[0];
         assert_eq!(record.headers[0].0, "event-id");
@@ -85,7 +87,15 @@ fn what_passes_the_door_is_taken_by_the_topic_and_a_lower_limit_is_learned_soon(
         let refused = gateway.client().post_json("events", &event_of(15_000));
         assert_eq!(refused.status, 413, "{}", refused.text());
         learns(&gateway, &topic, 10_000);
+        eventually("the limit is remembered", 20 * SECOND, || {
+            let known = std::fs::read_to_string(folder.path().join("limits.json"));
+            known.is_ok_and(|known| known.contains("10000"))
+        });
         gateway.stop();
+        // Kafka can't be asked, and what it said counts.
+        let gateway = Gateway::start(&asked_once("127.0.0.1:1", &topic, &more));
+        let refused = gateway.client().post_json("events", &event_of(15_000));
+        assert!(is_refused_at_the_door(&refused, &topic, 10_000 - OVERHEAD));
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::limits::Limits;
 use super::partitions::Partitions;
 use crate::budget::Budget;
 use crate::config::Config;
@@ -28,6 +29,7 @@ pub(super) struct Backend {
     pub(super) clusters: Vec<Arc<Cluster>>,
     pub(super) spill: Option<Arc<Log>>,
     partitions: Arc<Partitions>,
+    limits: Arc<Limits>,
     workers: Vec<(Arc<Cluster>, JoinHandle<()>)>,
     probes: Vec<Probe>,
 }
@@ -42,6 +44,7 @@ impl Backend {
         let (spill, found) = open_spill(settings)?;
         let partitions = Partitions::load(&settings.dir).context("partition counts")?;
         let partitions = Arc::new(partitions);
+        let limits = Limits::load(&settings.dir).context("what topics take")?;
         let mut clusters = Vec::new();
         for (name, of_cluster) in &config.clusters {
             let streams = config.streams.iter();
@@ -65,6 +68,7 @@ impl Backend {
             clusters,
             spill,
             partitions,
+            limits: Arc::new(limits),
             workers: Vec::new(),
             probes: Vec::new(),
         })
@@ -76,6 +80,9 @@ impl Backend {
             cluster.remember_in(Arc::clone(&self.partitions) as _);
             for (number, topic) in (0..).zip(cluster.topics()) {
                 let (stream, name) = (topic.stream(), topic.name());
+                if let Some(config) = self.limits.of(cluster.name(), name) {
+                    topic.limits().set(config);
+                }
                 if let Some(count) = self.partitions.of(cluster.name(), stream, name) {
                     cluster.recall_partitions(number, count);
                 }
@@ -84,6 +91,7 @@ impl Backend {
             let topics = cluster.topics().iter();
             let topics = topics.map(|topic| (topic.name().to_owned(), Arc::clone(topic.limits())));
             let (health, known) = (Arc::clone(cluster.health()), Arc::clone(cluster));
+            let limits = Arc::clone(&self.limits);
             let on = move |finding: Finding| {
                 match finding {
                     Finding::Partitions { topic, count } => {
@@ -91,7 +99,7 @@ impl Backend {
                     }
                     Finding::Limits { topic, config } => {
                         let (cluster, topic) = (known.name(), known.topics()[topic].name());
-                        tracing::debug!(cluster, topic, ?config, "what the topic takes");
+                        limits.note(cluster, topic, config);
                     }
                     Finding::Unusable { topic } => known.set_unusable(topic as u32),
                     Finding::Stuck => known.replace_client(),

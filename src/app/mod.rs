@@ -2,6 +2,7 @@
 
 mod backend;
 pub mod drain;
+mod limits;
 mod partitions;
 
 use std::net::SocketAddr;

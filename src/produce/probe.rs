@@ -103,7 +103,7 @@ impl SharedClient {
 
     /// Has the probe look around now.
     pub fn nudge(&self) {
-        self.0.1.notify_all();
+        self.0.changed.notify_all();
     }
 
     fn pause(&self, at_most: Duration) {
