@@ -11,6 +11,7 @@
 mod answers;
 mod backlog;
 mod chaos;
+mod check;
 mod delivery;
 mod disks;
 mod door;

@@ -6,7 +6,9 @@
     reason = "commands talk to the person at the terminal"
 )]
 
+mod brokers;
 pub mod check;
+mod connect;
 pub mod dev;
 pub mod serve;
 pub mod spill;

@@ -78,6 +78,61 @@ pub fn topic_configs<C: ClientContext>(
     }
 }
 
+/// Whether we may write to a topic. None if the brokers don't tell: those before 2.3.
+pub fn may_write<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    at_most: Duration,
+) -> Result<Option<bool>, RDKafkaErrorCode> {
+    let name = CString::new(topic).map_err(|_| RDKafkaErrorCode::InvalidArgument)?;
+    // SAFETY: the client is valid for the call. All that is made here is destroyed here.
+    unsafe {
+        let queue = Queue::new(client.native_ptr());
+        let options = Options::new(
+            client.native_ptr(),
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+            at_most,
+        );
+        let error = sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.0, 1);
+        if !error.is_null() {
+            sys::rd_kafka_error_destroy(error);
+            return Ok(None);
+        }
+        let mut names = [name.as_ptr()];
+        let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1);
+        sys::rd_kafka_DescribeTopics(client.native_ptr(), topics, options.0, queue.0);
+        sys::rd_kafka_TopicCollection_destroy(topics);
+        let event = queue.answer(at_most + GRACE)?;
+        let result = sys::rd_kafka_event_DescribeTopics_result(event.0);
+        if result.is_null() {
+            return Err(RDKafkaErrorCode::BadMessage);
+        }
+        let mut count = 0;
+        let described = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if count == 0 {
+            return Ok(None);
+        }
+        let error = sys::rd_kafka_TopicDescription_error(*described);
+        let code = sys::rd_kafka_error_code(error);
+        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(code.into());
+        }
+        let operations =
+            sys::rd_kafka_TopicDescription_authorized_operations(*described, &raw mut count);
+        if operations.is_null() {
+            return Ok(None);
+        }
+        // As numbers: a later librdkafka may know operations that the bindings don't.
+        let operations = std::slice::from_raw_parts(operations.cast::<u32>(), count);
+        let [all, write] = [
+            sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_ALL as u32,
+            sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE as u32,
+        ];
+        let may = operations.iter().any(|known| [all, write].contains(known));
+        Ok(Some(may))
+    }
+}
+
 /// # Safety
 /// `resource` must be a valid part of an answer.
 unsafe fn config_of(resource: *const sys::rd_kafka_ConfigResource_t) -> Described {

@@ -40,7 +40,7 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::{RDKafkaQueue, RDKafkaRespErr, RDKafkaTopic, RDKafkaType};
 
 pub use context::Context;
-pub use describe::{Described, topic_configs};
+pub use describe::{Described, may_write, topic_configs};
 pub use reports::Report;
 use reports::{deliveries, position_of, text};
 

@@ -1,0 +1,146 @@
+//! `forebay check --connect` finds what would go wrong: each finding with a cluster that has the fault, beside one without.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use crate::kafka::{self, Right, User};
+use crate::support::command::{self, Ended};
+use crate::support::gateway::config;
+use crate::support::mock::Mock;
+
+/// Checks a configuration, and whether it says all of `words`.
+#[track_caller]
+fn check(text: &str, code: i32, words: &[&str]) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("forebay.toml");
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let arguments = ["check", "--connect", "--config", file];
+    let ended = command::start(&arguments, &[]).wait(std::time::Duration::from_secs(60));
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+    for word in words {
+        let all = format!("{}{}", ended.out, ended.err);
+        assert!(all.contains(word), "{word:?} isn't in {ended:?}");
+    }
+    ended
+}
+
+/// One stream for `topic`, as `user`.
+fn of_topic(bootstrap: &str, user: &User, topic: &str, more: &str) -> String {
+    let stream = format!("[streams.events]\ntopic = \"{topic}\"\n{more}");
+    let text = config(bootstrap, "").replace("[streams.events]", &stream);
+    format!("{text}[clusters.main.kafka]\n{}", user.properties())
+}
+
+#[test]
+fn each_fault_of_a_topic_is_named() {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let fresh = |settings: &[_]| kafka.fresh_topic("checked", 2, 1, settings);
+    let (good, denied) = (fresh(&[]), fresh(&[]));
+    let small = fresh(&[("max.message.bytes", "50000")]);
+    let young = fresh(&[("message.timestamp.before.max.ms", "5000")]);
+    let compacted = fresh(&[("cleanup.policy", "compact")]);
+    let lonely = fresh(&[("min.insync.replicas", "2")]);
+    let unasked = fresh(&[]);
+    let missing = "nobody-made-it";
+    let user = kafka.fresh_user();
+    let mut rights = [
+        Right::to_look(&denied),
+        vec![Right::topic(missing, "DESCRIBE")],
+    ]
+    .concat();
+    for topic in [&good, &small, &young, &compacted, &lonely] {
+        rights.extend(Right::to_produce(topic));
+    }
+    rights.extend(Right::to_produce(&unasked).into_iter().take(2));
+    kafka.set_rights(&user, &rights);
+    let text = |topic: &str, more| of_topic(kafka.guarded_bootstrap(), &user, topic, more);
+
+    let ended = check(
+        &text(&good, ""),
+        0,
+        &["2 partitions on 1 brokers", "one replica"],
+    );
+    assert!(!ended.err.contains("too_large"), "{ended:?}");
+    check(
+        &text(&small, ""),
+        0,
+        &["warning:", "less than decode.max_event"],
+    );
+    check(&text(&young, ""), 0, &["warning:", "at most 5000 ms old"]);
+    check(
+        &text(&unasked, ""),
+        0,
+        &["warning:", "allow DESCRIBE_CONFIGS"],
+    );
+    check(&text(&denied, ""), 69, &["denied; allow WRITE on it"]);
+    check(
+        &text("not-even-seen", ""),
+        69,
+        &["denied; allow WRITE, DESCRIBE"],
+    );
+    check(&text(missing, ""), 69, &["it doesn't exist; create it"]);
+    check(
+        &text(&lonely, ""),
+        69,
+        &["min.insync.replicas is 2 and it has 1 replicas"],
+    );
+    let keyless = text(&compacted, "").replace("key = \"/user\"\n", "");
+    check(&keyless, 78, &["it is compacted", "set streams.events.key"]);
+    let null = "on_missing_key = \"null\"\n";
+    check(
+        &text(&compacted, null),
+        0,
+        &["warning:", "counts as \"reject\""],
+    );
+}
+
+#[test]
+fn each_broker_that_cannot_be_reached_is_named() {
+    let mock = Mock::start(2, &[("events", 2)]);
+    let text = config(mock.bootstrap(), "");
+    check(&text, 0, &["2 partitions on 2 brokers"]);
+    let second = mock.bootstrap().split(',').nth(1).unwrap().to_owned();
+    mock.with(|cluster| cluster.broker_down(2).unwrap());
+    let words = format!("cluster main, broker {second}: can't be reached at {second}");
+    check(&text, 69, &[&words]);
+}
+
+/// Brokers that answer at one address and tell another one, which nobody can resolve.
+#[test]
+fn a_broker_that_cannot_be_resolved_is_named() {
+    let mock = Mock::start(1, &[("events", 1)]);
+    let gate = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gate.local_addr().unwrap();
+    let broker = mock.bootstrap().to_owned();
+    let port = broker.rsplit_once(':').unwrap().1.to_owned();
+    std::thread::spawn(move || {
+        for client in gate.incoming().map_while(Result::ok) {
+            let server = TcpStream::connect(&broker).unwrap();
+            let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || pass(from, to, false));
+            std::thread::spawn(move || pass(server, client, true));
+        }
+    });
+    let words = format!("cluster main, broker x.invalid:{port}: x.invalid can't be resolved");
+    check(&config(&address.to_string(), ""), 69, &[&words]);
+}
+
+/// Passes bytes on, with another host of the same length in them.
+fn pass(mut from: TcpStream, mut to: TcpStream, rewrites: bool) {
+    let mut buffer = [0; 65_536];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        let bytes = &mut buffer[..count];
+        let host = b"127.0.0.1";
+        if let Some(at) = bytes.windows(host.len()).position(|part| part == host)
+            && rewrites
+        {
+            bytes[at..at + host.len()].copy_from_slice(b"x.invalid");
+        }
+        if to.write_all(bytes).is_err() {
+            return;
+        }
+    }
+}
