@@ -338,12 +338,8 @@ fn clusters(config: &Config, problems: &mut Problems) {
         }
         let assumed = cluster.assumed_max_message.0;
         problems.within(&key("assumed_max_message"), assumed, 1_024, 1_000_000_000);
-        problems.lasts(
-            &key("metadata_refresh"),
-            cluster.metadata_refresh,
-            100 * TICK,
-            HOUR,
-        );
+        let refresh = cluster.metadata_refresh;
+        problems.lasts(&key("metadata_refresh"), refresh, 100 * TICK, HOUR);
         problems.lasts(&key("probe"), cluster.probe, 100 * TICK, MINUTE);
         let progress_within = cluster.progress_within;
         problems.lasts(&key("progress_within"), progress_within, SECOND, HOUR);
