@@ -40,6 +40,7 @@ use super::unrouted::turn_of;
 use super::wave::Wave;
 use super::work::Work;
 use super::{Lane, Settings, UNROUTED};
+use crate::produce::settings::Answers;
 use crate::produce::{Backoff, Native, Producer, client, probe};
 use crate::receipt::Mailbox;
 use crate::telemetry::LogLimit;
@@ -111,7 +112,12 @@ pub fn spawn(
 }
 
 fn new_client(cluster: &Cluster) -> KafkaResult<Native> {
-    Native::new(&client::producer(cluster.name(), cluster.settings()))
+    let settings = cluster.settings();
+    let client = Native::new(&client::producer(cluster.name(), settings))?;
+    Ok(match settings.answers {
+        Answers::Together => client,
+        Answers::Each => client.told_of_each_answer(),
+    })
 }
 
 impl<P: Producer + Send + 'static> Worker<P> {

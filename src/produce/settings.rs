@@ -53,10 +53,25 @@ pub struct Settings {
     /// Whether Kafka numbers what it's sent, so that what is sent twice is stored once. Default on.
     #[serde(default)]
     pub idempotence: Idempotence,
+    /// When librdkafka's threads wake for what brokers answer. Default `together`.
+    #[serde(default)]
+    pub answers: Answers,
     /// Any further librdkafka property, as text. Those on which the promise rests (`acks`, `enable.idempotence`,
     /// `message.timeout.ms` …) are refused at start.
     #[serde(default)]
     pub kafka: BTreeMap<String, String>,
+}
+
+/// When librdkafka's threads wake for what brokers answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answers {
+    /// When the answers that are under way are there, by a low-water mark of the socket (`SO_RCVLOWAT`), or a tick later: less CPU,
+    /// here and at the broker.
+    #[default]
+    Together,
+    /// For each. To be tried where a kernel or a proxy is suspected of holding answers back.
+    Each,
 }
 
 /// How the producer of a cluster keeps order and avoids duplicates.
@@ -119,6 +134,7 @@ impl Settings {
             client_pause: default_client_pause(),
             longest_client_pause: default_longest_client_pause(),
             idempotence: Idempotence::On,
+            answers: Answers::Together,
             kafka: BTreeMap::new(),
         }
     }

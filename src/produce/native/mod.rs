@@ -87,6 +87,12 @@ impl Native {
         })
     }
 
+    /// The same, with a thread that wakes for each answer of a broker.
+    pub fn told_of_each_answer(self) -> Native {
+        self.client.context().sockets.switch_off();
+        self
+    }
+
     /// The client, for metadata requests from other threads.
     pub fn client(&self) -> &Arc<Client<Context>> {
         &self.client

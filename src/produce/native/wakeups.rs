@@ -12,6 +12,10 @@
 //! - An answer counts as much as the smallest so far on its connection, so that a mark is too low rather than too high.
 //! - While a request of another kind is under way (metadata, a producer's id, authentication) there is no mark.
 //! - An error begins the count anew. If it's too low then, the thread wakes too often; if it were too high, the worker fetches.
+//! - Two threads set marks: the broker's, and the worker that takes them away. What we believe and what the kernel has are set
+//!   under one lock. Without it the worker's "none" could be overtaken by the broker's mark, which nobody would take away then:
+//!   answers would lie at the socket until the next request.
+//! - `answers = "each"` in a cluster's settings switches marks off.
 //! - The number of a closed socket may belong to something else when the mark is taken from it. Only the default is set
 //!   then, which nothing else in this process changes.
 //!
@@ -96,8 +100,10 @@ impl Sockets {
 #[derive(Debug, Default)]
 struct Socket {
     fd: AtomicI32,
-    /// Bytes; what was set last.
+    /// Bytes; what was set last. Changed under `setting` only.
     mark: AtomicI32,
+    /// Held while kernel and `mark` don't agree. Free but for a worker that has waited a tick for this socket.
+    setting: Mutex<()>,
     /// Grows when the thread reads an answer, and when it begins to wait for some.
     moves: AtomicU32,
     /// How much that was when the worker last looked.
@@ -106,9 +112,13 @@ struct Socket {
 
 impl Socket {
     fn set_mark(&self, mark: c_int) {
-        if self.mark.swap(mark, AcqRel) == mark {
+        if self.mark.load(Acquire) == mark {
             return;
         }
+        let _setting = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.mark.store(mark, Release);
+        #[cfg(test)]
+        std::thread::yield_now();
         // SAFETY: the value lives during the call; a descriptor that isn't a socket's is refused.
         let _: c_int = unsafe {
             libc::setsockopt(
@@ -147,6 +157,8 @@ impl Connection {
     fn requested(&mut self, fd: c_int, api_key: i16) {
         if api_key == API_VERSIONS || self.socket.fd.load(Relaxed) != fd {
             *self = Connection::new(Arc::clone(&self.socket));
+            let setting = &self.socket.setting;
+            let _setting = setting.lock().unwrap_or_else(PoisonError::into_inner);
             self.socket.fd.store(fd, Release);
             self.socket.mark.store(NO_MARK, Release);
         }
@@ -279,113 +291,4 @@ unsafe extern "C" fn on_answer(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{TcpListener, TcpStream};
-    use std::os::fd::AsRawFd;
-
-    use super::*;
-
-    const METADATA: i16 = 3;
-
-    /// A connection, and the socket that it's about.
-    fn connection(sockets: &Sockets) -> (Connection, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let mut connection = Connection::new(sockets.add());
-        connection.requested(stream.as_raw_fd(), API_VERSIONS);
-        connection.answered(API_VERSIONS, Some(300));
-        (connection, stream)
-    }
-
-    /// As the kernel has it.
-    fn mark(stream: &TcpStream) -> c_int {
-        let (mut mark, mut length) = (0, size_of::<c_int>() as libc::socklen_t);
-        // SAFETY: value and length live during the call.
-        let result = unsafe {
-            libc::getsockopt(
-                stream.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_RCVLOWAT,
-                (&raw mut mark).cast(),
-                &raw mut length,
-            )
-        };
-        assert_eq!(result, 0);
-        mark
-    }
-
-    fn produce(connection: &mut Connection, stream: &TcpStream, requests: u32) {
-        for _ in 0..requests {
-            connection.requested(stream.as_raw_fd(), PRODUCE);
-        }
-    }
-
-    #[test]
-    fn the_kernel_tells_of_answers_when_all_are_there() {
-        let (mut connection, stream) = connection(&Sockets::default());
-        // Nothing is known of an answer's size yet.
-        produce(&mut connection, &stream, 4);
-        assert_eq!(mark(&stream), 1);
-        connection.answered(PRODUCE, Some(60 - 8));
-        assert_eq!(mark(&stream), 3 * 60);
-        produce(&mut connection, &stream, 13);
-        assert_eq!(mark(&stream), 16 * 60);
-        // While they are read it falls, by halves, and never stands above what is left for long.
-        for left in (0..16).rev() {
-            connection.answered(PRODUCE, Some(70 - 8));
-            assert!(mark(&stream) < (2 * left * 60).max(2), "{left}");
-        }
-        assert_eq!(mark(&stream), 1);
-    }
-
-    #[test]
-    fn other_requests_and_errors_take_the_mark_away() {
-        let (mut connection, stream) = connection(&Sockets::default());
-        produce(&mut connection, &stream, 1);
-        connection.answered(PRODUCE, Some(52));
-        produce(&mut connection, &stream, 8);
-        assert_eq!(mark(&stream), 8 * 60);
-        connection.requested(stream.as_raw_fd(), METADATA);
-        assert_eq!(mark(&stream), 1);
-        produce(&mut connection, &stream, 8);
-        assert_eq!(mark(&stream), 1);
-        connection.answered(METADATA, Some(1_000));
-        assert_eq!(mark(&stream), 16 * 60);
-        connection.answered(PRODUCE, None);
-        assert_eq!(mark(&stream), 1);
-    }
-
-    #[test]
-    fn the_worker_fetches_what_is_less_than_expected() {
-        let sockets = Sockets::default();
-        let (mut connection, stream) = connection(&sockets);
-        produce(&mut connection, &stream, 1);
-        connection.answered(PRODUCE, Some(52));
-        sockets.fetch();
-        produce(&mut connection, &stream, 4);
-        // They have just been sent.
-        sockets.fetch();
-        assert_eq!(mark(&stream), 4 * 60);
-        sockets.fetch();
-        assert_eq!(mark(&stream), 1);
-        // Two were there; the mark is for the others.
-        connection.answered(PRODUCE, Some(52));
-        connection.answered(PRODUCE, Some(52));
-        assert_eq!(mark(&stream), 3 * 60);
-        sockets.fetch();
-        sockets.fetch();
-        assert_eq!(mark(&stream), 1);
-        connection.answered(PRODUCE, Some(52));
-        assert_eq!(mark(&stream), 60);
-        sockets.switch_off();
-        assert_eq!(mark(&stream), 1);
-    }
-
-    #[test]
-    fn a_thread_that_ended_is_forgotten() {
-        let sockets = Sockets::default();
-        drop(connection(&sockets));
-        sockets.fetch();
-        assert_eq!(sockets.all.lock().unwrap().len(), 0);
-    }
-}
+mod tests;
