@@ -75,7 +75,7 @@
 //! - `decode`, `route`, `lane::pace` and `produce::verdict` do no I/O and read no clock.
 //! - Only `http::answer` chooses a status for events, only `produce::verdict` judges a Kafka error, only
 //!   `telemetry::metrics` names a metric, only `config::load` reads configuration from files and the environment, and only
-//!   `produce::native` has `unsafe` code.
+//!   `produce::native` has `unsafe` code (and `main` the declaration of one function of the allocator).
 //!
 //! # Things that have bitten, or nearly
 //!

@@ -15,8 +15,31 @@ fn ask_for_small_pages() {
     rustix::thread::disable_transparent_huge_pages(true).unwrap_or_default();
 }
 
+/// Has the allocator give pages back at once. By default it keeps them for a second, and then until the thread that freed
+/// them asks for memory again: measured with events of 64 B to 128 KiB through two outages, with a budget of 64 MiB, the
+/// process had 134 MiB at its peak and 118 MiB when all was sent; with this 86 to 99 MiB and 58 MiB.
+/// `MIMALLOC_PURGE_DELAY` in the environment, in milliseconds, has precedence.
+#[cfg(feature = "mimalloc")]
+fn give_pages_back() {
+    use std::ffi::{c_int, c_long};
+    // `mi_option_purge_delay` of mimalloc.h.
+    const PURGE_DELAY: c_int = 15;
+    #[expect(
+        unsafe_code,
+        reason = "the allocator has no safe interface for it: the declaration is that of mimalloc.h, and any value is fine"
+    )]
+    unsafe extern "C" {
+        safe fn mi_option_set(option: c_int, value: c_long);
+    }
+    if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+        mi_option_set(PURGE_DELAY, 0);
+    }
+}
+
 fn main() -> std::process::ExitCode {
     ask_for_small_pages();
+    #[cfg(feature = "mimalloc")]
+    give_pages_back();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -4,6 +4,7 @@
 mod framing;
 mod garbage;
 mod held;
+mod kept;
 mod limits;
 mod memory;
 mod refusals;

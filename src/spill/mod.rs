@@ -142,6 +142,7 @@ mod index;
 mod inspect;
 mod lane;
 mod log;
+mod pieces;
 mod reader;
 mod real_disk;
 mod recover;

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::acks::Watermark;
-use super::frame::decode_body;
 use super::index::Next;
 use super::log::Shared;
+use super::pieces::Pieces;
 use super::runs::{OpenSegment, RunAt};
-use super::scan::read_body;
 use super::stats::Counters;
 use super::{LaneId, Lsn, Position};
 
@@ -56,8 +55,10 @@ pub struct LaneReader {
     expected: u64,
     /// The last record that was given out, or the watermark.
     given: Lsn,
-    /// The rest of a run that was more than the last call wanted.
+    /// The rest of a piece that was more than the last call wanted.
     rest: VecDeque<Stored>,
+    /// The run that it's of, if more of it is to come; what stands in it up to there isn't given.
+    run: Option<Box<(Pieces, Lsn)>>,
     failures: u32,
     is_at_end: bool,
 }
@@ -92,6 +93,7 @@ impl LaneReader {
             expected: watermark.events,
             given: watermark.lsn,
             rest: VecDeque::new(),
+            run: None,
             failures: 0,
             is_at_end: false,
         })
@@ -133,6 +135,12 @@ impl LaneReader {
         if let Some(next) = self.rest.front() {
             return Ok(Some(next.position.lsn));
         }
+        if let Some((pieces, seen)) = self.run.as_deref()
+            && pieces.records() < pieces.run().count
+        {
+            let next = pieces.run().first_lsn + u64::from(pieces.records());
+            return Ok(Some(next.max(seen + 1)));
+        }
         let index = self.shared.index();
         let after = self.after.max(index.watermark(self.lane).lsn);
         let next = index.next(self.lane, after);
@@ -158,6 +166,7 @@ impl LaneReader {
     pub fn rewind(&mut self) {
         let watermark = self.shared.index().watermark(self.lane);
         self.rest.clear();
+        self.run = None;
         (self.after, self.given) = (watermark.lsn, watermark.lsn);
         self.expected = watermark.events;
     }
@@ -176,8 +185,12 @@ impl LaneReader {
         *room > 0 || batch.is_empty()
     }
 
-    /// Reads the lane's next run, or steps over what can't be read; false if there is nothing more.
+    /// Reads more of the lane's next run, or steps over what can't be read; false if there is nothing more.
     fn read_run(&mut self) -> Result<bool, ReadError> {
+        if let Some(run) = self.run.take() {
+            let (pieces, seen) = *run;
+            return self.take_piece(pieces, seen).map(|()| true);
+        }
         let (watermark, next) = {
             let index = self.shared.index();
             let watermark = index.watermark(self.lane);
@@ -228,24 +241,40 @@ impl LaneReader {
         self.shared.index().segment(segment).is_some()
     }
 
-    fn take_run(&mut self, open: &OpenSegment, run: &RunAt) -> io::Result<()> {
-        let body = match read_body(&*open.file, run.offset.into(), run.len, run.crc) {
+    /// Begins a run, if it's sound.
+    fn take_run(&mut self, open: &Arc<OpenSegment>, run: &RunAt) -> io::Result<()> {
+        let pieces = match Pieces::check(open, run) {
             Err(error) if self.failures < PATIENCE && self.is_needed(open.id) => {
                 Counters::add(&self.shared.counters.read_errors, 1);
                 return Err(error);
             }
-            body => body.ok().flatten(),
+            pieces => pieces.ok().flatten(),
         };
-        if body.is_none() && !self.is_needed(open.id) {
+        if pieces.is_none() && !self.is_needed(open.id) {
             return Ok(());
         }
         self.note_gap(run.ordinal, open.id, run.written_ms);
         let seen = (self.after + 1)
             .saturating_sub(run.first_lsn)
             .min(run.count.into());
-        match body.and_then(|body| decode_body(body, run.count)) {
-            Some(records) => {
-                let stored = (0..).zip(records).map(|(at, (meta, payload))| Stored {
+        match pieces {
+            Some(pieces) => self.run = Some(Box::new((pieces, self.after))),
+            None => self.lose_run(run, seen, open.id),
+        }
+        self.after = run.last_lsn();
+        self.expected = self.expected.max(run.end());
+        Ok(())
+    }
+
+    /// The records of a run's next piece are the next to be given out.
+    fn take_piece(&mut self, mut pieces: Pieces, seen: Lsn) -> Result<(), ReadError> {
+        let (segment, before) = (pieces.segment(), pieces.records());
+        let run = *pieces.run();
+        match pieces.next() {
+            Ok(None) => {}
+            Ok(Some(records)) => {
+                let stored = (u64::from(before)..).zip(records);
+                let stored = stored.map(|(at, (meta, payload))| Stored {
                     position: Position {
                         lsn: run.first_lsn + at,
                         ordinal: run.ordinal + at,
@@ -254,23 +283,34 @@ impl LaneReader {
                     meta,
                     payload,
                 });
-                self.rest.extend(stored.skip(seen as usize));
+                self.rest
+                    .extend(stored.filter(|record| record.position.lsn > seen));
+                self.run = Some(Box::new((pieces, seen)));
             }
-            None => {
-                Counters::add(&self.shared.counters.bad_runs, 1);
-                self.lose(run.ordinal + seen, run.end(), open.id, run.written_ms);
-                self.skip_to(
-                    Watermark {
-                        lsn: run.last_lsn(),
-                        events: run.end(),
-                    },
-                    open.id,
-                );
+            Err(source) if self.failures < PATIENCE && self.is_needed(segment) => {
+                Counters::add(&self.shared.counters.read_errors, 1);
+                self.run = Some(Box::new((pieces, seen)));
+                return Err(ReadError { segment, source });
             }
+            Err(_) if self.is_needed(segment) => {
+                let seen = u64::from(before).max((seen + 1).saturating_sub(run.first_lsn));
+                self.lose_run(&run, seen, segment);
+            }
+            Err(_) => {}
         }
-        self.after = run.last_lsn();
-        self.expected = self.expected.max(run.end());
         Ok(())
+    }
+
+    /// What is left of a run behind its first `seen` records can't be read.
+    fn lose_run(&mut self, run: &RunAt, seen: u64, segment: u64) {
+        Counters::add(&self.shared.counters.bad_runs, 1);
+        let from = (run.ordinal + seen).min(run.end());
+        self.lose(from, run.end(), segment, run.written_ms);
+        let to = Watermark {
+            lsn: run.last_lsn(),
+            events: run.end(),
+        };
+        self.skip_to(to, segment);
     }
 
     /// The segment holds no more runs of the lane, though it may have held some.

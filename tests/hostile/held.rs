@@ -219,3 +219,40 @@ fn a_client_that_reads_nothing_is_left_after_its_time_though_it_goes_on_asking()
     });
     check_good_client(&gateway);
 }
+
+#[test]
+fn a_backlog_of_large_runs_is_read_back_in_little_memory() {
+    let mock = Mock::start(1, &[("events", 24)]);
+    let folder = tempfile::tempdir().unwrap();
+    let more = format!(
+        "[memory]\nbudget = \"64MiB\"\n[http]\nmax_connections = 500\n[spill]\ndir = \"{}\"\nmin_free = \"1MiB\"\nquota = \"2GiB\"\n",
+        folder.path().display()
+    );
+    // All go over the log, so that nothing of them stays in Kafka's client.
+    let config = config(mock.bootstrap(), &more) + "ack = \"disk\"\n";
+    let cluster = "[clusters.main]\nmax_in_flight = \"8MiB\"\n";
+    let gateway = Gateway::ready(&config.replace("[clusters.main]\n", cluster));
+    mock.with(|cluster| cluster.broker_down(1).unwrap());
+    // 4 MiB for one partition each time: one run of the log, unless more comes together.
+    let event = |key: usize, id: usize| {
+        format!(
+            r#"{{"user":"{key}","id":"{id}","x":"{}"}}"#,
+            "x".repeat(100_000)
+        )
+    };
+    let mut events = 0;
+    for key in 0..64 {
+        let batch: Vec<_> = (0..38).map(|id| event(key, id)).collect();
+        let body = format!("[{}]", batch.join(","));
+        let answer = gateway.client().post_json("events", &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        events += 38;
+    }
+    check_peak(&gateway);
+    mock.with(|cluster| cluster.broker_up(1).unwrap());
+    eventually("all is in kafka", 12 * SOON, || {
+        gateway.events("events", "replayed") + gateway.events("events", "acked") >= events
+    });
+    check_peak(&gateway);
+    gateway.stop();
+}
