@@ -7,6 +7,27 @@
 //! - [`linger`] sees to it that a refusal reaches its client, and `ending` that a stop breaks nobody's request.
 //! - [`watch`] closes connections that are too slow, [`deadlines`] ends waiting for lanes that are.
 //!
+//! **What a client can make us hold**, who is charged for it, and for how long. Parts of the budget that leave room for
+//! others are `framed` and `answers` of [`Port`], and the shares of streams and clusters.
+//!
+//! | what | charged | ends |
+//! | --- | --- | --- |
+//! | a connection: read and write buffer, state, task | the process, before it's accepted, or it's answered 503 | `idle_timeout`, `head_timeout` |
+//! | HTTP/2: bytes in its windows, table of heads | `framed`, with its first bytes | with the connection |
+//! | HTTP/2: a stream's state, task, small answer | `framed`, when its head comes | with its answer |
+//! | a head: entries and text, path | HTTP/1.1: the connection's buffer; HTTP/2: `framed`; at most `max_headers`, `max_head` | when it's understood, before the body |
+//! | a key from header or path | the stream, for each event that has it | with the events |
+//! | a body, as sent and decompressed; a decompressor's window | the stream, before it's taken | `body_timeout`; the window at once |
+//! | events: bookkeeping, keys, Kafka's messages | the stream, once decoded | `answer_within`, or when Kafka or the log has them |
+//! | what is said of events that aren't taken | `answers`; at most a hundred are listed | with the answer, or the connection |
+//! | an answer that isn't read | the connection, the stream of HTTP/2, or `answers` | `send_timeout` |
+//! | a pipeline's further requests | the connection's buffer: the next one is read when the last is answered | as a head |
+//! | events on their way to the disk | `spill.queue`, beside the budget; until they're stored the stream as well | `spill.stalled_after` |
+//! | events read back from the disk | the stream, before they're read; of a run a piece of 64 KiB, uncharged | when Kafka has them |
+//!
+//! Not charged, and bounded by the 64 MiB beside the budget: the heads that one HTTP/2 connection brings in one turn of its
+//! thread, until each is seen; frames that an entry of HPACK's table keeps alive; `answers` of less than 1 KiB.
+//!
 //! **Threads.** One single-threaded runtime per core, not one that steals work: a request's whole life except Kafka's part
 //! stays on one core, and no queue is shared. Measured against one runtime with two workers that steal, both on two
 //! unpinned cores beside load and broker (`cargo bench --bench gateway -- --unpinned --against OTHER_BUILD`, two rounds of
