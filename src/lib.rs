@@ -38,12 +38,19 @@
 //! | `lanes-CLUSTER`, one per cluster | rings, windows, producing, delivery reports |
 //! | `replay-CLUSTER`, if there is a log | reading lanes back, so that a hanging disk doesn't hold the lanes |
 //! | `spill-writer`, `spill-steward` | the log: one durable write for all that waits; files and watermarks |
+//! | `spill-room` | the free space of the log's disk, which a disk that hangs doesn't tell |
 //! | `probe-CLUSTER`, one per cluster | partition counts, signs of life |
 //! | librdkafka's own, per cluster and broker | batches on the wire |
-//! | control (`main`) | accepting connections, admin port, signals, stop |
+//! | `accept` | accepting connections and dealing them out to HTTP threads |
+//! | `sampler` | a look at the log and the last seconds, once a second or when somebody asks, for the admin port |
+//! | control (`main`) | admin port, signals, stop |
 //!
 //! HTTP threads never wait for a cluster, and clusters share nothing but the memory budget, so that a dead one costs
-//! the others nothing.
+//! the others nothing. The control thread waits for no disk and takes no lock of the data path.
+//!
+//! A thread or task that ends too early is seen: a guard that it holds is dropped ([`lifecycle::vital`]), and the process
+//! says so, turns unready and stops in order, with an error. Where a half-done step would leave clients without answers
+//! (workers, replay, the log) it ends at once. Nothing acknowledged is lost either way.
 //!
 //! # Who may import whom
 //!

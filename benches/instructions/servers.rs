@@ -9,7 +9,7 @@ use bytes::Bytes;
 use forebay::budget::Budget;
 use forebay::http::{self, Port, Server, Stream, Streams, listener};
 use forebay::lane::{self, Cluster, worker};
-use forebay::lifecycle::{Life, Phase};
+use forebay::lifecycle::{Life, Phase, Vitals};
 use forebay::{decode, produce, route};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
@@ -114,7 +114,8 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         framed: forebay::budget::Share::of_streams(),
         answers: forebay::budget::Share::of_answers(),
     });
-    let server = Server::spawn(&port, &life.watch()).expect("a thread");
+    let server =
+        Server::spawn(&port, &life.watch(), &Vitals::new(&life.watch())).expect("a thread");
     (server, port, cluster)
 }
 

@@ -11,7 +11,8 @@
 //! | `POST /dead/redrive` | sends dead letters again, `?lane=` (the beginning of a name) and `reason=` say which; `dry_run=true` only says what it would be |
 //! | `/` | a page for people |
 //!
-//! It only reads, but for the redrive: shared counters and gauges, never the data path's locks.
+//! It only reads, but for the redrive: shared counters and gauges, never the data path's locks. What needs one is read by
+//! the sampler's thread (`sampler`), so that a disk that hangs doesn't hold the answers.
 
 mod adopted;
 mod damage;
@@ -20,6 +21,7 @@ mod page;
 pub mod readiness;
 mod redrive;
 mod resident;
+pub mod sampler;
 pub mod server;
 pub mod settings;
 pub mod status;
@@ -28,6 +30,7 @@ mod trend;
 
 pub use adopted::Adopted;
 pub use redrive::Redriver;
+pub use sampler::Sampler;
 pub use settings::Settings;
 pub use status::View;
 pub use trend::Trend;

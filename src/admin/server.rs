@@ -43,7 +43,13 @@ pub async fn serve(listener: std::net::TcpListener, view: Arc<View>) -> io::Resu
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let view = Arc::clone(&view);
-                async move { Ok::<_, Infallible>(answer(&view, &request)) }
+                async move {
+                    // Whether the process lives is told without waiting for anything.
+                    if request.uri().path() != "/livez" {
+                        view.sampler.refresh().await;
+                    }
+                    Ok::<_, Infallible>(answer(&view, &request))
+                }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
-use super::{Adopted, Redriver, Trend, dead};
+use super::sampler::{STALE, Sample};
+use super::{Adopted, Redriver, Sampler, Trend, dead};
 use crate::budget::Budget;
 use crate::http::{Server, Stream};
 use crate::lane::Cluster;
-use crate::lifecycle::{Phase, Watch};
+use crate::lifecycle::{Phase, Vitals, Watch};
 use crate::produce::health::Condition;
 use crate::spill::{Log, State, Stats};
 use crate::telemetry::metrics;
@@ -43,6 +44,10 @@ pub struct View {
     pub redriver: Redriver,
     /// The last seconds.
     pub trend: Trend,
+    /// What was seen last of the spill log.
+    pub sampler: Sampler,
+    /// What mustn't end.
+    pub vitals: Vitals,
 }
 
 impl View {
@@ -53,10 +58,7 @@ impl View {
 
     /// Whether requests are accepted.
     pub fn readiness(&self) -> Readiness {
-        let log_takes = self
-            .spill
-            .as_ref()
-            .is_some_and(|log| log.stats().state == State::Healthy);
+        let log_takes = log_takes(&self.sampler.latest());
         let clusters: Vec<_> = self
             .clusters
             .iter()
@@ -73,6 +75,10 @@ impl View {
             &clusters,
         );
         readiness.reasons.extend(self.damage_reasons());
+        if let Some(why) = self.vitals.failed() {
+            readiness.ready = false;
+            readiness.reasons.push(format!("{why}: this is a bug"));
+        }
         readiness
     }
 
@@ -92,31 +98,33 @@ impl View {
                 ..self.stream_sample(stream)
             })
             .collect();
-        let log = self.spill.as_ref().map(|log| log.stats());
+        let sample = self.sampler.latest();
+        let log = &sample.spill;
         let of_log = |read: fn(&Stats) -> u64| log.as_ref().map_or(0, read);
-        let dead = self.dead_letters();
-        let (dead_events, dead_bytes) = dead::sums(&dead);
+        let dead = &sample.dead;
+        let (dead_events, dead_bytes) = dead::sums(dead);
         let process = ProcessSample {
             ready: self.readiness().ready,
             connections: self.server.connections() as u64,
             memory_used: self.budget.used(),
             memory_budget: self.budget.total(),
             memory_resident: resident_bytes(),
-            spill_takes: log.as_ref().is_some_and(|log| log.state == State::Healthy),
+            spill_takes: log_takes(&sample),
             spill_used: of_log(|log| log.used_bytes),
             spill_quota: of_log(|log| log.quota_bytes),
             spill_backlog_events: of_log(|log| log.backlog_events).saturating_sub(dead_events),
             spill_backlog: of_log(|log| log.backlog_bytes).saturating_sub(dead_bytes),
             time_to_loss: self.trend.time_to_loss(),
         };
-        let (dead, damage) = (dead::samples(&dead), self.damage_samples());
+        let (dead, damage) = (dead::samples(dead), self.damage_samples());
         metrics::render(&process, &clusters, &streams, &dead, &damage)
     }
 
     /// `/status`.
     pub fn status(&self) -> Value {
         let readiness = self.readiness();
-        let dead = self.dead_letters();
+        let sample = self.sampler.latest();
+        let dead = &sample.dead;
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.start.elapsed().as_secs(),
@@ -129,8 +137,8 @@ impl View {
                 "budget_bytes": self.budget.total(),
                 "resident_bytes": resident_bytes(),
             },
-            "spill": self.spill.as_ref().map(|log| spill_status(log, dead::sums(&dead))),
-            "dead_letters": dead::status(&dead),
+            "spill": sample.spill.as_ref().map(|log| spill_status(log, &sample)),
+            "dead_letters": dead::status(dead),
             "damage": self.damage_status(),
             "redrive": self.redriver.status(),
             "adopted": self.adopted.status(),
@@ -141,8 +149,15 @@ impl View {
     }
 }
 
-fn spill_status(log: &Log, (dead_events, dead_bytes): (u64, u64)) -> Value {
-    let stats = log.stats();
+/// Whether the spill log takes events, as far as is known: what was seen too long ago isn't known.
+fn log_takes(sample: &Sample) -> bool {
+    let log = sample.spill.as_ref();
+    sample.at.elapsed() < STALE
+        && log.is_some_and(|log| log.state == State::Healthy && log.room_age < STALE)
+}
+
+fn spill_status(stats: &Stats, sample: &Sample) -> Value {
+    let (dead_events, dead_bytes) = dead::sums(&sample.dead);
     json!({
         "state": format!("{:?}", stats.state).to_lowercase(),
         "used_bytes": stats.used_bytes,
@@ -153,6 +168,9 @@ fn spill_status(log: &Log, (dead_events, dead_bytes): (u64, u64)) -> Value {
         "dead_events": dead_events,
         "dead_bytes": dead_bytes,
         "queued_bytes": stats.queued_bytes,
+        "room_bytes": stats.room_bytes,
+        "room_age_seconds": stats.room_age.as_secs_f64(),
+        "seen_seconds_ago": sample.at.elapsed().as_secs_f64(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::{Map, Value, json};
 
+use super::sampler::Sample;
 use super::status::View;
 use crate::http::Stream;
 use crate::lane::{Lane, Way};
@@ -32,16 +33,17 @@ fn lanes_of(stream: &Stream) -> Vec<Arc<Lane>> {
         .collect()
 }
 
-impl View {
-    fn backlog(&self, lane: &Lane) -> Backlog {
-        let stored = self.spill.as_ref().zip(lane.spill());
-        stored.map_or_else(Backlog::default, |(log, id)| log.lane_backlog(id))
-    }
+fn backlog(sample: &Sample, lane: &Lane) -> Backlog {
+    let stored = lane.spill();
+    stored.map_or_else(Backlog::default, |id| sample.backlog(id))
+}
 
+impl View {
     fn lanes_together(&self, stream: &Stream) -> Lanes {
         let mut sum = Lanes::default();
+        let sample = self.sampler.latest();
         for lane in lanes_of(stream) {
-            let backlog = self.backlog(&lane);
+            let backlog = backlog(&sample, &lane);
             if lane.partition() >= 0 || lane.way() != Way::Direct {
                 sum.ways[lane.way() as usize] += 1;
             }
@@ -66,8 +68,9 @@ impl View {
 
     /// `/lanes`.
     pub(super) fn lanes(&self) -> Value {
+        let sample = self.sampler.latest();
         let lane = |lane: &Arc<Lane>| {
-            let backlog = self.backlog(lane);
+            let backlog = backlog(&sample, lane);
             json!({
                 "partition": lane.partition(),
                 "way": format!("{:?}", lane.way()).to_lowercase(),

@@ -3,14 +3,14 @@
 //! One look a second, kept for [`LOOKS`] seconds.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::sampler::EVERY;
 use super::status::View;
 
 /// Looks that are kept, one a second: long enough to see past a burst, short enough to tell in time.
 const LOOKS: usize = 30;
-const EVERY: Duration = Duration::from_secs(1);
 /// Part of the memory budget that is filled and emptied all the time, and says nothing about a loss to come.
 const WORKING_SET: u64 = 8;
 
@@ -30,18 +30,14 @@ struct Look {
 pub struct Trend(Mutex<VecDeque<Look>>);
 
 impl Trend {
-    /// Looks at everything once a second, for ever.
-    pub async fn watch(view: Arc<View>) {
-        let mut tick = tokio::time::interval(EVERY);
-        loop {
-            tick.tick().await;
-            let look = look(&view);
-            let mut looks = view.trend.looks();
-            if looks.len() == LOOKS {
-                looks.pop_front();
-            }
-            looks.push_back(look);
+    /// Adds a look; to be called once every [`EVERY`].
+    pub(super) fn note(&self, view: &View) {
+        let look = look(view);
+        let mut looks = self.looks();
+        if looks.len() == LOOKS {
+            looks.pop_front();
         }
+        looks.push_back(look);
     }
 
     fn looks(&self) -> std::sync::MutexGuard<'_, VecDeque<Look>> {
@@ -93,11 +89,7 @@ fn time_to_loss(looks: &[(u64, u64)]) -> Option<Duration> {
 
 fn look(view: &View) -> Look {
     let (used, total) = (view.budget.used(), view.budget.total());
-    let log = view
-        .spill
-        .as_ref()
-        .map(|log| log.stats())
-        .unwrap_or_default();
+    let log = view.sampler.latest().spill.clone().unwrap_or_default();
     let (backlog, room) = (log.backlog_bytes, log.room_bytes);
     // What is on its way into the log isn't known event by event.
     let in_hand = if log.queued_bytes > 0 {

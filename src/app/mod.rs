@@ -4,6 +4,7 @@ mod backend;
 pub mod drain;
 mod limits;
 mod partitions;
+mod vital;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,11 +18,12 @@ use anyhow::{Context, Result, anyhow};
 
 use self::backend::{Backend, END_WITHIN, wait_for};
 use self::drain::{Drain, Left};
-use crate::admin::{self, Adopted, Redriver, Trend, View};
+use self::vital::Door;
+use crate::admin::{Adopted, Redriver, Sampler, Trend, View};
 use crate::budget::{Budget, Share};
 use crate::config::Config;
 use crate::http::{Port, Server, Stream, Streams, linger, listener};
-use crate::lifecycle::{Life, Phase, Watch, reached};
+use crate::lifecycle::{Life, Phase, Vitals, Watch, reached};
 
 /// Everything, wired and bound, with nothing running yet.
 pub struct App {
@@ -136,9 +138,11 @@ impl App {
         } = self;
         let (data_address, admin_address) = (data.local_addr()?, admin.local_addr()?);
         backend.spawn()?;
-        let server = Arc::new(Server::spawn(&port, &life.watch())?);
+        let vitals = Vitals::new(&life.watch());
+        let server = Arc::new(Server::spawn(&port, &life.watch(), &vitals)?);
         let mut streams: Vec<_> = port.streams.values().cloned().collect();
         streams.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let (sampler, wishes) = Sampler::new();
         let view = Arc::new(View {
             start: Instant::now(),
             wait_for_all: config.admin.wait_for_all,
@@ -151,22 +155,22 @@ impl App {
             adopted: Adopted::default(),
             redriver: Redriver::default(),
             trend: Trend::default(),
+            sampler,
+            vitals,
         });
-        tokio::spawn(Trend::watch(Arc::clone(&view)));
         let adopting = adopting.into_iter().map(|drain| {
             let (view, watch) = (Arc::clone(&view), life.watch());
             tokio::spawn(adopt(drain, view, watch))
         });
         let adopting = adopting.collect();
-        let dealer = Arc::clone(&server);
-        tokio::spawn(listener::accept(
-            data,
-            config.http.clone(),
+        let door = Door {
+            listener: data,
+            settings: config.http.clone(),
             budget,
-            life.watch(),
-            move |it| dealer.deal(it),
-        ));
-        tokio::spawn(admin::server::serve(admin, Arc::clone(&view)));
+            watch: life.watch(),
+            server: Arc::clone(&server),
+        };
+        vital::spawn(door, admin, &view, wishes)?;
         life.enter(Phase::Running);
         Ok(Running {
             config,
@@ -195,6 +199,12 @@ impl Running {
     /// What the admin port shows.
     pub fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    /// Waits until a part has failed that the process can't do without.
+    pub fn fails(&self) -> impl Future<Output = String> + use<> {
+        let vitals = self.view.vitals.clone();
+        async move { vitals.fails().await }
     }
 
     /// The phase, for tests and for those who wait for the end.

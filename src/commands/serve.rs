@@ -16,6 +16,7 @@ const OTHER_FILES: u64 = 1_024;
 pub fn run(file: &Path, adopt: &[PathBuf]) -> Result<(), Failure> {
     let config = configuration(file)?;
     logs::start(&config.log).map_err(Failure::config)?;
+    log_panics();
     let max_connections = config.http.connections(config.memory.budget.0);
     raise_open_files(max_connections);
     if config.http.max_connections.is_none() {
@@ -60,16 +61,33 @@ fn raise_open_files(connections: usize) {
     }
 }
 
-/// Waits for a signal and stops; a second signal hurries.
+/// Waits for a signal, or for a part to fail, and stops; a further signal hurries.
 pub(super) async fn until_stopped(running: Running, signals: &mut Signals) -> Result<(), Failure> {
-    let signal = signals.next().await;
-    tracing::info!(signal, "stopping; once more to hurry");
+    let failed = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping; once more to hurry");
+            None
+        }
+        why = running.fails() => Some(why),
+    };
     let hurry = async {
         signals.next().await;
     };
     let account = running.stop(hurry).await;
     say(&account);
-    Ok(())
+    match failed {
+        None => Ok(()),
+        Some(why) => Err(Failure::internal(format!("{why}: this is a bug"))),
+    }
+}
+
+/// Panics are lines of the log, with the thread and the place.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or_default();
+        tracing::error!(thread, "{panic}: this is a bug in forebay");
+    }));
 }
 
 /// The last line of the log: what became of every event.

@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::deadlines::Deadlines;
@@ -25,7 +26,7 @@ use super::port::{Local, Port};
 use super::settings::Settings;
 use super::watch::{Activity, Times};
 use super::watched::Watched;
-use crate::lifecycle::{Phase, Watch, reached};
+use crate::lifecycle::{Phase, Vital, Vitals, Watch, reached};
 
 /// The windows of HTTP/2 bound what one connection may make us buffer before a request is charged for it.
 pub(super) const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
@@ -47,7 +48,7 @@ struct Thread {
 impl Server {
     /// Starts the threads. They end when the process closes and their connections have finished, at the latest
     /// `answer_within` plus a second later.
-    pub fn spawn(port: &Arc<Port>, watch: &Watch) -> io::Result<Server> {
+    pub fn spawn(port: &Arc<Port>, watch: &Watch, vitals: &Vitals) -> io::Result<Server> {
         let wanted = port.settings.threads;
         let count = if wanted > 0 {
             wanted
@@ -55,7 +56,7 @@ impl Server {
             std::thread::available_parallelism().map_or(1, Into::into)
         };
         let threads = (0..count)
-            .map(|number| Thread::spawn(number, port, watch))
+            .map(|number| Thread::spawn(number, port, watch, vitals))
             .collect::<io::Result<_>>()?;
         Ok(Server { threads })
     }
@@ -65,6 +66,7 @@ impl Server {
         let Some(thread) = self
             .threads
             .iter()
+            .filter(|thread| !thread.accepted.is_closed())
             .min_by_key(|thread| thread.connections.load(Relaxed))
         else {
             return;
@@ -93,22 +95,37 @@ impl Server {
 }
 
 impl Thread {
-    fn spawn(number: usize, port: &Arc<Port>, watch: &Watch) -> io::Result<Thread> {
-        let (sender, receiver) = mpsc::channel(super::listener::DEALT);
-        let connections = Arc::new(AtomicUsize::new(0));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+    fn spawn(
+        number: usize,
+        port: &Arc<Port>,
+        watch: &Watch,
+        vitals: &Vitals,
+    ) -> io::Result<Thread> {
         let local = Arc::new(Local {
             port: Arc::clone(port),
             mailbox: Arc::default(),
             is_stopping: AtomicBool::new(false),
             deadlines: Deadlines::new(port.settings.answer_within),
         });
+        Thread::start(format!("http-{number}"), local, watch, vitals)
+    }
+
+    fn start(
+        name: String,
+        local: Arc<Local>,
+        watch: &Watch,
+        vitals: &Vitals,
+    ) -> io::Result<Thread> {
+        let (sender, receiver) = mpsc::channel(super::listener::DEALT);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (watch, open) = (watch.clone(), Arc::clone(&connections));
+        let vital = vitals.guard(name.as_str());
         let handle = std::thread::Builder::new()
-            .name(format!("http-{number}"))
-            .spawn(move || runtime.block_on(run(local, receiver, open, watch)))?;
+            .name(name)
+            .spawn(move || runtime.block_on(run(local, receiver, open, watch, vital)))?;
         Ok(Thread {
             connections,
             accepted: sender,
@@ -122,11 +139,12 @@ async fn run(
     mut accepted: mpsc::Receiver<Accepted>,
     open: Arc<AtomicUsize>,
     mut watch: Watch,
+    vital: Vital,
 ) {
     let mailbox = Arc::clone(&local.mailbox);
-    tokio::spawn(async move { mailbox.deliver().await });
+    let mut delivering = tokio::spawn(async move { mailbox.deliver().await });
     let waiting = Arc::clone(&local);
-    tokio::spawn(async move { waiting.deadlines.sweep().await });
+    let mut sweeping = tokio::spawn(async move { waiting.deadlines.sweep().await });
     let watching = watch.clone();
     let mut stopping = watch.clone();
     let mut stopping = pin!(reached(&mut stopping, Phase::Grace));
@@ -149,6 +167,10 @@ async fn run(
             }
             () = &mut stopping, if !local.is_stopping.load(Relaxed) => local.is_stopping.store(true, Relaxed),
             () = &mut closing => break,
+            // Nobody would wake the requests that wait here. The thread ends, and their connections with it: clients send
+            // again what they have no answer for.
+            ended = &mut delivering => return vital.fail(how(ended)),
+            ended = &mut sweeping => return vital.fail(how(ended)),
         }
     }
     // What was dealt and not begun goes back uncounted; its client connects elsewhere.
@@ -163,6 +185,14 @@ async fn run(
     while open.load(Acquire) > 0 && Instant::now() < latest && *watching.borrow() < Phase::Draining
     {
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// How a task ended that doesn't end.
+fn how(ended: Result<(), JoinError>) -> &'static str {
+    match ended {
+        Err(error) if error.is_panic() => "the task that wakes its requests panicked",
+        _ => "the task that wakes its requests has ended",
     }
 }
 
@@ -315,4 +345,130 @@ fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpStream;
+    use std::task::{Wake, Waker};
+
+    use bytes::Bytes;
+    use smallvec::SmallVec;
+
+    use super::super::{Streams, listener};
+    use super::*;
+    use crate::budget::{Account, Budget, Share};
+    use crate::decode;
+    use crate::lifecycle::Life;
+    use crate::receipt::{Request, Slot};
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("as a test");
+        }
+    }
+
+    /// A request whose waking panics.
+    fn poisoned(budget: &Arc<Budget>) -> Arc<Request> {
+        let account = Arc::new(Account {
+            budget: Arc::clone(budget),
+            stream: Share::of_stream(),
+            cluster: Share::of_cluster(),
+        });
+        let (slot, now) = (
+            Slot {
+                lane: 0,
+                partition: 0,
+                first: 0,
+                count: 0,
+            },
+            Instant::now(),
+        );
+        let (events, held) = (SmallVec::new(), account.hold(0).unwrap());
+        let (bytes, ledger) = (Bytes::new(), Arc::default());
+        let parcels = Request::replay(
+            now.into(),
+            bytes,
+            events,
+            Box::default(),
+            &[slot],
+            ledger,
+            held,
+        );
+        let request = Arc::clone(parcels[0].request());
+        request.on_finish(&Waker::from(Arc::new(Panics)));
+        request
+    }
+
+    #[track_caller]
+    fn eventually(what: &str, check: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !check() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
+        let life = Life::default();
+        life.enter(Phase::Running);
+        let (vitals, budget) = (Vitals::new(&life.watch()), Budget::new(64 << 20));
+        let local = Arc::new(Local {
+            port: Arc::new(Port {
+                settings: Settings::default(),
+                limits: decode::Settings::default().limits().unwrap(),
+                streams: Streams::new(),
+                start: std::time::Instant::now(),
+                budget: Arc::clone(&budget),
+            }),
+            mailbox: Arc::default(),
+            deadlines: Deadlines::new(Duration::from_secs(60)),
+        });
+        let sick = Thread::start("sick".into(), Arc::clone(&local), &life.watch(), &vitals);
+        let healthy = Thread::spawn(1, &local.port, &life.watch(), &vitals);
+        let threads = vec![sick.unwrap(), healthy.unwrap()];
+        let server = Arc::new(Server { threads });
+        let data = listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = data.local_addr().unwrap();
+        let (dealer, watch) = (Arc::clone(&server), life.watch());
+        let accepting = {
+            let budget = Arc::clone(&budget);
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread();
+                let runtime = { runtime }.enable_all().build().unwrap();
+                let deal = |accepted| dealer.deal(accepted);
+                let settings = Settings::default();
+                runtime.block_on(listener::accept(data, settings, budget, watch, deal))
+            })
+        };
+        let open = || [0, 1].map(|at| server.threads[at].connections.load(Acquire));
+        let mut first = TcpStream::connect(address).unwrap();
+        eventually("the first is with the sick one", || open() == [1, 0]);
+        let _second = TcpStream::connect(address).unwrap();
+        eventually("the second is with the other", || open() == [1, 1]);
+
+        assert!(local.mailbox.put(poisoned(&budget)));
+        local.mailbox.knock();
+        eventually("the failure is told", || vitals.failed().is_some());
+        let why = vitals.failed().unwrap();
+        assert!(
+            why.starts_with("sick: ") && why.contains("panicked"),
+            "{why}"
+        );
+        first
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        assert!(
+            matches!(first.read(&mut [0; 8]), Ok(0)),
+            "its connection ends"
+        );
+        let _third = TcpStream::connect(address).unwrap();
+        eventually("the third is with the other", || open() == [0, 2]);
+        life.enter(Phase::Draining);
+        accepting.join().unwrap().unwrap();
+    }
 }

@@ -3,6 +3,7 @@
 //! The worker lends a lane's reader with its memory already charged; reader and records come back as one [`Answer`]. So at
 //! most one read per lane is under way, and all of them are bounded by the worker's window and the memory budget.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
@@ -74,7 +75,16 @@ impl Replay {
             .name(format!("replay-{}", cluster.name()))
             .spawn(move || {
                 for ask in asked {
-                    out.push(answer(ask, Instant::now()));
+                    let read = || answer(ask, Instant::now());
+                    let Ok(answer) = catch_unwind(AssertUnwindSafe(read)) else {
+                        // The lane would wait for its reader for ever. Nothing acknowledged is lost by ending here.
+                        tracing::error!(
+                            cluster = cluster.name(),
+                            "the thread that reads lanes back panicked; this is a bug, and forebay ends"
+                        );
+                        std::process::abort();
+                    };
+                    out.push(answer);
                     cluster.signal.wake();
                 }
             })?;

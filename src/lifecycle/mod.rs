@@ -9,6 +9,7 @@
 
 pub mod settings;
 pub mod signals;
+pub mod vital;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use std::task::{Context, Poll};
 use tokio::sync::watch;
 
 pub use settings::Settings;
+pub use vital::{Vital, Vitals};
 
 /// Where the process is in its life. Later phases compare greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

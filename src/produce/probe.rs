@@ -4,6 +4,7 @@
 //! has a deadline.
 
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -152,7 +153,13 @@ pub fn spawn(
     };
     let thread = std::thread::Builder::new()
         .name(format!("probe-{name}"))
-        .spawn(move || run.run(on))?;
+        .spawn(move || {
+            if catch_unwind(AssertUnwindSafe(|| run.run(on))).is_err() {
+                // Nothing would be known of the cluster any more. Nothing acknowledged is lost by ending here.
+                tracing::error!("the probe of a cluster panicked; this is a bug, and forebay ends");
+                std::process::abort();
+            }
+        })?;
     Ok(Probe {
         stop,
         client,

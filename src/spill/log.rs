@@ -183,6 +183,21 @@ impl Log {
         })
     }
 
+    /// What waits in each lane, by its number.
+    pub fn backlog_by_lane(&self) -> Vec<Backlog> {
+        let index = self.shared.index();
+        let now_ms = self.shared.clock.now_ms();
+        let lanes = index.lanes().map(|lane| {
+            let backlog = index.backlog(lane);
+            backlog.map_or_else(Backlog::default, |waiting| Backlog {
+                events: waiting.events,
+                bytes: waiting.bytes,
+                oldest: Duration::from_millis(now_ms.saturating_sub(waiting.since_ms)),
+            })
+        });
+        lanes.collect()
+    }
+
     /// What waits in each lane that has ever had a record, by name.
     pub fn backlogs(&self) -> Vec<(Arc<[u8]>, Backlog)> {
         let index = self.shared.index();
@@ -218,14 +233,14 @@ impl Log {
         self.shared.health.state(self.shared.clock.now_ms())
     }
 
-    /// The log at this moment.
+    /// The log at this moment. Takes locks of the data path for a moment, and never waits for the disk.
     pub fn stats(&self) -> Stats {
         let shared = &*self.shared;
         let mut stats = shared.counters.report();
         stats.state = shared.health.state(shared.clock.now_ms());
         stats.used_bytes = shared.space.used();
         stats.quota_bytes = shared.settings.quota.as_u64();
-        stats.room_bytes = shared.space.room(&*shared.disk);
+        (stats.room_bytes, stats.room_age) = shared.space.room();
         stats.spares = shared.space.spares() as u64;
         stats.queued_bytes = shared.inbox.queued();
         let index = shared.index();

@@ -148,6 +148,7 @@ pub(super) fn open(
         used + size * count_spares(&found, size),
     );
     keep_spares(&*disk, &found, &space);
+    space.free().ask(&*disk);
     let recovered = Recovered {
         lost: lost(&index, now_ms),
         lanes: lanes(&index, now_ms),

@@ -1,7 +1,9 @@
 //! The disk space of the log: what it uses, what it may use, and files that wait to become segments.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::disk::{Disk, File};
 use super::frame::{Buffer, PAGE};
@@ -23,6 +25,38 @@ pub(super) struct Space {
     min_free: u64,
     /// Size of a segment.
     size: u64,
+    free: Arc<Free>,
+}
+
+/// What the file system had free when it was asked last. A disk that hangs doesn't answer, so whoever mustn't wait looks
+/// here.
+pub(super) struct Free {
+    start: Instant,
+    bytes: AtomicU64,
+    asked_ms: AtomicU64,
+}
+
+impl Free {
+    fn new() -> Free {
+        Free {
+            start: Instant::now(),
+            bytes: AtomicU64::new(0),
+            asked_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Asks the file system; waits for it.
+    pub(super) fn ask(&self, disk: &dyn Disk) {
+        let free = disk.free_space().unwrap_or(0);
+        self.bytes.store(free, Relaxed);
+        let now_ms = self.start.elapsed().as_millis() as u64;
+        self.asked_ms.store(now_ms, Relaxed);
+    }
+
+    fn age(&self) -> Duration {
+        let asked = Duration::from_millis(self.asked_ms.load(Relaxed));
+        self.start.elapsed().saturating_sub(asked)
+    }
 }
 
 struct State {
@@ -41,7 +75,13 @@ impl Space {
             quota,
             min_free,
             size,
+            free: Arc::new(Free::new()),
         }
+    }
+
+    /// What the file system has free; somebody has to ask it from time to time.
+    pub(super) fn free(&self) -> &Arc<Free> {
+        &self.free
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -53,10 +93,12 @@ impl Space {
         self.state().used
     }
 
-    /// Bytes left, by the quota and by the file system.
-    pub(super) fn room(&self, disk: &dyn Disk) -> u64 {
-        let of_disk = disk.free_space().unwrap_or(0).saturating_sub(self.min_free);
-        self.quota.saturating_sub(self.used()).min(of_disk)
+    /// Bytes left, by the quota and by what the file system said last, and how long ago that was. Never waits for the disk.
+    pub(super) fn room(&self) -> (u64, Duration) {
+        let free = self.free.bytes.load(Relaxed);
+        let of_disk = free.saturating_sub(self.min_free);
+        let room = self.quota.saturating_sub(self.used()).min(of_disk);
+        (room, self.free.age())
     }
 
     /// Size of a segment.

@@ -61,6 +61,8 @@ pub struct Stats {
     pub quota_bytes: u64,
     /// Bytes of disk that are left for new segments, by the quota and the file system.
     pub room_bytes: u64,
+    /// How long ago the file system said so: long, if it hangs.
+    pub room_age: Duration,
     /// Segments that hold records.
     pub segments: u64,
     /// Preallocated files that wait to become segments.

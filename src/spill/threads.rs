@@ -1,4 +1,4 @@
-//! The two threads of a log: writer and steward.
+//! The threads of a log: writer and steward, and one that asks the file system for its free space.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use super::log::Shared;
 use super::steward::Steward;
 use super::writer::Writer;
+
+/// How often the file system is asked for its free space.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// The log wasn't closed within its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +49,7 @@ impl Threads {
                 steward.finish();
             })
         })
+        .and_then(|()| watch_room(shared))
         .inspect_err(|_| shared.inbox.close())?;
         Ok(Threads {
             running: Mutex::new(Running { count: 2, ended }),
@@ -66,6 +70,22 @@ impl Threads {
         }
         Ok(())
     }
+}
+
+/// Keeps the free space known. Nobody waits for this thread: a hung file system may hold it for ever, so it holds nothing
+/// of the log's but the disk.
+fn watch_room(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let (disk, free) = (Arc::clone(&shared.disk), Arc::clone(shared.space.free()));
+    let log = Arc::downgrade(shared);
+    let run = move || {
+        while log.strong_count() > 0 {
+            std::thread::sleep(ASK_EVERY);
+            free.ask(&*disk);
+        }
+    };
+    let name = "spill-room".to_owned();
+    std::thread::Builder::new().name(name).spawn(run)?;
+    Ok(())
 }
 
 fn spawn(

@@ -9,8 +9,11 @@ use super::{
 use crate::support::bounds::{DRAINED, HEALS, NOTICES, SPILLS, STARTS};
 use crate::support::command;
 use crate::support::eventually;
+use crate::support::gateway::Gateway;
+use crate::support::mock::Mock;
 use crate::support::outage::{Outage, assert_kept, spilling_config};
 use crate::support::sender::{Plan, Senders};
+use crate::support::tracer::{Tracer, tracer_or_skip};
 use crate::support::volume::{Volume, run};
 
 /// Ten seconds without any write. The stream whose Kafka is away gets its 503s in time; the other stream, whose Kafka is
@@ -184,4 +187,49 @@ fn a_start_without_a_directory_says_so() {
         assert!(begun.elapsed() < 5 * SECOND);
     }
     volume.remount("rw");
+}
+
+/// A network disk that hangs even when it's only asked for its free space. It holds the thread that asks, and nobody else:
+/// connections are accepted, events go to Kafka, the admin port answers, and SIGTERM ends the process in time.
+#[test]
+fn a_disk_that_does_not_even_tell_its_free_space_holds_nobody_up() {
+    if tracer_or_skip().is_none() {
+        return;
+    }
+    let (mock, dir) = (
+        Mock::start(1, &[("events", 6)]),
+        tempfile::tempdir().unwrap(),
+    );
+    let mut gateway = Gateway::ready(&spilling_config(mock.bootstrap(), "events", dir.path()));
+    let hung = Tracer::attach_everywhere(&gateway, &["statfs:delay_enter=60000000"]);
+    let begun = Instant::now();
+    eventually("the hang is seen", 30 * SECOND, || {
+        // Alive all the time, and open to new clients.
+        assert_alive(&gateway);
+        let asked = Instant::now();
+        let answer = gateway
+            .client()
+            .post_json("events", r#"{"id":"1","user":"a"}"#);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(asked.elapsed() < 3 * SECOND, "{:?}", asked.elapsed());
+        let spill = &gateway.status()["spill"];
+        spill["room_age_seconds"].as_f64().unwrap() > 6.0
+    });
+    assert!(begun.elapsed() >= 5 * SECOND);
+    // Kafka takes events without the disk; that the log wouldn't is told.
+    assert_eq!(gateway.get("/readyz").0, 200);
+    let metrics = gateway.get("/metrics").1;
+    let takes = metrics
+        .lines()
+        .find(|line| line.starts_with("forebay_spill_takes"));
+    assert_eq!(takes, Some("forebay_spill_takes{} 0.0"));
+    gateway.signal("TERM");
+    eventually("it has stopped", 15 * SECOND, || {
+        gateway
+            .log()
+            .contains("stopped; every event is accounted for")
+    });
+    drop(hung);
+    let status = gateway.wait(20 * SECOND);
+    assert!(status.success(), "{status}: {}", gateway.log());
 }

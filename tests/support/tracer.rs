@@ -31,6 +31,8 @@ pub fn tracer_or_skip() -> Option<()> {
 pub struct Tracer {
     strace: Child,
     trace: NamedTempFile,
+    /// What ends strace.
+    by: &'static str,
 }
 
 impl Tracer {
@@ -53,7 +55,29 @@ impl Tracer {
                 .iter()
                 .all(|thread| is_traced(gateway.pid(), thread) || is_gone(gateway.pid(), thread))
         });
-        Tracer { strace, trace }
+        // It lets go of the threads before it ends.
+        let by = "-TERM";
+        Tracer { strace, trace, by }
+    }
+
+    /// The same in all threads of a gateway, those to come included.
+    #[track_caller]
+    pub fn attach_everywhere(gateway: &Gateway, faults: &[&str]) -> Tracer {
+        let (trace, pid) = (NamedTempFile::new().unwrap(), gateway.pid().to_string());
+        let mut strace = Command::new("strace");
+        strace.arg("-f").arg("-o").arg(trace.path());
+        strace.args(options(faults)).args(["-p", &pid]);
+        let strace = strace.stderr(Stdio::null()).spawn().unwrap();
+        let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        eventually("strace is attached", Duration::from_secs(10), || {
+            threads().all(|thread| {
+                let thread = thread.unwrap().file_name().into_string().unwrap();
+                is_traced(gateway.pid(), &thread) || is_gone(gateway.pid(), &thread)
+            })
+        });
+        // strace 6.1 forgets its own end while it delays a call of a process that ends; the kernel lets go of the threads.
+        let by = "-KILL";
+        Tracer { strace, trace, by }
     }
 
     /// How many calls were answered instead of made.
@@ -76,9 +100,8 @@ impl Tracer {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // SIGTERM: it lets go of the threads before it ends.
         let pid = self.strace.id().to_string();
-        drop(Command::new("kill").arg(pid).status());
+        drop(Command::new("kill").args([self.by, &pid]).status());
         drop(self.strace.wait());
     }
 }

@@ -1,0 +1,63 @@
+//! The threads and tasks in front: accepting, sampling, the admin port. Each has its own way, so that none holds another
+//! up, and a guard, so that its end is seen.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::admin::sampler::{self, Wishes};
+use crate::admin::{self, View};
+use crate::budget::Budget;
+use crate::http::{self, Server, listener};
+use crate::lifecycle::{Vital, Vitals, Watch};
+
+/// What accepting needs.
+pub(super) struct Door {
+    pub(super) listener: std::net::TcpListener,
+    pub(super) settings: http::Settings,
+    pub(super) budget: Arc<Budget>,
+    pub(super) watch: Watch,
+    pub(super) server: Arc<Server>,
+}
+
+/// Starts all of them. Must be called within the control runtime, which serves the admin port.
+pub(super) fn spawn(
+    door: Door,
+    admin: std::net::TcpListener,
+    view: &Arc<View>,
+    wishes: Wishes,
+) -> io::Result<()> {
+    let vitals: &Vitals = &view.vitals;
+    sampler::spawn(view, wishes, vitals.guard("the sampler's thread"))?;
+    accept(door, vitals.guard("accepting connections"))?;
+    let (view, vital) = (Arc::clone(view), vitals.guard("the admin port"));
+    tokio::spawn(async move {
+        if let Err(error) = admin::server::serve(admin, view).await {
+            vital.fail(error);
+        }
+    });
+    Ok(())
+}
+
+/// Accepting has a thread of its own: `http` says why there is one acceptor.
+fn accept(door: Door, vital: Vital) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let run = move || {
+        let Door {
+            listener,
+            settings,
+            budget,
+            watch,
+            server,
+        } = door;
+        let deal = |accepted| server.deal(accepted);
+        let accepting = listener::accept(listener, settings, budget, watch, deal);
+        if let Err(error) = runtime.block_on(accepting) {
+            vital.fail(error);
+        }
+    };
+    let name = "accept".to_owned();
+    std::thread::Builder::new().name(name).spawn(run)?;
+    Ok(())
+}
