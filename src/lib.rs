@@ -46,7 +46,7 @@
 //! | control (`main`) | admin port, signals, stop |
 //!
 //! HTTP threads never wait for a cluster, and clusters share nothing but the memory budget, so that a dead one costs
-//! the others nothing. The control thread waits for no disk and takes no lock of the data path.
+//! the others nothing. The control thread waits for no disk.
 //!
 //! A thread or task that ends too early is seen: a guard that it holds is dropped ([`lifecycle::vital`]), and the process
 //! says so, turns unready and stops in order, with an error. Where a half-done step would leave clients without answers

@@ -17,6 +17,7 @@
 mod adopted;
 mod damage;
 mod dead;
+mod disk;
 mod page;
 pub mod readiness;
 mod redrive;

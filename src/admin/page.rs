@@ -51,6 +51,7 @@ pub(super) fn render(status: &Value) -> String {
         "failed",
         "late",
         "lost",
+        "reason",
     ];
     table(
         &mut page,

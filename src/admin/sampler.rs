@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::status::View;
 use crate::lane::dead::DeadLetters;
 use crate::lifecycle::{Phase, Vital};
-use crate::spill::{Backlog, LaneId, Stats};
+use crate::spill::{Backlog, LaneId, State, Stats};
 
 /// How often it looks by itself.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
@@ -44,6 +44,13 @@ impl Sample {
         let backlog = self.backlogs.get(lane.0 as usize);
         backlog.copied().unwrap_or_default()
     }
+}
+
+/// Whether the spill log takes events, as far as is known: what was seen too long ago isn't known.
+pub(super) fn log_takes(sample: &Sample) -> bool {
+    let log = sample.spill.as_ref();
+    sample.at.elapsed() < STALE
+        && log.is_some_and(|log| log.state == State::Healthy && log.room_age < STALE)
 }
 
 /// The last sample, and the way to ask for another.

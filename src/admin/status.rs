@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
-use super::sampler::{STALE, Sample};
-use super::{Adopted, Redriver, Sampler, Trend, dead};
+use super::sampler::{STALE, Sample, log_takes};
+use super::{Adopted, Redriver, Sampler, Trend, dead, disk};
 use crate::budget::Budget;
 use crate::http::{Server, Stream};
 use crate::lane::Cluster;
 use crate::lifecycle::{Phase, Vitals, Watch};
 use crate::produce::health::Condition;
-use crate::spill::{Log, State, Stats};
+use crate::produce::verdict::ClientFault;
+use crate::spill::{Log, Stats};
 use crate::telemetry::metrics;
 use crate::telemetry::samples::{ClusterSample, ProcessSample, StreamSample};
 
@@ -58,23 +59,34 @@ impl View {
 
     /// Whether requests are accepted.
     pub fn readiness(&self) -> Readiness {
-        let log_takes = log_takes(&self.sampler.latest());
-        let clusters: Vec<_> = self
-            .clusters
-            .iter()
-            .map(|cluster| readiness::Cluster {
-                name: cluster.name().to_owned(),
-                condition: cluster.health().condition(),
-                spills: log_takes && cluster.topics().iter().all(|topic| topic.takes()),
-            })
+        let sample = self.sampler.latest();
+        let spills = log_takes(&sample);
+        let clusters = self.clusters.iter();
+        let clusters: Vec<_> = clusters
+            .map(|cluster| judged_cluster(cluster, spills))
             .collect();
+        let streams = self.streams.iter();
+        let streams: Vec<_> = streams.map(|stream| self.judged_stream(stream)).collect();
         let mut readiness = judge(
             self.phase(),
             self.start.elapsed(),
             self.wait_for_all,
             &clusters,
+            &streams,
         );
         readiness.reasons.extend(self.damage_reasons());
+        let unseen = sample.at.elapsed();
+        if unseen >= STALE {
+            let seconds = unseen.as_secs();
+            let why =
+                format!("the sampler has stood still for {seconds} s: this is a bug in forebay");
+            readiness.reasons.push(why);
+        }
+        let full = sample.spill.as_ref().and_then(disk::refuses_because);
+        let disk = self.trend.disk_trouble();
+        readiness
+            .reasons
+            .extend(full.map(str::to_owned).into_iter().chain(disk));
         if let Some(why) = self.vitals.failed() {
             readiness.ready = false;
             readiness.reasons.push(format!("{why}: this is a bug"));
@@ -82,8 +94,22 @@ impl View {
         readiness
     }
 
+    fn judged_stream(&self, stream: &Stream) -> readiness::Stream {
+        let mut clusters = self.clusters.iter();
+        let cluster = clusters.position(|cluster| Arc::ptr_eq(cluster, &stream.cluster));
+        readiness::Stream {
+            name: stream.name.clone(),
+            cluster: cluster.unwrap_or(usize::MAX),
+            topic: stream.topic.name().to_owned(),
+            has_partitions: !stream.topic.lanes().is_empty(),
+            may_wait: stream.topic.takes(),
+            fault: stream.topic.fault().map(|fault| fault.reason.clone()),
+        }
+    }
+
     /// `/metrics`.
     pub fn metrics(&self) -> String {
+        let readiness = self.readiness();
         let clusters: Vec<_> = self
             .clusters
             .iter()
@@ -95,6 +121,7 @@ impl View {
             .enumerate()
             .map(|(number, stream)| StreamSample {
                 residual: self.trend.residual(number),
+                takes: readiness.refused[number].is_none(),
                 ..self.stream_sample(stream)
             })
             .collect();
@@ -104,7 +131,7 @@ impl View {
         let dead = &sample.dead;
         let (dead_events, dead_bytes) = dead::sums(dead);
         let process = ProcessSample {
-            ready: self.readiness().ready,
+            ready: readiness.ready,
             connections: self.server.connections() as u64,
             memory_used: self.budget.used(),
             memory_budget: self.budget.total(),
@@ -144,16 +171,19 @@ impl View {
             "adopted": self.adopted.status(),
             "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),
             "clusters": self.clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
-            "streams": self.streams.iter().map(|stream| (stream.name.clone(), self.stream_status(stream))).collect::<serde_json::Map<_, _>>(),
+            "streams": self.streams.iter().zip(&readiness.refused).map(|(stream, why)| (stream.name.clone(), self.stream_status(stream, why.as_deref()))).collect::<serde_json::Map<_, _>>(),
         })
     }
 }
 
-/// Whether the spill log takes events, as far as is known: what was seen too long ago isn't known.
-fn log_takes(sample: &Sample) -> bool {
-    let log = sample.spill.as_ref();
-    sample.at.elapsed() < STALE
-        && log.is_some_and(|log| log.state == State::Healthy && log.room_age < STALE)
+fn judged_cluster(cluster: &Cluster, spills: bool) -> readiness::Cluster {
+    let trouble = cluster.health().client().get();
+    readiness::Cluster {
+        name: cluster.name().to_owned(),
+        condition: cluster.health().condition(),
+        is_impossible: trouble.is_some_and(|it| it.fault == ClientFault::Unsupported),
+        spills,
+    }
 }
 
 fn spill_status(stats: &Stats, sample: &Sample) -> Value {

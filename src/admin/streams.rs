@@ -89,7 +89,7 @@ impl View {
         Value::Object(self.streams.iter().map(stream).collect::<Map<_, _>>())
     }
 
-    pub(super) fn stream_status(&self, stream: &Stream) -> Value {
+    pub(super) fn stream_status(&self, stream: &Stream, refused: Option<&str>) -> Value {
         let ledger = &stream.ledger;
         let lanes = self.lanes_together(stream);
         let answers = Answer::ALL.map(|answer| {
@@ -102,6 +102,8 @@ impl View {
             "cluster": stream.cluster.name(),
             "topic": stream.topic.name(),
             "partitions": stream.topic.lanes().len(),
+            "takes": refused.is_none(),
+            "reason": refused.unwrap_or_default(),
             "events": {
                 "accepted": ledger.accepted.load(Relaxed),
                 "acked": ledger.acked.load(Relaxed),
@@ -156,6 +158,7 @@ impl View {
             oldest: lanes.spilled.oldest,
             spill_events: lanes.spilled.events,
             residual: 0,
+            takes: true,
         }
     }
 }

@@ -3,16 +3,24 @@
 //! One look a second, kept for [`LOOKS`] seconds.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::sampler::EVERY;
+use super::dead;
+use super::disk::Disk;
+use super::sampler::{EVERY, log_takes};
 use super::status::View;
 
 /// Looks that are kept, one a second: long enough to see past a burst, short enough to tell in time.
 const LOOKS: usize = 30;
 /// Part of the memory budget that is filled and emptied all the time, and says nothing about a loss to come.
 const WORKING_SET: u64 = 8;
+
+/// Looks in which a refusal counts as one of now.
+const RECENT: usize = 5;
+/// Bytes per second that are a rounding of the log's estimates.
+const NOISE: f64 = 1024.0;
 
 /// What one look saw.
 #[derive(Clone, Debug, Default)]
@@ -21,18 +29,30 @@ struct Look {
     held: u64,
     /// Bytes that still fit.
     room: u64,
+    /// Bytes of them that wait on disk for Kafka.
+    backlog: u64,
+    /// There is a log, and it takes nothing.
+    log_refuses: bool,
+    /// Requests refused so far for want of room, or of an acknowledgement in time.
+    turned_away: u64,
     /// Per stream: events admitted that are neither resolved nor known to wait anywhere.
     unexplained: Vec<u64>,
 }
 
 /// The last looks.
 #[derive(Debug, Default)]
-pub struct Trend(Mutex<VecDeque<Look>>);
+pub struct Trend {
+    looks: Mutex<VecDeque<Look>>,
+    disk: Mutex<Disk>,
+}
 
 impl Trend {
     /// Adds a look; to be called once every [`EVERY`].
     pub(super) fn note(&self, view: &View) {
         let look = look(view);
+        if let Some(stats) = &view.sampler.latest().spill {
+            self.disk().note(stats, Instant::now());
+        }
         let mut looks = self.looks();
         if looks.len() == LOOKS {
             looks.pop_front();
@@ -40,19 +60,23 @@ impl Trend {
         looks.push_back(look);
     }
 
-    fn looks(&self) -> std::sync::MutexGuard<'_, VecDeque<Look>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn disk(&self) -> std::sync::MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Time until memory and disk are full if events keep coming and going as in the last seconds; `None` while what waits
-    /// doesn't grow.
+    /// What is wrong with the spill log's disk, if it's slow or hangs.
+    pub(super) fn disk_trouble(&self) -> Option<String> {
+        self.disk().words().map(str::to_owned)
+    }
+
+    fn looks(&self) -> std::sync::MutexGuard<'_, VecDeque<Look>> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Time until events are refused for want of room, if they keep coming and going as in the last seconds. Zero while they
+    /// are; `None` while what waits doesn't grow.
     pub fn time_to_loss(&self) -> Option<Duration> {
-        let looks: Vec<_> = self
-            .looks()
-            .iter()
-            .map(|look| (look.held, look.room))
-            .collect();
-        time_to_loss(&looks)
+        time_to_loss(self.looks().make_contiguous())
     }
 
     /// Events of a stream, by its number, that are nowhere, as far as all of the last looks agree: zero, or there is a bug.
@@ -68,29 +92,43 @@ impl Trend {
     }
 }
 
-/// From what was held and what still fitted, second by second: the mean of the later half less that of the earlier one is
-/// the growth in half the time.
-fn time_to_loss(looks: &[(u64, u64)]) -> Option<Duration> {
+/// From the looks, one a second. The mean of the later half less that of the earlier one is the growth in half the time.
+fn time_to_loss(looks: &[Look]) -> Option<Duration> {
+    let last = looks.last()?;
+    let before = &looks[looks.len().saturating_sub(RECENT + 1)];
+    if last.turned_away > before.turned_away {
+        return Some(Duration::ZERO);
+    }
     let half = looks.len() / 2;
-    let (_, room) = looks.last()?;
     if half < 2 {
         return None;
     }
-    let mean = |looks: &[(u64, u64)]| {
-        let sum: u64 = looks.iter().map(|(held, _)| held).sum();
+    let mean = |looks: &[Look]| {
+        let sum: u64 = looks.iter().map(|look| look.held).sum();
         sum as f64 / looks.len() as f64
     };
     let (earlier, later) = (mean(&looks[..half]), mean(&looks[looks.len() - half..]));
     let seconds = (looks.len() - half) as f64 * EVERY.as_secs_f64();
     let growth = (later - earlier) / seconds;
-    // A kilobyte per second is a rounding of the log's estimates.
-    (growth > 1024.0).then(|| Duration::from_secs_f64(*room as f64 / growth))
+    // Kafka doesn't take what the log holds, and the log takes nothing more: the next event has no place.
+    let drains = growth < -NOISE || last.backlog < before.backlog;
+    if last.log_refuses && last.backlog > 0 && !drains {
+        return Some(Duration::ZERO);
+    }
+    (growth > NOISE).then(|| Duration::from_secs_f64(last.room as f64 / growth))
 }
 
 fn look(view: &View) -> Look {
     let (used, total) = (view.budget.used(), view.budget.total());
-    let log = view.sampler.latest().spill.clone().unwrap_or_default();
-    let (backlog, room) = (log.backlog_bytes, log.room_bytes);
+    let sample = view.sampler.latest();
+    let log = sample.spill.clone().unwrap_or_default();
+    let log_refuses = sample.spill.is_some() && !log_takes(&sample);
+    // What a log has free that takes nothing is no room.
+    let room = if log_refuses { 0 } else { log.room_bytes };
+    let (_, dead_bytes) = dead::sums(&sample.dead);
+    let backlog = log.backlog_bytes.saturating_sub(dead_bytes);
+    let turned_away =
+        |stream: &std::sync::Arc<crate::http::Stream>| stream.metrics.turned_away.load(Relaxed);
     // What is on its way into the log isn't known event by event.
     let in_hand = if log.queued_bytes > 0 {
         u64::MAX
@@ -100,6 +138,9 @@ fn look(view: &View) -> Look {
     Look {
         held: used.saturating_sub(total / WORKING_SET) + backlog,
         room: total.saturating_sub(used) + room,
+        backlog,
+        log_refuses,
+        turned_away: view.streams.iter().map(turned_away).sum(),
         unexplained: view
             .streams
             .iter()
@@ -117,17 +158,107 @@ fn look(view: &View) -> Look {
 mod tests {
     use super::*;
 
+    const MB: u64 = 1_000_000;
+
+    /// A series of looks, by second.
+    fn series(seconds: u64, look: impl Fn(u64) -> Look) -> Vec<Look> {
+        (0..seconds).map(look).collect()
+    }
+
+    fn filling(second: u64) -> Look {
+        Look {
+            held: second * 10 * MB,
+            room: 1_000 * MB,
+            backlog: second * 10 * MB,
+            ..Look::default()
+        }
+    }
+
+    fn full(_: u64) -> Look {
+        Look {
+            held: 900 * MB,
+            room: 60 * MB,
+            backlog: 900 * MB,
+            log_refuses: true,
+            ..Look::default()
+        }
+    }
+
     #[test]
-    fn the_time_to_loss_is_room_by_growth_and_none_while_nothing_grows() {
-        const MB: u64 = 1_000_000;
-        let growing: Vec<_> = (0..20)
-            .map(|second| (second * 10 * MB, 1_000 * MB))
-            .collect();
-        let seconds = time_to_loss(&growing).unwrap().as_secs_f64();
+    fn filling_it_is_room_by_growth() {
+        let seconds = time_to_loss(&series(20, filling)).unwrap().as_secs_f64();
         assert!((99.0..101.0).contains(&seconds), "{seconds}");
-        assert_eq!(time_to_loss(&[(5 * MB, MB); 20]), None);
-        let shrinking: Vec<_> = growing.iter().rev().copied().collect();
-        assert_eq!(time_to_loss(&shrinking), None);
-        assert_eq!(time_to_loss(&growing[..3]), None, "too early to tell");
+        assert_eq!(time_to_loss(&series(3, filling)), None, "too early to tell");
+    }
+
+    #[test]
+    fn empty_or_draining_it_is_infinite() {
+        assert_eq!(time_to_loss(&[]), None);
+        assert_eq!(time_to_loss(&series(30, |_| Look::default())), None);
+        let steady = Look {
+            held: 5 * MB,
+            room: MB,
+            ..Look::default()
+        };
+        assert_eq!(time_to_loss(&series(30, |_| steady.clone())), None);
+        let draining: Vec<_> = series(30, filling).into_iter().rev().collect();
+        assert_eq!(time_to_loss(&draining), None);
+        // A full log drains as well: as soon as Kafka takes some of it.
+        let mut drains = series(30, full);
+        for (second, look) in drains[27..].iter_mut().enumerate() {
+            look.backlog -= (second as u64 + 1) * MB;
+        }
+        assert_eq!(time_to_loss(&drains), None);
+    }
+
+    #[test]
+    fn full_it_is_zero_and_stays_so_while_it_refuses() {
+        assert_eq!(time_to_loss(&series(30, full)), Some(Duration::ZERO));
+        // At 5 s the log is full, and from then on requests are refused: zero at each second.
+        for seconds in 7..60 {
+            let looks = series(seconds, |second| match second {
+                0..=5 => filling(second),
+                _ => Look {
+                    turned_away: second * 100,
+                    ..full(second)
+                },
+            });
+            let looks = &looks[looks.len().saturating_sub(LOOKS)..];
+            assert_eq!(time_to_loss(looks), Some(Duration::ZERO), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_hangs_or_is_slow_is_a_loss_as_soon_as_requests_are_refused() {
+        // It takes 20 kB/s, has gigabytes of room, and nearly all is refused.
+        let slow = series(30, |second| Look {
+            held: second * 20_000,
+            room: 6_000 * MB,
+            backlog: second * 20_000,
+            turned_away: second * 50,
+            ..Look::default()
+        });
+        assert_eq!(time_to_loss(&slow), Some(Duration::ZERO));
+        // A refusal now and then, and the last one some seconds ago.
+        let over = series(30, |second| Look {
+            turned_away: second.min(20),
+            ..Look::default()
+        });
+        assert_eq!(time_to_loss(&over), None);
+        // It hangs and holds events that Kafka doesn't take: the next one has no place.
+        let hung = series(30, |second| Look {
+            held: 50 * MB + second * 10 * MB,
+            room: 100 * MB,
+            backlog: 50 * MB,
+            log_refuses: true,
+            ..Look::default()
+        });
+        assert_eq!(time_to_loss(&hung), Some(Duration::ZERO));
+        // It hangs while Kafka takes everything.
+        let idle = Look {
+            log_refuses: true,
+            ..Look::default()
+        };
+        assert_eq!(time_to_loss(&series(30, |_| idle.clone())), None);
     }
 }

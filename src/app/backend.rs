@@ -101,7 +101,7 @@ impl Backend {
                         let (cluster, topic) = (known.name(), known.topics()[topic].name());
                         limits.note(cluster, topic, config);
                     }
-                    Finding::Unusable { topic } => known.set_unusable(topic as u32),
+                    Finding::Unusable { topic, code } => known.set_unusable(topic as u32, code),
                     Finding::Stuck => known.replace_client(),
                 }
                 false

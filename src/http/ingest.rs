@@ -27,7 +27,7 @@ use super::target::{Target, find};
 use super::watch::Busy;
 use crate::budget::{Held, HeldByProcess};
 use crate::lane::{Refusal, admit};
-use crate::receipt::{self, Arrival, Outcome, Parcels};
+use crate::receipt::{self, Arrival, Cause, Outcome, Parcels};
 use crate::route::{Ack, KeySource};
 use crate::telemetry::Answer;
 
@@ -99,8 +99,13 @@ async fn answer(
     };
     let stream = &target.stream;
     let ingested = ingest(local, &target, request, head, answered).await;
+    let is_turned_away;
     let (answer, mut reply) = match ingested {
         Ok((outcome, mut rejected)) => {
+            is_turned_away = outcome
+                .not_acked
+                .iter()
+                .any(|(_, cause)| matches!(cause, Cause::NoRoom | Cause::Timeout | Cause::Unknown));
             let more = outcome.not_acked.len();
             answered.list = sending::hold_list(&local.port, &mut rejected, more);
             let spare = std::mem::take(request.headers_mut());
@@ -109,6 +114,7 @@ async fn answer(
             })
         }
         Err(mut problem) => {
+            is_turned_away = matches!(problem.code, "no_memory" | "full" | "stalled");
             answered.list = sending::hold_list(&local.port, &mut problem.errors, 0);
             if problem.answer() == Answer::Client {
                 let rejected = &stream.metrics.rejected;
@@ -117,6 +123,9 @@ async fn answer(
             (problem.answer(), problem.reply())
         }
     };
+    if is_turned_away && stream.topic.fault().is_none() {
+        stream.metrics.turned_away.fetch_add(1, Relaxed);
+    }
     if answered.is_last {
         answer::make_last(&mut reply);
     }
@@ -328,21 +337,36 @@ fn problem_of_refusal(refusal: &Refusal, stream: &Stream) -> Problem {
         Refusal::Draining => "draining",
     };
     let wait = retry::after_refusal(refusal, &stream.cluster);
-    let detail = format!("{refusal}; nothing of the request was taken");
+    let because = match refusal {
+        Refusal::Draining => None,
+        _ => why_not_taken(stream).map(|why| format!("; {why}")),
+    };
+    let because = because.unwrap_or_default();
+    let detail = format!("{refusal}{because}; nothing of the request was taken");
     Problem::unavailable(code, detail, wait)
 }
 
+/// The reason that is true now: the topic's fault before its cluster's.
 fn unknown_because(stream: &Stream) -> String {
+    let topic = stream.topic.name();
+    why_not_taken(stream).unwrap_or_else(|| format!("topic {topic} has not answered yet"))
+}
+
+/// What is known to be wrong with the topic, or with its cluster.
+fn why_not_taken(stream: &Stream) -> Option<String> {
     use crate::produce::health::Condition::*;
+    let cluster = stream.cluster.name();
+    if let Some(trouble) = stream.topic.fault() {
+        return Some(format!("{} (cluster {cluster})", trouble.reason));
+    }
     match stream.cluster.health().condition() {
-        Up if stream.topic.is_changing() => {
-            let topic = stream.topic.name();
-            format!(
-                "the number of partitions of topic {topic} has changed, and what came before goes first"
-            )
-        }
-        Up => format!("topic {} has not answered yet", stream.topic.name()),
-        Starting(reason) | Down(reason) => reason,
+        Up if stream.topic.is_changing() => Some(format!(
+            "the number of partitions of topic {} has changed, and what came before goes first",
+            stream.topic.name()
+        )),
+        Up => None,
+        Starting(reason) => Some(format!("cluster {cluster} is starting: {reason}")),
+        Down(reason) => Some(format!("cluster {cluster} is down: {reason}")),
     }
 }
 

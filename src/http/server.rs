@@ -424,6 +424,8 @@ mod tests {
                 streams: Streams::new(),
                 start: std::time::Instant::now(),
                 budget: Arc::clone(&budget),
+                framed: Share::of_streams(),
+                answers: Share::of_answers(),
             }),
             mailbox: Arc::default(),
             deadlines: Deadlines::new(Duration::from_secs(60)),

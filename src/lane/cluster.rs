@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::error::RDKafkaErrorCode;
+
 use super::routing::{Memory, Routing};
 use super::signal::Signal;
 use super::{Lane, Settings, UNROUTED};
 use crate::budget::{Account, Budget, Share};
 use crate::produce::trouble::{Trouble, Troubled};
-use crate::produce::verdict::TopicFault;
+use crate::produce::verdict::{Fault, TopicFault, fault};
 use crate::produce::{self, Health, TopicLimits};
 use crate::receipt::Ledger;
 use crate::spill::Log;
@@ -283,9 +285,12 @@ impl Cluster {
     }
 
     /// Notes that Kafka doesn't let us use a topic. As long as nothing is known of its partitions, its events are refused.
-    pub fn set_unusable(&self, topic: u32) {
+    pub fn set_unusable(&self, topic: u32, code: RDKafkaErrorCode) {
         if let Some(topic) = self.topics.get(topic as usize) {
             topic.is_unusable.store(true, Relaxed);
+            if let Fault::Topic(why) = fault(code) {
+                topic.set_fault(why, Instant::now());
+            }
         }
     }
 

@@ -131,7 +131,10 @@ impl Cluster {
     /// is older has been sent.
     pub fn set_partitions(&self, topic: u32, count: usize) {
         if let Some(topic) = self.topics().get(topic as usize) {
-            topic.is_unusable.store(false, Relaxed);
+            // What Kafka's list of topics said is over; what a refused batch said is not.
+            if topic.is_unusable.swap(false, Relaxed) {
+                topic.clear_fault();
+            }
             topic.routing.is_certain.store(true, Relaxed);
             self.route(topic, count, false);
         }

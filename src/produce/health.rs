@@ -145,6 +145,9 @@ impl Health {
                 still.as_secs()
             ));
         }
+        if let Some(trouble) = self.client.get() {
+            return Condition::Down(trouble.reason.clone());
+        }
         let contact = self.contact_ms.load(Acquire);
         if contact == 0 {
             return Condition::Starting(reason());

@@ -57,6 +57,8 @@ pub enum Finding {
     Unusable {
         /// The topic.
         topic: usize,
+        /// Why.
+        code: RDKafkaErrorCode,
     },
     /// The client makes no progress while another one finds the cluster in order: it is of no more use.
     Stuck,
@@ -288,10 +290,8 @@ impl Run {
         if let Some(error) = found.error()
             && error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
         {
-            let reason = format!(
-                "topic {topic}: {}",
-                rdkafka::error::RDKafkaErrorCode::from(error)
-            );
+            let code = RDKafkaErrorCode::from(error);
+            let reason = format!("topic {topic}: {code}");
             if self.unusable[index].is_due(&reason, Instant::now()) {
                 tracing::warn!(
                     cluster = self.cluster,
@@ -302,7 +302,7 @@ impl Run {
             }
             self.health.trouble(reason);
             self.due[index] = Instant::now() + Duration::from_secs(2);
-            on(Finding::Unusable { topic: index });
+            on(Finding::Unusable { topic: index, code });
             return;
         }
         if !found.partitions().is_empty() {

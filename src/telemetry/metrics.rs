@@ -76,7 +76,7 @@ const PROCESS: &[Metric<ProcessSample>] = &[
     (
         "time_to_loss",
         Some(Unit::Seconds),
-        "Time until memory and disk are full if events come and go as in the last half minute; +Inf while what waits doesn't grow",
+        "Time until events are refused for want of room, if they come and go as in the last half minute: 0 while they are, +Inf while what waits doesn't grow",
         Read::Gauge(|s| {
             s.time_to_loss
                 .map_or(f64::INFINITY, |left| left.as_secs_f64())
@@ -231,6 +231,12 @@ const STREAM: &[Metric<StreamSample>] = &[
         Some(Unit::Bytes),
         "Bytes that wait in the stream's lanes",
         Read::Gauge(|s| s.waiting_bytes as f64),
+    ),
+    (
+        "stream_takes",
+        None,
+        "1 while the stream's events are accepted, by Kafka or by the spill log; 0 if its topic is missing or denied, or nothing takes them",
+        Read::Gauge(|s| f64::from(s.takes)),
     ),
     (
         "lanes_direct",

@@ -139,4 +139,6 @@ pub struct StreamSample {
     pub spill_events: u64,
     /// Events admitted that are nowhere: zero.
     pub residual: u64,
+    /// Whether its events are accepted.
+    pub takes: bool,
 }

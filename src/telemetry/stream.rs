@@ -45,6 +45,8 @@ pub struct StreamMetrics {
     answers: [AtomicU64; Answer::ALL.len()],
     /// Events refused because they can never be accepted.
     pub rejected: AtomicU64,
+    /// Requests refused for want of room, or because nothing acknowledged them in time, though nothing is wrong with the topic.
+    pub turned_away: AtomicU64,
     /// Bytes of bodies as they were sent.
     pub body_bytes: AtomicU64,
     /// From a request's head to its answer.
