@@ -1,6 +1,7 @@
 //! The life of the process: start, health, stop, exit codes, the other commands, and what the admin port shows.
 
 mod admin;
+mod clock;
 mod commands;
 mod start;
 mod stop;

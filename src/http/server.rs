@@ -423,11 +423,14 @@ mod tests {
                 limits: decode::Settings::default().limits().unwrap(),
                 streams: Streams::new(),
                 start: std::time::Instant::now(),
+                idle_at_end: Duration::from_secs(1),
+                lingering: super::super::linger::Lingering::default(),
                 budget: Arc::clone(&budget),
                 framed: Share::of_streams(),
                 answers: Share::of_answers(),
             }),
             mailbox: Arc::default(),
+            is_stopping: AtomicBool::new(false),
             deadlines: Deadlines::new(Duration::from_secs(60)),
         });
         let sick = Thread::start("sick".into(), Arc::clone(&local), &life.watch(), &vitals);

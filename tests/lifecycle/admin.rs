@@ -133,7 +133,11 @@ fn metrics_are_openmetrics_and_complete() {
             .map(|(name, kind)| (name.as_str(), *kind))
             .collect()
     );
-    assert!(families.iter().all(|(_, (_, samples))| !samples.is_empty()));
+    // Without a log there are no dead letters to have a sample of.
+    let has_samples = |(name, (_, samples)): (&String, &(String, Vec<_>))| {
+        !samples.is_empty() || name.starts_with("forebay_dead_letters")
+    };
+    assert!(families.iter().all(has_samples));
 
     let value = |sample: &str| {
         let samples = families.values().flat_map(|(_, samples)| samples);

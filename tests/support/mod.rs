@@ -2,6 +2,7 @@
 
 pub mod bounds;
 pub mod command;
+pub mod faketime;
 pub mod gate;
 pub mod gateway;
 pub mod guarded;
