@@ -22,13 +22,14 @@
     reason = "librdkafka's batch path has no safe interface; the rules are in the module's docs"
 )]
 
+mod arguments;
 mod context;
 mod describe;
 mod hold;
 mod reports;
 mod wakeups;
 
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::CString;
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::{RDKafkaQueue, RDKafkaRespErr, RDKafkaTopic, RDKafkaType};
 
+use arguments::{argument, end, header, memory};
 pub use context::Context;
 pub use describe::{Described, may_write, topic_configs};
 pub use reports::Report;
@@ -363,41 +365,5 @@ impl Drop for Native {
         }
         // SAFETY: the queue is valid and used nowhere else.
         unsafe { sys::rd_kafka_queue_destroy(self.queue) };
-    }
-}
-
-fn argument(
-    kind: sys::rd_kafka_vtype_t,
-    set: impl FnOnce(&mut sys::rd_kafka_vu_s__bindgen_ty_1),
-) -> sys::rd_kafka_vu_t {
-    let mut value = sys::rd_kafka_vu_s__bindgen_ty_1 { _pad: [0; 64] };
-    set(&mut value);
-    sys::rd_kafka_vu_t {
-        vtype: kind,
-        u: value,
-    }
-}
-
-fn end() -> sys::rd_kafka_vu_t {
-    argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END, |u| {
-        u.ptr = null_mut()
-    })
-}
-
-fn header(name: &CStr, value: &str) -> sys::rd_kafka_vu_t {
-    argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADER, |u| {
-        u.header = sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
-            name: name.as_ptr(),
-            val: value.as_ptr().cast(),
-            size: value.len() as isize,
-        };
-    })
-}
-
-fn memory(bytes: Option<&[u8]>) -> sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
-    let ptr: *const c_void = bytes.map_or(null(), |bytes| bytes.as_ptr().cast());
-    sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
-        ptr: ptr.cast_mut(),
-        size: bytes.map_or(0, <[u8]>::len),
     }
 }
