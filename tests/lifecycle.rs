@@ -3,6 +3,7 @@
 mod admin;
 mod clock;
 mod commands;
+mod rolling;
 mod start;
 mod stop;
 mod told;
