@@ -1,13 +1,13 @@
 //! What arrives in a real Kafka: the same bytes, key, headers, time and partition, in order, for any consumer.
 
+mod old;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::kafka::{self, Audit, consume_all};
-use crate::support::bounds::{FLOWS_AGAIN, STARTS};
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, config};
-use crate::support::outage::assert_kept;
 use crate::support::sender::{Plan, Senders, key_and_id};
 
 fn now_ms() -> i64 {
@@ -360,34 +360,4 @@ fn what_the_topic_does_not_take_costs_its_neighbours_neither_their_place_nor_the
         assert_eq!(ids, fine.collect::<Vec<_>>(), "of key {key}");
     }
     gateway.stop();
-}
-
-/// Without idempotent producers order is kept by one request at a time, and a lost answer is a second copy: here of what was
-/// under way when the broker fell silent for longer than a request is waited for.
-#[test]
-fn an_old_broker_gets_everything_in_order_without_idempotence() {
-    let Some(kafka) = kafka::old_or_skip() else {
-        return;
-    };
-    let config = config(kafka.bootstrap(), "")
-        .replace("[clusters.main]", "[clusters.main]\nidempotence = \"off\"");
-    let gateway = Gateway::ready(&config);
-    let senders = Senders::start("old", gateway.data, "events", &Plan::default());
-    senders.wait_for_acks(1_000, STARTS);
-    kafka.freeze();
-    std::thread::sleep(Duration::from_secs(13));
-    kafka.thaw();
-    senders.wait_for_acks(1_000, FLOWS_AGAIN);
-    let (mut sent, _) = senders.stop();
-    eventually("nothing is in flight", FLOWS_AGAIN, || {
-        gateway.events("events", "in_flight") == 0
-    });
-    println!("{}", gateway.stop());
-    for record in consume_all(kafka.bootstrap(), "events") {
-        let (key, id) = key_and_id(record.key.as_deref(), record.payload());
-        sent.found(&key, id, record.partition);
-    }
-    let audit = sent.audit();
-    println!("{}", audit.report());
-    assert_kept(&audit);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::answer::{EventError, Problem};
 use super::streams::Stream;
 use crate::decode;
+use crate::produce::verdict::ClientFault;
 use crate::route::KeySource;
 
 /// When to send again what only an operator can make welcome.
@@ -18,8 +19,20 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// A topic that needs keys takes nothing of a stream that has none. No client can mend that, so it's no fault of theirs.
+    /// A cluster that can't do what its settings ask for takes nothing, ever: what the log took for it would stay there. A
+    /// topic that needs keys takes nothing of a stream that has none. No client can mend that, so it's no fault of theirs.
     pub(super) fn of(stream: &Stream) -> Result<Door, Problem> {
+        let trouble = stream.cluster.health().client();
+        if trouble.is(ClientFault::Unsupported) {
+            let reason = trouble.get().map(|it| it.reason.clone());
+            let (name, reason) = (stream.cluster.name(), reason.unwrap_or_default());
+            let detail = format!("cluster {name} takes nothing: {reason}");
+            return Err(Problem::unavailable(
+                "cluster_impossible",
+                detail,
+                LONG_WAIT,
+            ));
+        }
         let limits = stream.topic.limits();
         let needs_key = limits.needs_key();
         if needs_key && matches!(stream.key, KeySource::None) {

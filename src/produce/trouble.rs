@@ -31,9 +31,14 @@ impl<F: Copy + PartialEq> Troubled<F> {
         self.0.load_full()
     }
 
+    /// Whether this is what is wrong.
+    pub fn is(&self, fault: F) -> bool {
+        self.0.load().as_ref().is_some_and(|it| it.fault == fault)
+    }
+
     /// Notes what is wrong `now`. True if that is news; else the first one is kept, and since when.
     pub fn set(&self, fault: F, now: Instant, reason: impl FnOnce() -> String) -> bool {
-        let is_known = self.0.load().as_ref().is_some_and(|it| it.fault == fault);
+        let is_known = self.is(fault);
         if !is_known {
             let reason = reason();
             let since = now;
