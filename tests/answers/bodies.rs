@@ -37,7 +37,7 @@ fn every_event_arrives_byte_for_byte_as_it_was_sent() {
     );
     let log = gateway.stop();
     assert!(
-        log.contains("accepted=7 acked=7 spilled=0 replayed=0 refused=0 failed=0 unknown=0 late=0 lost=0 residual=0"),
+        log.contains("accepted=7 acked=7 spilled=0 replayed=0 refused=0 failed=0 unknown=0 late=0 dead_letters=0 damaged=0 lost=0 residual=0"),
         "{log}"
     );
 }
