@@ -49,6 +49,7 @@ const METRICS: &[(&str, &str)] = &[
     ("requests", "counter"),
     ("spill_backlog_bytes", "gauge"),
     ("spill_backlog_events", "gauge"),
+    ("spill_damaged_events", "counter"),
     ("spill_quota_bytes", "gauge"),
     ("spill_takes", "gauge"),
     ("spill_used_bytes", "gauge"),
@@ -133,9 +134,11 @@ fn metrics_are_openmetrics_and_complete() {
             .map(|(name, kind)| (name.as_str(), *kind))
             .collect()
     );
-    // Without a log there are no dead letters to have a sample of.
+    // Without a log there are no dead letters, and no damage of one, to have a sample of.
     let has_samples = |(name, (_, samples)): (&String, &(String, Vec<_>))| {
-        !samples.is_empty() || name.starts_with("forebay_dead_letters")
+        let is_of_log = name.starts_with("forebay_dead_letters")
+            || name.as_str() == "forebay_spill_damaged_events";
+        !samples.is_empty() || is_of_log
     };
     assert!(families.iter().all(has_samples));
 
@@ -207,6 +210,7 @@ fn status_and_the_page_show_every_cluster_and_stream() {
         "adopted",
         "clusters",
         "connections",
+        "damage",
         "dead_letters",
         "memory",
         "phase",
