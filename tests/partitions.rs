@@ -10,7 +10,7 @@ use rdkafka::Message;
 use crate::kafka::{self, Audit, Kafka, Ledger, consume_each};
 use crate::support::eventually;
 use crate::support::gate::Gate;
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, config};
 use crate::support::outage::{spilling_config, start_again, wait_until_delivered};
 use crate::support::sender::{Plan, Senders, key_and_id};
 
@@ -33,11 +33,28 @@ struct Scene {
 
 impl Scene {
     fn prepare_or_skip(name: &str, partitions: i32, dir: &Path) -> Option<Scene> {
+        let with = |bootstrap: &str, topic: &str| spilling_config(bootstrap, topic, dir);
+        Scene::with_config_or_skip(name, partitions, with)
+    }
+
+    fn without_log_or_skip(name: &str, partitions: i32) -> Option<Scene> {
+        let with = |bootstrap: &str, topic: &str| {
+            let topic = format!("[streams.events]\ntopic = \"{topic}\"");
+            config(bootstrap, "").replace("[streams.events]", &topic)
+        };
+        Scene::with_config_or_skip(name, partitions, with)
+    }
+
+    fn with_config_or_skip(
+        name: &str,
+        partitions: i32,
+        with: impl Fn(&str, &str) -> String,
+    ) -> Option<Scene> {
         let kafka = kafka::one_or_skip()?;
         let gate = Gate::before_or_skip(kafka)?;
         let topic = kafka.fresh_topic(name, partitions, 1, &[STAMPED_BY_BROKER]);
         let often = "owner = \"tests\"\nmetadata_refresh = \"1s\"\n";
-        let config = spilling_config(gate.bootstrap(), &topic, dir);
+        let config = with(gate.bootstrap(), &topic);
         let config = config.replace("owner = \"tests\"\n", often);
         let gateway = Gateway::ready(&config);
         let scene = Scene {
@@ -73,7 +90,13 @@ impl Scene {
     fn end(self, senders: Senders) -> Audit {
         senders.wait_for_acks(500, 30 * SECOND);
         let (sent, _) = senders.stop();
-        wait_until_delivered(&self.gateway);
+        if self.gateway.status()["spill"].is_null() {
+            eventually("nothing is under way", 30 * SECOND, || {
+                self.gateway.events("events", "in_flight") == 0
+            });
+        } else {
+            wait_until_delivered(&self.gateway);
+        }
         println!("{}", self.gateway.stop());
         audit_over_partitions(self.kafka, &self.topic, sent)
     }
@@ -186,4 +209,41 @@ fn a_topic_comes_back_smaller_while_lanes_have_a_backlog() {
     let dead = scene.gateway.events("events", "dead");
     assert_eq!(dead, 0, "no event is at fault");
     assert_nothing_lost_or_overtaken(&scene.end(senders));
+}
+
+/// There is nowhere to wait, so clients are sent away for a moment.
+#[test]
+fn a_topic_grows_without_a_log() {
+    let Some(scene) = Scene::without_log_or_skip("no-log", 2) else {
+        return;
+    };
+    let senders = scene.senders("no-log");
+    for partitions in [3, 8] {
+        senders.wait_for_acks(1_000, 30 * SECOND);
+        scene.kafka.grow_topic(&scene.topic, partitions);
+        scene.in_use(partitions);
+    }
+    assert_nothing_lost_or_overtaken(&scene.end(senders));
+}
+
+/// What was under way to partitions that are gone is refused in the end; nobody waits for ever, and nothing is unaccounted
+/// for.
+#[test]
+fn a_topic_comes_back_smaller_without_a_log() {
+    let Some(scene) = Scene::without_log_or_skip("less", 8) else {
+        return;
+    };
+    let senders = scene.senders("less");
+    senders.wait_for_acks(1_000, 30 * SECOND);
+    scene.kafka.delete_topic(&scene.topic);
+    scene
+        .kafka
+        .create_topic(&scene.topic, 3, 1, &[STAMPED_BY_BROKER]);
+    scene.in_use(3);
+    senders.wait_for_acks(1_000, 60 * SECOND);
+    drop(senders.stop());
+    eventually("nothing is left", 30 * SECOND, || {
+        scene.gateway.events("events", "in_flight") == 0
+    });
+    println!("{}", scene.gateway.stop());
 }

@@ -64,6 +64,10 @@ function fates(status, body, count) {
   for (const { index, code } of errors) {
     letters[index] = CODES[code] ?? "x";
   }
+  if (body.errors_omitted) {
+    // The list is cut short: each of the others is durable or isn't.
+    return letters.map((letter) => letter || "u").join("");
+  }
   // Which of them went over the log isn't told; the counts are right.
   let acked = body.acked;
   return letters

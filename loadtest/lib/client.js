@@ -141,7 +141,7 @@ function success(status, body, events) {
     "accepted = acked + spilled": ({ accepted, acked, spilled }) => accepted === acked + spilled,
     "accepted + rejected = sent": ({ accepted }) => accepted + never === events,
     "207 if and only if some were rejected": () => (status === 207) === never > 0,
-    "each rejected event is named once": () => errors.length === never && distinct(errors, events),
+    "each rejected event is named once, or counted": () => errors.length + (body.errors_omitted ?? 0) === never && distinct(errors, events),
   });
   count(body);
   rejected.add(never);
@@ -157,6 +157,10 @@ function unavailable(response, body, events) {
     "Retry-After is a whole number of seconds, at least 1": () => /^[1-9][0-9]*$/.test(header ?? ""),
   });
   if (body.accepted === undefined) {
+    return { again: events, wait };
+  }
+  if (body.errors_omitted) {
+    // The list is cut short, so all of it is sent again.
     return { again: events, wait };
   }
   const later = errors.filter((error) => SEND_AGAIN.includes(error.code));

@@ -237,7 +237,9 @@ impl Sender {
 
     fn note(&self, events: &[(String, u64)], answer: Option<&Answer>) {
         // What is listed as `unknown` may arrive; what is listed otherwise may not; what isn't listed is there, or, if the
-        // answer has no list, nothing was taken.
+        // answer has no list, nothing was taken. Where the list is cut short, nobody knows of the others.
+        let is_cut =
+            answer.is_some_and(|it| it.status != 200 && !it.json()["errors_omitted"].is_null());
         let listed: Option<Vec<(usize, bool)>> =
             answer.filter(|answer| answer.status != 200).map(|answer| {
                 let errors = answer.json()["errors"]
@@ -257,10 +259,11 @@ impl Sender {
             let outcome = match (answer, &listed) {
                 (None, _) => Outcome::Unknown,
                 (Some(answer), _) if answer.status == 200 => Outcome::Acked,
-                (_, Some(listed)) if listed.is_empty() => Outcome::Refused,
+                (_, Some(listed)) if listed.is_empty() && !is_cut => Outcome::Refused,
                 (_, Some(listed)) => match listed.iter().find(|(listed, _)| *listed == index) {
                     Some((_, true)) => Outcome::Unknown,
                     Some((_, false)) => Outcome::Refused,
+                    None if is_cut => Outcome::Unknown,
                     None => Outcome::Acked,
                 },
                 _ => Outcome::Refused,

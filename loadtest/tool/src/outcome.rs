@@ -115,6 +115,9 @@ struct Body {
     acked: Option<u32>,
     #[serde(default)]
     errors: Vec<Error>,
+    /// Errors that aren't listed.
+    #[serde(default)]
+    errors_omitted: u32,
 }
 
 #[derive(Deserialize)]
@@ -151,6 +154,11 @@ pub(crate) fn judge(status: u16, body: &[u8], count: u32) -> Fates {
         if let Some(fate) = fates.get_mut(error.index) {
             *fate = Some(of_code(&error.code));
         }
+    }
+    if body.errors_omitted > 0 {
+        // The list is cut short: each of the others is durable or isn't.
+        let fates = fates.into_iter();
+        return Fates::each(fates.map(|fate| fate.unwrap_or(Outcome::Unknown)));
     }
     let mut acked = body.acked.unwrap_or(count);
     Fates::each(fates.into_iter().map(|fate| {
@@ -206,6 +214,11 @@ mod tests {
             503,
             r#"{"accepted":1,"acked":1,"spilled":0,"rejected":0,"errors":[{"index":0,"code":"timeout"},{"index":2,"code":"unknown"}]}"#,
             &[Refused, Acked, Unknown],
+        );
+        check(
+            503,
+            r#"{"accepted":1,"acked":1,"spilled":0,"rejected":0,"errors":[{"index":0,"code":"timeout"}],"errors_omitted":1}"#,
+            &[Refused, Unknown, Unknown],
         );
         check(503, r#"{"status":503}"#, &[Refused, Refused]);
         check(429, "", &[Refused]);
