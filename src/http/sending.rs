@@ -1,7 +1,7 @@
 //! An answer on its way to its client, and what its list of events may hold meanwhile.
 //!
 //! HTTP/2 keeps an answer until the client opens its window, and a client may never do that. So an answer that nobody takes is
-//! [seen](super::watch::Activity::answer) from when it's ready until hyper has taken it, and a connection none of whose answers
+//! [seen](super::watch::Busy::answer) from when it's ready until hyper has taken it, and a connection none of whose answers
 //! are taken for `http.send_timeout` ends. HTTP/1.1 needs no such look: its socket tells.
 //!
 //! A list of events is charged, to a part of the budget that answers can't exceed; without room the answer is sent without its
