@@ -63,7 +63,7 @@ fn who_writes_all_before_it_reads_hears_the_refusal() {
 
 #[test]
 fn who_never_stops_sending_is_cut_off() {
-    let limits = "[http]\nlinger = \"1s\"\nlinger_bytes = \"1MiB\"\nmax_lingering = 2\n";
+    let limits = "[http]\nlinger = \"4s\"\nlinger_bytes = \"1MiB\"\nmax_lingering = 2\n";
     let (_mock, gateway) = started(limits);
     let refused = |client: &mut Client| {
         let head = sized("/v1/events/nobody", "");
@@ -88,14 +88,14 @@ fn who_never_stops_sending_is_cut_off() {
     let cut = Instant::now();
     eventually("the third is cut off", SOON, || third.write(b"x").is_err());
     assert!(
-        cut < begun + 800 * MS,
+        cut < begun + 3_500 * MS,
         "the machine is too slow for this test"
     );
-    assert!(cut.elapsed() < 800 * MS, "{:?}", cut.elapsed());
-    eventually("the others are cut off", SOON, || {
+    assert!(cut.elapsed() < 3_500 * MS, "{:?}", cut.elapsed());
+    eventually("the others are cut off", 2 * SOON, || {
         silent.iter_mut().all(|client| client.write(b"x").is_err())
     });
-    assert!(begun.elapsed() >= 900 * MS, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= 3_900 * MS, "{:?}", begun.elapsed());
     eventually("nothing is left", SOON, || {
         gateway.status()["connections"] == 0
     });
