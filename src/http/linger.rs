@@ -22,6 +22,8 @@ use super::settings::Settings;
 
 /// What is read at once.
 const PIECE: usize = 16 * 1024;
+/// What is read to see whether anything came: every connection ends with that, and a larger buffer has to be zeroed.
+const LOOK: usize = 64;
 
 /// The connections of the process that linger.
 #[derive(Debug, Default)]
@@ -59,13 +61,9 @@ pub async fn close(
 ) {
     // hyper has done this, unless the connection ended in an unusual way. Where it fails there's nothing left to close.
     let shut = SockRef::from(&socket).shutdown(Shutdown::Write);
-    let discard = || {
-        let mut piece = [0; PIECE];
-        socket.try_read(&mut piece)
-    };
     let mut left = settings.linger_bytes.as_u64();
     if !is_sending {
-        match discard() {
+        match socket.try_read(&mut [0; LOOK]) {
             Ok(read) if read > 0 => left = left.saturating_sub(read as u64),
             _ => return,
         }
@@ -83,7 +81,7 @@ pub async fn close(
             () = &mut over => return,
             ready = socket.readable() => if ready.is_err() { return },
         }
-        match discard() {
+        match discard(&socket) {
             Ok(0) => return,
             Ok(read) if read as u64 > left => return,
             Ok(read) => left -= read as u64,
@@ -93,6 +91,12 @@ pub async fn close(
         // A fast sender must not keep the thread from its other connections.
         consume_budget().await;
     }
+}
+
+/// Reads and drops what came. Not inlined: the buffer is zeroed where it's used and nowhere else.
+#[inline(never)]
+fn discard(socket: &TcpStream) -> std::io::Result<usize> {
+    socket.try_read(&mut [0; PIECE])
 }
 
 #[cfg(test)]
