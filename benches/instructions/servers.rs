@@ -52,6 +52,7 @@ pub(crate) fn with<F: Future<Output = ()>>(
         data,
         port.settings.clone(),
         Arc::clone(&port.budget),
+        Arc::clone(&port.refusals),
         life.watch(),
         |accepted| server.deal(accepted),
     );
@@ -105,6 +106,7 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         settings,
         idle_at_end: Duration::ZERO,
         lingering: Default::default(),
+        refusals: Default::default(),
         limits: decode::Settings::default()
             .limits()
             .expect("the default limits"),

@@ -17,8 +17,8 @@ use crate::lifecycle::{Phase, Vitals, Watch};
 use crate::produce::health::Condition;
 use crate::produce::verdict::ClientFault;
 use crate::spill::{Log, Stats};
-use crate::telemetry::metrics;
-use crate::telemetry::samples::{ClusterSample, ProcessSample, StreamSample};
+use crate::telemetry::samples::{ClusterSample, ProcessSample, Samples, StreamSample};
+use crate::telemetry::{Refusals, metrics};
 
 /// Everything that the admin port looks at.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct View {
     pub budget: Arc<Budget>,
     /// The HTTP threads.
     pub server: Arc<Server>,
+    /// What the data port refused before its stream was known.
+    pub refusals: Arc<Refusals>,
     /// The spill log, if there is one.
     pub spill: Option<Arc<Log>>,
     /// All clusters.
@@ -143,8 +145,14 @@ impl View {
             spill_backlog: of_log(|log| log.backlog_bytes).saturating_sub(dead_bytes),
             time_to_loss: self.trend.time_to_loss(),
         };
-        let (dead, damage) = (dead::samples(dead), self.damage_samples());
-        metrics::render(&process, &clusters, &streams, &dead, &damage)
+        metrics::render(Samples {
+            process,
+            refusals: self.refusals.all().to_vec(),
+            clusters,
+            streams,
+            dead: dead::samples(dead),
+            damage: self.damage_samples(),
+        })
     }
 
     /// `/status`.
@@ -159,6 +167,7 @@ impl View {
             "ready": readiness.ready,
             "reasons": readiness.reasons,
             "connections": self.server.connections(),
+            "refusals": self.refusals.all().iter().map(|(reason, count)| (*reason, *count)).collect::<std::collections::BTreeMap<_, _>>(),
             "memory": {
                 "used_bytes": self.budget.used(),
                 "budget_bytes": self.budget.total(),

@@ -100,6 +100,7 @@ impl App {
             streams,
             idle_at_end: config.shutdown.idle,
             lingering: linger::Lingering::default(),
+            refusals: Arc::default(),
             budget: Arc::clone(&budget),
             framed: Share::of_streams(),
             answers: Share::of_answers(),
@@ -149,6 +150,7 @@ impl App {
             phase: life.watch(),
             budget: Arc::clone(&budget),
             server: Arc::clone(&server),
+            refusals: Arc::clone(&port.refusals),
             spill: backend.spill.clone(),
             clusters: backend.clusters.clone(),
             streams,
@@ -167,6 +169,7 @@ impl App {
             listener: data,
             settings: config.http.clone(),
             budget,
+            refusals: Arc::clone(&port.refusals),
             watch: life.watch(),
             server: Arc::clone(&server),
         };

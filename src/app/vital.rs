@@ -15,6 +15,7 @@ pub(super) struct Door {
     pub(super) listener: std::net::TcpListener,
     pub(super) settings: http::Settings,
     pub(super) budget: Arc<Budget>,
+    pub(super) refusals: Arc<http::Refusals>,
     pub(super) watch: Watch,
     pub(super) server: Arc<Server>,
 }
@@ -48,11 +49,12 @@ fn accept(door: Door, vital: Vital) -> io::Result<()> {
             listener,
             settings,
             budget,
+            refusals,
             watch,
             server,
         } = door;
         let deal = |accepted| server.deal(accepted);
-        let accepting = listener::accept(listener, settings, budget, watch, deal);
+        let accepting = listener::accept(listener, settings, budget, refusals, watch, deal);
         if let Err(error) = runtime.block_on(accepting) {
             vital.fail(error);
         }

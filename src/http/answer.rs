@@ -104,7 +104,12 @@ impl Problem {
         self.reply_with(None)
     }
 
-    fn reply_with(&self, counts: Option<Counts>) -> Reply {
+    /// The body of the response.
+    pub(super) fn body(&self) -> Vec<u8> {
+        self.body_with(None)
+    }
+
+    fn body_with(&self, counts: Option<Counts>) -> Vec<u8> {
         let body = Body {
             r#type: format!("urn:forebay:{}", self.code),
             title: self.status.canonical_reason().unwrap_or("error"),
@@ -115,8 +120,11 @@ impl Problem {
             errors_omitted: self.errors.omitted(),
         };
         // Serialising strings and numbers doesn't fail; an empty body would still have the right status.
-        let bytes = serde_json::to_vec(&body).unwrap_or_default();
-        let mut reply = Response::new(Full::new(Bytes::from(bytes)));
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+
+    fn reply_with(&self, counts: Option<Counts>) -> Reply {
+        let mut reply = Response::new(Full::new(Bytes::from(self.body_with(counts))));
         *reply.status_mut() = self.status;
         let headers = reply.headers_mut();
         headers.insert(

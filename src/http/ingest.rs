@@ -51,7 +51,7 @@ pub fn handle(
         let mut answered = Answered::at(Instant::now());
         let mut reply = match charged {
             Ok(mut held) => answer(&local, &mut request, held.as_mut(), &mut answered).await,
-            Err(problem) => problem.reply(),
+            Err(problem) => refused(&local, &problem),
         };
         if !reply.status().is_success() && reply.headers().contains_key(CONNECTION) {
             busy.leaves_unread();
@@ -63,6 +63,12 @@ pub fn handle(
         busy.end(answered.at);
         Ok(response)
     }
+}
+
+/// The answer to a request that isn't for any stream, or not yet.
+fn refused(local: &Local, problem: &Problem) -> Reply {
+    local.port.refusals.count(problem.code);
+    problem.reply()
 }
 
 /// What is known of an answer beside it.
@@ -95,7 +101,7 @@ async fn answer(
     let begun = answered.at;
     let target = match find(&local.port.streams, request) {
         Ok(target) => target,
-        Err(problem) => return problem.reply(),
+        Err(problem) => return refused(local, &problem),
     };
     let stream = &target.stream;
     let ingested = ingest(local, &target, request, head, answered).await;

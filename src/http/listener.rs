@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::settings::Settings;
 use crate::budget::{Budget, HeldByProcess};
 use crate::lifecycle::{Phase, Watch, reached};
+use crate::telemetry::Refusals;
 
 /// Connections that wait in the kernel to be accepted: a surge of reconnecting clients.
 const BACKLOG: i32 = 4_096;
@@ -145,6 +146,7 @@ pub async fn accept(
     listener: std::net::TcpListener,
     settings: Settings,
     budget: Arc<Budget>,
+    refusals: Arc<Refusals>,
     mut watch: Watch,
     mut deal: impl FnMut(Accepted),
 ) -> io::Result<()> {
@@ -184,11 +186,13 @@ pub async fn accept(
             addresses.enter(peer.ip(), limit)
         };
         if limit > 0 && address.is_none() {
+            refusals.count("too_many_connections");
             tracing::debug!(%peer, limit, "too many connections from one address");
             continue;
         }
         let bytes = settings.connection_bytes();
         let Ok(held) = HeldByProcess::hold(&budget, bytes) else {
+            refusals.count("no_memory");
             refuse(stream, peer);
             continue;
         };

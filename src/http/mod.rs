@@ -56,9 +56,11 @@ pub mod server;
 pub mod settings;
 pub mod streams;
 mod target;
+mod unread;
 pub mod watch;
 mod watched;
 
+pub use crate::telemetry::Refusals;
 pub use port::Port;
 pub use server::Server;
 pub use settings::Settings;

@@ -11,6 +11,7 @@ use super::streams::Streams;
 use crate::budget::{Budget, Share};
 use crate::decode::Limits;
 use crate::receipt::Mailbox;
+use crate::telemetry::Refusals;
 
 /// What all requests of the data port need.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Port {
     pub idle_at_end: Duration,
     /// The connections whose refused clients may still be sending.
     pub lingering: Lingering,
+    /// What was refused before its stream was known.
+    pub refusals: Arc<Refusals>,
     /// The memory that everything is charged to.
     pub budget: Arc<Budget>,
     /// The part of it that connections and requests of HTTP/2 may hold beside events.

@@ -24,6 +24,7 @@ use super::linger;
 use super::listener::{Accepted, LAST_CALL};
 use super::port::{Local, Port};
 use super::settings::Settings;
+use super::unread;
 use super::watch::{Activity, Times};
 use super::watched::Watched;
 use crate::lifecycle::{Phase, Vital, Vitals, Watch, reached};
@@ -246,7 +247,7 @@ impl Connection {
             std::future::poll_fn(|cx| {
                 if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                     if let Err(error) = result {
-                        tracing::debug!(%error, "a connection ended with an error");
+                        note_end(&local, &*error);
                     }
                     return Poll::Ready(false);
                 }
@@ -254,6 +255,7 @@ impl Connection {
                 if framed.is_none() && activity.is_framed() {
                     framed = heads::charge_connection(&local.port);
                     if framed.is_none() {
+                        local.port.refusals.count("no_memory");
                         tracing::debug!("no memory for a connection of http/2");
                         return Poll::Ready(true);
                     }
@@ -281,6 +283,14 @@ impl Connection {
             .await;
         }
     }
+}
+
+/// Says how a connection ended, and counts it if that was a refusal of hyper's own.
+fn note_end(local: &Local, error: &(dyn std::error::Error + Send + Sync + 'static)) {
+    if let Some(code) = unread::code_of(error) {
+        local.port.refusals.count(code);
+    }
+    tracing::debug!(%error, "a connection ended with an error");
 }
 
 /// Whether it's time to look at a connection, and it's too slow then.
@@ -425,6 +435,7 @@ mod tests {
                 start: std::time::Instant::now(),
                 idle_at_end: Duration::from_secs(1),
                 lingering: super::super::linger::Lingering::default(),
+                refusals: Arc::default(),
                 budget: Arc::clone(&budget),
                 framed: Share::of_streams(),
                 answers: Share::of_answers(),
@@ -447,7 +458,14 @@ mod tests {
                 let runtime = { runtime }.enable_all().build().unwrap();
                 let deal = |accepted| dealer.deal(accepted);
                 let settings = Settings::default();
-                runtime.block_on(listener::accept(data, settings, budget, watch, deal))
+                runtime.block_on(listener::accept(
+                    data,
+                    settings,
+                    budget,
+                    Arc::default(),
+                    watch,
+                    deal,
+                ))
             })
         };
         let open = || [0, 1].map(|at| server.threads[at].connections.load(Acquire));

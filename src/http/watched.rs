@@ -1,13 +1,14 @@
-//! A connection's socket, which tells its [`Activity`] what comes and goes.
+//! A connection's socket, which tells its [`Activity`] what comes and goes, and gives hyper's own refusals a body.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::unread;
 use super::watch::Activity;
 
 /// A socket that notes when bytes come, and when it takes none. Dropping it gives the socket to the connection's [`Activity`].
@@ -17,6 +18,14 @@ pub(super) struct Watched {
     socket: Option<TcpStream>,
     activity: Arc<Activity>,
     has_begun: bool,
+    /// What is written instead of hyper's own refusal, which is the last that a connection writes.
+    instead: Option<Instead>,
+}
+
+#[derive(Debug)]
+struct Instead {
+    bytes: Vec<u8>,
+    written: usize,
 }
 
 impl Watched {
@@ -26,6 +35,7 @@ impl Watched {
             socket: Some(socket),
             activity,
             has_begun: false,
+            instead: None,
         }
     }
 
@@ -41,6 +51,22 @@ impl Watched {
 }
 
 impl Watched {
+    /// Writes what is to be written instead, as a whole. hyper's own bytes count as written when it is.
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (Some(socket), Some(instead)) = (&mut self.socket, &mut self.instead) else {
+            return Poll::Ready(Ok(()));
+        };
+        while instead.written < instead.bytes.len() {
+            let rest = &instead.bytes[instead.written..];
+            match ready!(Pin::new(&mut *socket).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => instead.written += written,
+            }
+        }
+        self.instead = None;
+        Poll::Ready(Ok(()))
+    }
+
     fn note_write(&self, polled: &Poll<io::Result<usize>>) {
         if polled.is_pending() {
             self.activity.is_blocked(true);
@@ -80,7 +106,18 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = self.polled(|socket| socket.poll_write(cx, bytes));
+        if self.instead.is_none()
+            && !self.activity.is_framed()
+            && let Some(bytes) = unread::with_body(bytes)
+        {
+            self.instead = Some(Instead { bytes, written: 0 });
+        }
+        let polled = if self.instead.is_some() {
+            let polled = self.poll_instead(cx);
+            polled.map_ok(|()| bytes.len())
+        } else {
+            self.polled(|socket| socket.poll_write(cx, bytes))
+        };
         self.note_write(&polled);
         polled
     }
@@ -101,6 +138,7 @@ impl AsyncWrite for Watched {
             .is_some_and(AsyncWrite::is_write_vectored)
     }
 
+    /// Only HTTP/2 comes this way (`server::builder`), which has no refusals of this kind.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -109,5 +147,41 @@ impl AsyncWrite for Watched {
         let polled = self.polled(|socket| socket.poll_write_vectored(cx, slices));
         self.note_write(&polled);
         polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::task::Waker;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refusal_for_which_there_is_no_room_at_once_arrives_as_a_whole() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        socket.writable().await.unwrap();
+        let mut watched = Watched::new(socket, Activity::new());
+        let mut cx = Context::from_waker(Waker::noop());
+        let piece = [b'x'; 1000];
+        let mut before = 0;
+        while let Poll::Ready(wrote) = Pin::new(&mut watched).poll_write(&mut cx, &piece) {
+            before += wrote.unwrap();
+        }
+        let own = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        assert!(Pin::new(&mut watched).poll_write(&mut cx, own).is_pending());
+        let reading = std::thread::spawn(move || {
+            let mut came = Vec::new();
+            client.read_to_end(&mut came).unwrap();
+            came
+        });
+        let wrote = std::future::poll_fn(|cx| Pin::new(&mut watched).poll_write(cx, own)).await;
+        assert_eq!(wrote.unwrap(), own.len());
+        drop(watched.socket.take());
+        let came = reading.join().unwrap();
+        assert_eq!(Some(came[before..].to_vec()), unread::with_body(own));
     }
 }

@@ -10,7 +10,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::encode::{Metric, Read, family, histograms};
-use super::samples::{ClusterSample, DamageSample, DeadSample, ProcessSample, StreamSample};
+use super::samples::{
+    ClusterSample, DamageSample, DeadSample, ProcessSample, Samples, StreamSample,
+};
 
 const PROCESS: &[Metric<ProcessSample>] = &[
     (
@@ -310,21 +312,15 @@ const DAMAGE: &[Metric<DamageSample>] = &[(
     Read::Counter(|s| s.events),
 )];
 
+const REFUSAL: &[Metric<(&'static str, u64)>] = &[(
+    "refusals",
+    None,
+    "Requests and connections refused before it was known for which stream, by the code of their problem: no such path or stream, a head that can't be read, no memory for it",
+    Read::Counter(|(_, count)| *count),
+)];
+
 /// Writes all metrics.
-pub fn render(
-    process: &ProcessSample,
-    clusters: &[ClusterSample],
-    streams: &[StreamSample],
-    dead: &[DeadSample],
-    damage: &[DamageSample],
-) -> String {
-    let samples = Samples {
-        process: process.clone(),
-        clusters: clusters.to_vec(),
-        streams: streams.to_vec(),
-        dead: dead.to_vec(),
-        damage: damage.to_vec(),
-    };
+pub fn render(samples: Samples) -> String {
     let mut registry = Registry::with_prefix("forebay");
     registry.register_collector(Box::new(samples));
     let mut text = String::new();
@@ -332,15 +328,6 @@ pub fn render(
         tracing::error!(%error, "metrics could not be written");
     }
     text
-}
-
-#[derive(Debug)]
-struct Samples {
-    process: ProcessSample,
-    clusters: Vec<ClusterSample>,
-    streams: Vec<StreamSample>,
-    dead: Vec<DeadSample>,
-    damage: Vec<DamageSample>,
 }
 
 impl Collector for Samples {
@@ -351,6 +338,9 @@ impl Collector for Samples {
             std::slice::from_ref(&self.process),
             |_| vec![],
         )?;
+        family(&mut encoder, REFUSAL, &self.refusals, |(reason, _)| {
+            vec![("reason", (*reason).to_owned())]
+        })?;
         family(&mut encoder, CLUSTER, &self.clusters, |s| {
             vec![("cluster", s.name.clone()), ("owner", s.owner.clone())]
         })?;

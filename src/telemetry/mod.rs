@@ -5,6 +5,7 @@ mod encode;
 pub mod limit;
 pub mod logs;
 pub mod metrics;
+pub mod refusals;
 pub mod samples;
 pub mod settings;
 pub mod standing;
@@ -12,6 +13,7 @@ pub mod stream;
 
 pub use durations::Durations;
 pub use limit::LogLimit;
+pub use refusals::Refusals;
 pub use settings::Settings;
 pub use standing::Standing;
 pub use stream::{Answer, StreamMetrics};

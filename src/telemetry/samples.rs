@@ -4,6 +4,23 @@ use std::time::Duration;
 
 use super::durations::DurationsSample;
 
+/// All that the metrics are read off.
+#[derive(Debug)]
+pub struct Samples {
+    /// The process.
+    pub process: ProcessSample,
+    /// What was refused before its stream was known: reasons and numbers.
+    pub refusals: Vec<(&'static str, u64)>,
+    /// Its clusters.
+    pub clusters: Vec<ClusterSample>,
+    /// Its streams.
+    pub streams: Vec<StreamSample>,
+    /// Dead letters by stream and reason.
+    pub dead: Vec<DeadSample>,
+    /// What damage has cost, by stream.
+    pub damage: Vec<DamageSample>,
+}
+
 /// The process at one moment.
 #[derive(Clone, Debug)]
 pub struct ProcessSample {

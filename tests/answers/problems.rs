@@ -45,6 +45,22 @@ fn what_is_not_there_is_404_and_what_is_not_post_is_405() {
         check_problem(&answer, 405, "method_not_allowed");
         assert_eq!(answer.header("allow"), Some("POST"), "{method}");
     }
+    client
+        .write(b"POST /v1/events/events/ HTTP/1.1\r\nhost: test\r\n\r\n")
+        .unwrap();
+    check_problem(&client.answer().unwrap(), 404, "empty_key");
+    let metrics = gateway.get("/metrics").1;
+    for (reason, count) in [
+        ("not_found", 10),
+        ("unknown_stream", 4),
+        ("empty_key", 1),
+        ("method_not_allowed", 6),
+        ("other", 0),
+    ] {
+        let line = format!("forebay_refusals_total{{reason=\"{reason}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+        assert_eq!(gateway.status()["refusals"][reason], count, "{reason}");
+    }
     check_taken(&client.post(EVENTS, &[JSON], EVENT), 1);
     check_taken(
         &client.post("/v1/events/events?source=sdk", &[JSON], EVENT),

@@ -69,6 +69,50 @@ fn garbage_is_refused_and_harms_nobody() {
 }
 
 #[test]
+fn a_head_that_cannot_be_read_is_answered_with_its_reason_and_counted() {
+    let (_mock, gateway) = started("[http]\nmax_head = \"128KiB\"\n");
+    let long = "x".repeat(600_000);
+    let address = format!("POST /{} HTTP/1.1\r\nhost: test\r\n\r\n", &long[..70_000]);
+    let rows = [
+        ("no request at all\r\n\r\n".to_owned(), 400, "malformed"),
+        (head("no header\r\n"), 400, "malformed"),
+        (head("content-length: -1\r\n"), 400, "malformed"),
+        (head(&format!("x: {long}\r\n")), 431, "head_too_large"),
+        (head(&"x: y\r\n".repeat(200)), 431, "head_too_large"),
+        (address, 414, "head_too_large"),
+    ];
+    let count = |reason: &str| gateway.status()["refusals"][reason].as_u64().unwrap();
+    // The second time after an answer of ours on the same connection.
+    for after_another in [false, true] {
+        for (request, status, code) in &rows {
+            let before = count(code);
+            let mut client = gateway.client();
+            if after_another {
+                check_served(&mut client);
+            }
+            client.write(request.as_bytes()).unwrap();
+            let answer = client.answer().unwrap();
+            assert_eq!(answer.status, *status, "{request:.80}");
+            let kind = answer.header("content-type");
+            assert_eq!(kind, Some("application/problem+json"), "{request:.80}");
+            let problem = answer.json();
+            assert_eq!(problem["type"], format!("urn:forebay:{code}"), "{problem}");
+            assert_eq!(problem["status"], *status, "{problem}");
+            assert_eq!(client.until_closed(SOON), Some(vec![]), "{request:.80}");
+            eventually("it is counted, once", SOON, || count(code) == before + 1);
+        }
+    }
+    let metrics = gateway.get("/metrics").1;
+    for line in [
+        "forebay_refusals_total{reason=\"malformed\"} 6\n",
+        "forebay_refusals_total{reason=\"head_too_large\"} 6\n",
+        "forebay_refusals_total{reason=\"not_found\"} 0\n",
+    ] {
+        assert!(metrics.contains(line), "{line}{metrics}");
+    }
+}
+
+#[test]
 fn a_request_that_means_two_things_is_refused_or_ends_its_connection() {
     let (_mock, gateway) = started("");
     let smuggled = format!(

@@ -1,0 +1,54 @@
+//! What is refused before it's known which stream it's for, counted by reason. The number of reasons is fixed, so no client
+//! can add a label.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The reasons: codes of problems, as answers have them in their `type`.
+pub const REASONS: [&str; 12] = [
+    "not_found",
+    "unknown_stream",
+    "empty_key",
+    "method_not_allowed",
+    "bad_host",
+    "unsupported_transfer_coding",
+    "too_many_headers",
+    "head_too_large",
+    "malformed",
+    "no_memory",
+    "too_many_connections",
+    OTHER,
+];
+/// What has no entry of its own.
+const OTHER: &str = "other";
+
+/// Requests and connections that were refused so, since the start.
+#[derive(Debug, Default)]
+pub struct Refusals([AtomicU64; REASONS.len()]);
+
+impl Refusals {
+    /// Notes one, by the code of its problem.
+    pub fn count(&self, code: &str) {
+        let place = REASONS.iter().position(|reason| *reason == code);
+        self.0[place.unwrap_or(REASONS.len() - 1)].fetch_add(1, Relaxed);
+    }
+
+    /// All reasons with their numbers.
+    pub fn all(&self) -> [(&'static str, u64); REASONS.len()] {
+        std::array::from_fn(|place| (REASONS[place], self.0[place].load(Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_without_an_entry_counts_as_other() {
+        let refusals = Refusals::default();
+        for code in ["malformed", "unheard_of", "not_found", "malformed"] {
+            refusals.count(code);
+        }
+        let counted: Vec<_> = refusals.all().into_iter().filter(|it| it.1 > 0).collect();
+        assert_eq!(counted, [("not_found", 1), ("malformed", 2), ("other", 1)]);
+    }
+}
