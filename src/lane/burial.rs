@@ -44,6 +44,16 @@ impl Burials {
         }
     }
 
+    /// Waits until none is under way. They take real time, of which a test's clock knows nothing.
+    #[cfg(test)]
+    pub(super) fn wait(&self) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while Arc::strong_count(&self.0) > 1 {
+            assert!(std::time::Instant::now() < deadline, "a burial hangs");
+            std::thread::yield_now();
+        }
+    }
+
     /// As [`Burials::bury`], at the end of the process: it ends all the same if the client can't be destroyed.
     pub(super) fn bury_or_leak<P: Producer + Send + 'static>(&self, client: P) {
         if let Err((client, _)) = self.bury(client) {
