@@ -129,8 +129,9 @@ fn pass(mut from: TcpStream, mut to: TcpStream, told: Option<&str>) {
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let bytes = &mut buffer[..count];
         let host = b"127.0.0.1";
-        if let Some(at) = bytes.windows(host.len()).position(|part| part == host)
-            && let Some(told) = told
+        // Two answers may come at once.
+        while let Some(told) = told
+            && let Some(at) = bytes.windows(host.len()).position(|part| part == host)
         {
             bytes[at..at + host.len()].copy_from_slice(told.as_bytes());
         }
