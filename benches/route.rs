@@ -37,11 +37,7 @@ fn request(criterion: &mut Criterion) {
         "bench",
         produce::Settings::new("127.0.0.1:1"),
         lane::Settings::default(),
-        [lane::TopicOf {
-            stream: "events".into(),
-            name: "events".into(),
-            is_over_log: false,
-        }],
+        [lane::TopicOf::new("events", "events")],
         &Budget::new(1 << 30),
         None,
     );

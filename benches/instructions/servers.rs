@@ -76,11 +76,7 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         ..http::Settings::default()
     };
     let budget = Budget::new(1 << 29);
-    let topics = [lane::TopicOf {
-        stream: "events".into(),
-        name: "events".into(),
-        is_over_log: false,
-    }];
+    let topics = [lane::TopicOf::new("events", "events")];
     let cluster = Cluster::new(
         "bench",
         produce::Settings::new(bootstrap),

@@ -51,9 +51,8 @@ impl Backend {
             let mine = streams.filter(|(_, stream)| stream.cluster == *name);
             let topics: Vec<_> = mine
                 .map(|(stream, settings)| TopicOf {
-                    stream: stream.clone(),
-                    name: settings.topic.as_ref().unwrap_or(stream).clone(),
                     is_over_log: settings.ack == Ack::Disk,
+                    ..TopicOf::new(stream, settings.topic.as_ref().unwrap_or(stream))
                 })
                 .collect();
             let (of_cluster, of_lanes) = (of_cluster.clone(), config.lane.clone());

@@ -26,6 +26,23 @@ pub struct TopicOf {
     pub name: String,
     /// Whether events always go over the spill log, also while Kafka takes them.
     pub is_over_log: bool,
+    /// What became of the stream's events. It's the stream's, which may outlive its topic.
+    pub ledger: Arc<Ledger>,
+    /// What the stream's events hold of the memory budget; the stream's as well.
+    pub share: Arc<Share>,
+}
+
+impl TopicOf {
+    /// The topic of a stream that never had another: with a ledger and a share that are new.
+    pub fn new(stream: impl Into<String>, name: impl Into<String>) -> TopicOf {
+        TopicOf {
+            stream: stream.into(),
+            name: name.into(),
+            is_over_log: false,
+            ledger: Arc::default(),
+            share: Share::of_stream(),
+        }
+    }
 }
 
 /// A stream's topic in its cluster, and its lanes as far as the partitions are known.
@@ -33,7 +50,6 @@ pub struct TopicOf {
 pub struct Topic {
     pub(super) number: u32,
     pub(super) of: TopicOf,
-    ledger: Arc<Ledger>,
     account: Arc<Account>,
     /// Where events wait until the partitions are known, if there is a spill log.
     pub(super) unrouted: Option<Arc<Lane>>,
@@ -57,7 +73,7 @@ impl Topic {
 
     /// What became of the stream's events.
     pub fn ledger(&self) -> &Arc<Ledger> {
-        &self.ledger
+        &self.of.ledger
     }
 
     /// The memory that the stream's events are charged to.
@@ -209,10 +225,9 @@ impl Cluster {
             let lane = log.and_then(|log| log.lane(log_lane(&name, &of, "unrouted").as_bytes()));
             Arc::new(Topic {
                 number,
-                ledger: Arc::default(),
                 account: Arc::new(Account {
                     budget: Arc::clone(budget),
-                    stream: Share::of_stream(),
+                    stream: Arc::clone(&of.share),
                     cluster: Arc::clone(&share),
                 }),
                 // Topics are numbered from 0, and so are their lanes for unrouted events.

@@ -154,9 +154,8 @@ impl World {
     pub(super) fn begin(&mut self, is_known: bool) {
         let log = self.disk.open();
         let topic = TopicOf {
-            stream: "stream".into(),
-            name: "topic".into(),
             is_over_log: self.is_over_log,
+            ..TopicOf::new("stream", "topic")
         };
         let client = produce::Settings {
             max_in_flight_events: 40,
