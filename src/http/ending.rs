@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 use super::watch::Activity;
-use crate::lifecycle::{Awaited, Phase, Watch, reached};
+use crate::lifecycle::{Awaited, Phase, Watch};
 
 /// The end of a connection, as the process's phases bring it about.
 pub(super) struct Ending {
@@ -27,9 +27,8 @@ pub(super) struct Ending {
 enum Step {
     /// Nothing has been asked for.
     Serving(Awaited),
-    /// The process will stop. This is asked at each turn, unlike [`Awaited`], which could take a late wake-up by the grace for its
-    /// own.
-    Grace(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// The process will stop.
+    Grace(Awaited),
     /// It takes no more connections; this one may rest for as long as this.
     Closing(Pin<Box<Sleep>>),
     /// The connection knows.
@@ -55,15 +54,13 @@ impl Ending {
                     if !grace.has_come(cx) {
                         return false;
                     }
-                    let mut watch = self.watch.clone();
-                    let closing = async move { reached(&mut watch, Phase::Closing).await };
-                    self.step = Step::Grace(Box::pin(closing));
+                    self.step = Step::Grace(Awaited::new(&self.watch, Phase::Closing));
                 }
                 Step::Grace(closing) => {
                     if activity.is_framed() && activity.has_served() {
                         break;
                     }
-                    if closing.as_mut().poll(cx) == Poll::Pending {
+                    if !closing.has_come(cx) {
                         return false;
                     }
                     self.step = Step::Closing(Box::pin(sleep(self.idle)));

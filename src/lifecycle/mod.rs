@@ -13,7 +13,9 @@ pub mod vital;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::sync::watch;
 
@@ -78,44 +80,65 @@ pub async fn reached(watch: &mut Watch, phase: Phase) {
     drop(watch.wait_for(|now| *now >= phase).await);
 }
 
-/// A phase that a task waits for beside its real work. As long as the phase is what it was, a turn of the task costs one
-/// load.
+/// A phase that a task waits for beside its real work. As long as nothing woke it for that, a turn of the task costs one load.
 pub struct Awaited {
-    /// Its own view. Never marked as seen after the start: a change may be seen here before those who wait for it are
-    /// woken, and a turn between the two must not make the next one believe that there's nothing to look at.
-    news: Watch,
     reached: Pin<Box<dyn Future<Output = ()> + Send>>,
-    was_polled: bool,
+    /// What the wait was last looked at with, if it was.
+    wakes: Option<(Arc<Wakes>, Waker)>,
+}
+
+/// Wakes a task, and leaves word that it was the phase that woke it. What the phase is by now doesn't tell that: its change may be
+/// seen before those who wait are woken. A turn between the two waits anew, and the late wake-up ends this wait too: whoever
+/// then takes it for an old one isn't woken ever again.
+struct Wakes {
+    has_woken: AtomicBool,
+    task: Waker,
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.has_woken.store(true, Release);
+        self.task.wake_by_ref();
+    }
 }
 
 impl Awaited {
     /// Waits for `phase` or a later one.
     pub fn new(watch: &Watch, phase: Phase) -> Awaited {
-        let mut news = watch.clone();
-        news.mark_unchanged();
         let mut watch = watch.clone();
         Awaited {
-            news,
             reached: Box::pin(async move { reached(&mut watch, phase).await }),
-            was_polled: false,
+            wakes: None,
         }
     }
 
     /// Whether the phase has come; if not, the task is woken when it has. Not to be called again once it has.
     pub fn has_come(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.was_polled && !self.news.has_changed().unwrap_or(true) {
-            return false;
-        }
-        self.was_polled = true;
-        self.reached.as_mut().poll(cx) == Poll::Ready(())
+        let waker = match &self.wakes {
+            Some((wakes, waker)) if wakes.task.will_wake(cx.waker()) => {
+                if !wakes.has_woken.load(Acquire) {
+                    return false;
+                }
+                wakes.has_woken.store(false, Relaxed);
+                waker
+            }
+            _ => {
+                let wakes = Arc::new(Wakes {
+                    has_woken: AtomicBool::new(false),
+                    task: cx.waker().clone(),
+                });
+                let waker = Waker::from(Arc::clone(&wakes));
+                &self.wakes.insert((wakes, waker)).1
+            }
+        };
+        let mut cx = Context::from_waker(waker);
+        self.reached.as_mut().poll(&mut cx) == Poll::Ready(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-    use std::task::{Wake, Waker};
+    use std::sync::Mutex;
 
     use super::*;
 
@@ -152,5 +175,62 @@ mod tests {
             assert!(woken.0.load(SeqCst), "the task was forgotten");
             assert!(closing.has_come(&mut cx));
         }
+    }
+
+    /// Begins to wait for the next phase while it's woken for this one.
+    struct Begins {
+        life: Watch,
+        begun: Mutex<Option<Awaited>>,
+        waker: Waker,
+    }
+
+    impl Wake for Begins {
+        fn wake(self: Arc<Self>) {
+            let mut begun = self.begun.lock().unwrap();
+            if begun.is_none() {
+                let mut closing = Awaited::new(&self.life, Phase::Closing);
+                assert!(!closing.has_come(&mut Context::from_waker(&self.waker)));
+                *begun = Some(closing);
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_that_begins_to_wait_while_others_are_still_being_woken_is_not_forgotten() {
+        // tokio deals those who wait out to eight lists at random, which are woken one after the other.
+        for _ in 0..500 {
+            let life = Life::default();
+            let woken = Arc::new(Woken::default());
+            let begins = Arc::new(Begins {
+                life: life.watch(),
+                begun: Mutex::default(),
+                waker: Waker::from(Arc::clone(&woken)),
+            });
+            let waker = Waker::from(Arc::clone(&begins));
+            let mut grace = Awaited::new(&life.watch(), Phase::Grace);
+            assert!(!grace.has_come(&mut Context::from_waker(&waker)));
+            life.enter(Phase::Grace);
+            let mut closing = begins.begun.lock().unwrap().take().expect("it was woken");
+            let mut cx = Context::from_waker(&begins.waker);
+            if woken.0.swap(false, SeqCst) {
+                assert!(!closing.has_come(&mut cx));
+            }
+            life.enter(Phase::Closing);
+            assert!(woken.0.load(SeqCst), "the task was forgotten");
+            assert!(closing.has_come(&mut cx));
+        }
+    }
+
+    #[test]
+    fn a_task_that_got_another_waker_is_woken_by_that() {
+        let life = Life::default();
+        let mut closing = Awaited::new(&life.watch(), Phase::Closing);
+        let [old, new] = [0, 1].map(|_| Arc::new(Woken::default()));
+        for woken in [&old, &new] {
+            let waker = Waker::from(Arc::clone(woken));
+            assert!(!closing.has_come(&mut Context::from_waker(&waker)));
+        }
+        life.enter(Phase::Closing);
+        assert!(!old.0.load(SeqCst) && new.0.load(SeqCst));
     }
 }
