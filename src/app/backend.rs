@@ -2,38 +2,40 @@
 //!
 //! The gateway has one. A drain has one too, on another's spill log, with nothing in front.
 
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
 
 use super::limits::Limits;
 use super::partitions::Partitions;
+use super::unit::{END_WITHIN, Remembered, Unit};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::lane::dead::{self, Destination, is_dead};
-use crate::lane::{Cluster, TopicOf, worker};
-use crate::produce::probe::{self, Finding, Probe, SharedClient};
+use crate::lane::{self, Cluster, TopicOf};
+use crate::produce;
 use crate::route::Ack;
 use crate::spill::{Log, RecoveredLane, Settings};
-
-/// How long workers that were told to end may take beyond their deadline.
-pub(super) const END_WITHIN: Duration = Duration::from_secs(4);
 
 /// How long the spill log may take to write what waits and its last watermarks: a disk that works needs milliseconds.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Clusters, and what serves them once they are spawned.
+/// The list of clusters, by name.
+pub(super) type Clusters = Arc<Vec<Arc<Cluster>>>;
+
+/// Clusters, and what serves them once they are started.
 pub(super) struct Backend {
-    pub(super) clusters: Vec<Arc<Cluster>>,
     pub(super) spill: Option<Arc<Log>>,
-    partitions: Arc<Partitions>,
-    limits: Arc<Limits>,
-    workers: Vec<(Arc<Cluster>, JoinHandle<()>)>,
-    probes: Vec<Probe>,
+    budget: Arc<Budget>,
+    remembered: Remembered,
+    list: Arc<ArcSwap<Vec<Arc<Cluster>>>>,
+    units: Mutex<BTreeMap<String, Unit>>,
 }
 
+#[allow(dead_code, reason = "for a configuration that changes at run time")]
 impl Backend {
     /// Wires the configured clusters on the spill log that `settings` name, if they name one.
     pub(super) fn build(
@@ -41,89 +43,126 @@ impl Backend {
         settings: &Settings,
         budget: &Arc<Budget>,
     ) -> Result<Backend> {
-        let (spill, found) = open_spill(settings)?;
-        let partitions = Partitions::load(&settings.dir).context("partition counts")?;
-        let partitions = Arc::new(partitions);
-        let limits = Limits::load(&settings.dir).context("what topics take")?;
-        let mut clusters = Vec::new();
-        for (name, of_cluster) in &config.clusters {
+        let (backend, found) = Backend::open(settings, budget)?;
+        let clusters = config.clusters.iter().map(|(name, of_cluster)| {
             let streams = config.streams.iter();
             let mine = streams.filter(|(_, stream)| stream.cluster == *name);
-            let topics: Vec<_> = mine
-                .map(|(stream, settings)| TopicOf {
-                    is_over_log: settings.ack == Ack::Disk,
-                    ..TopicOf::new(stream, settings.topic.as_ref().unwrap_or(stream))
-                })
-                .collect();
+            let topics = mine.map(|(stream, settings)| TopicOf {
+                is_over_log: settings.ack == Ack::Disk,
+                ..TopicOf::new(stream, settings.topic.as_ref().unwrap_or(stream))
+            });
             let (of_cluster, of_lanes) = (of_cluster.clone(), config.lane.clone());
-            let log = spill.clone();
-            clusters.push(Cluster::new(
-                name, of_cluster, of_lanes, topics, budget, log,
-            ));
-        }
+            backend.make(name, of_cluster, of_lanes, topics.collect())
+        });
+        let clusters: Vec<_> = clusters.collect();
         warn_of_strangers(&clusters, &found);
         dead::warn_of(&found, &Destination::of(&clusters));
-        Ok(Backend {
-            clusters,
-            spill,
-            partitions,
-            limits: Arc::new(limits),
-            workers: Vec::new(),
-            probes: Vec::new(),
-        })
+        backend.list.store(Arc::new(clusters));
+        Ok(backend)
     }
 
-    /// Starts all threads.
-    pub(super) fn spawn(&mut self) -> Result<()> {
-        for cluster in &self.clusters {
-            cluster.remember_in(Arc::clone(&self.partitions) as _);
-            for (number, topic) in (0..).zip(cluster.topics()) {
-                let (stream, name) = (topic.stream(), topic.name());
-                if let Some(config) = self.limits.of(cluster.name(), name) {
-                    topic.limits().set(config);
-                }
-                if let Some(count) = self.partitions.of(cluster.name(), stream, name) {
-                    cluster.recall_partitions(number, count);
-                }
-            }
-            let client = SharedClient::default();
-            let topics = cluster.topics().iter();
-            let topics = topics.map(|topic| (topic.name().to_owned(), Arc::clone(topic.limits())));
-            let (health, known) = (Arc::clone(cluster.health()), Arc::clone(cluster));
-            let limits = Arc::clone(&self.limits);
-            let on = move |finding: Finding| {
-                match finding {
-                    Finding::Partitions { topic, count } => {
-                        return known.hear_partitions(topic as u32, count, Instant::now());
-                    }
-                    Finding::Limits { topic, config } => {
-                        let (cluster, topic) = (known.name(), known.topics()[topic].name());
-                        limits.note(cluster, topic, config);
-                    }
-                    Finding::Unusable { topic, code } => known.set_unusable(topic as u32, code),
-                    Finding::Stuck => known.replace_client(),
-                }
-                false
-            };
-            let (name, settings) = (cluster.name(), cluster.settings());
-            let probe = probe::spawn(name, settings, client.clone(), health, topics.collect(), on)?;
-            self.probes.push(probe);
-            let worker = worker::spawn(Arc::clone(cluster), client)?;
-            self.workers.push((Arc::clone(cluster), worker));
+    /// Without any cluster, on the spill log that `settings` name, if they name one; and the lanes that it has.
+    fn open(settings: &Settings, budget: &Arc<Budget>) -> Result<(Backend, Vec<RecoveredLane>)> {
+        let (spill, found) = open_spill(settings)?;
+        let partitions = Partitions::load(&settings.dir).context("partition counts")?;
+        let limits = Limits::load(&settings.dir).context("what topics take")?;
+        let backend = Backend {
+            spill,
+            budget: Arc::clone(budget),
+            remembered: Remembered {
+                partitions: Arc::new(partitions),
+                limits: Arc::new(limits),
+            },
+            list: Arc::default(),
+            units: Mutex::default(),
+        };
+        Ok((backend, found))
+    }
+
+    /// Without any cluster.
+    #[cfg(test)]
+    pub(super) fn empty(settings: &Settings, budget: &Arc<Budget>) -> Result<Backend> {
+        Ok(Backend::open(settings, budget)?.0)
+    }
+
+    fn make(
+        &self,
+        name: &str,
+        settings: produce::Settings,
+        of_lanes: lane::Settings,
+        topics: Vec<TopicOf>,
+    ) -> Arc<Cluster> {
+        let log = self.spill.clone();
+        Cluster::new(name, settings, of_lanes, topics, &self.budget, log)
+    }
+
+    /// Starts the threads of all clusters.
+    pub(super) fn spawn(&self) -> Result<()> {
+        let mut units = self.units();
+        for cluster in self.clusters().iter() {
+            let unit = Unit::start(cluster, &self.remembered)?;
+            units.insert(cluster.name().to_owned(), unit);
         }
         Ok(())
     }
 
+    /// The clusters that there are now, by name.
+    pub(super) fn clusters(&self) -> Clusters {
+        self.list.load_full()
+    }
+
+    /// The same, as it will be each time somebody looks.
+    pub(super) fn list(&self) -> &Arc<ArcSwap<Vec<Arc<Cluster>>>> {
+        &self.list
+    }
+
+    /// Adds a cluster, and starts it. There must be none of this name.
+    pub(super) fn add(
+        &self,
+        name: &str,
+        settings: produce::Settings,
+        of_lanes: lane::Settings,
+        topics: Vec<TopicOf>,
+    ) -> Result<Arc<Cluster>> {
+        let mut units = self.units();
+        anyhow::ensure!(!units.contains_key(name), "there is a cluster {name}");
+        let cluster = self.make(name, settings, of_lanes, topics);
+        let unit = Unit::start(&cluster, &self.remembered)?;
+        units.insert(name.to_owned(), unit);
+        self.show(&units);
+        Ok(cluster)
+    }
+
+    /// Takes a cluster off the list. Who has its unit stops it; what it has in the log stays there.
+    pub(super) fn remove(&self, name: &str) -> Option<Unit> {
+        let mut units = self.units();
+        let unit = units.remove(name);
+        self.show(&units);
+        unit
+    }
+
+    /// Does something with the unit of a cluster, if it's there.
+    pub(super) fn with<T>(&self, name: &str, what: impl FnOnce(&Unit) -> T) -> Option<T> {
+        self.units().get(name).map(what)
+    }
+
+    fn show(&self, units: &BTreeMap<String, Unit>) {
+        let clusters = units.values().map(|unit| Arc::clone(unit.cluster()));
+        self.list.store(Arc::new(clusters.collect()));
+    }
+
+    fn units(&self) -> MutexGuard<'_, BTreeMap<String, Unit>> {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells the workers to bring what they hold to Kafka for at most so long, and then to end.
     pub(super) fn drain(&self, at_most: Duration) {
-        for cluster in &self.clusters {
-            cluster.drain(at_most);
-        }
+        self.units().values().for_each(|unit| unit.drain(at_most));
     }
 
     /// Waits until the workers have ended, at most `at_most` and the moment that giving up takes.
     pub(super) async fn ended(&self, at_most: Duration) {
-        let all_ended = || self.workers.iter().all(|(_, worker)| worker.is_finished());
+        let all_ended = || self.units().values().all(Unit::has_ended);
         wait_for(all_ended, at_most + END_WITHIN).await;
     }
 

@@ -81,7 +81,7 @@ impl Drain {
             dir: dir.to_owned(),
             ..config.spill.clone()
         };
-        let mut backend = Backend::build(config, &settings, budget)?;
+        let backend = Backend::build(config, &settings, budget)?;
         backend.spawn()?;
         let log = backend.spill.clone().context("a drain has a log")?;
         Ok(Drain {
@@ -100,7 +100,7 @@ impl Drain {
     pub fn left(&self) -> Left {
         let mut left = Left::default();
         for (name, backlog) in self.log.backlogs() {
-            if is_of(&self.backend.clusters, &String::from_utf8_lossy(&name)) {
+            if is_of(&self.backend.clusters(), &String::from_utf8_lossy(&name)) {
                 left.events += backlog.events;
                 left.bytes += backlog.bytes;
             } else {
@@ -126,10 +126,10 @@ impl Drain {
 
     /// Sends the dead letters of `choice` again; returns when they are on their way. `tell` hears how many are.
     pub async fn redrive(&self, choice: &Choice, mut tell: impl FnMut(u64)) -> Arc<Progress> {
-        let known = Destination::of(&self.backend.clusters);
+        let known = Destination::of(&self.backend.clusters());
         let plan = Plan::new(&self.log.lanes(), &known, choice);
         let progress = Arc::<Progress>::default();
-        let (log, clusters) = (Arc::clone(&self.log), self.backend.clusters.clone());
+        let (log, clusters) = (Arc::clone(&self.log), self.backend.clusters());
         let moved = Arc::clone(&progress);
         let mut moving = tokio::task::spawn_blocking(move || {
             redrive::run(&log, &clusters, &plan, &moved, &|| true);
@@ -144,17 +144,18 @@ impl Drain {
 
     /// How many events were refused for good since it was started.
     pub fn refused(&self) -> u64 {
-        let topics = self.backend.clusters.iter().flat_map(|it| it.topics());
+        let clusters = self.backend.clusters();
+        let topics = clusters.iter().flat_map(|it| it.topics());
         topics.map(|topic| topic.ledger().dead.load(Acquire)).sum()
     }
 
     fn rest(&self) -> Rest {
-        let known = Destination::of(&self.backend.clusters);
+        let known = Destination::of(&self.backend.clusters());
         let lanes = self.log.lanes();
         let dead = dead_lanes(&lanes, &known);
         let is_strange = |lane: &RecoveredLane| {
             let name = String::from_utf8_lossy(&lane.name);
-            lane.events > 0 && !is_dead(&lane.name) && !is_of(&self.backend.clusters, &name)
+            lane.events > 0 && !is_dead(&lane.name) && !is_of(&self.backend.clusters(), &name)
         };
         Rest {
             left: self.left(),

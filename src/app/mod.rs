@@ -4,6 +4,7 @@ mod backend;
 pub mod drain;
 mod limits;
 mod partitions;
+mod unit;
 mod vital;
 
 use std::net::SocketAddr;
@@ -16,8 +17,9 @@ use tokio::task::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
-use self::backend::{Backend, END_WITHIN, wait_for};
+use self::backend::{Backend, wait_for};
 use self::drain::{Drain, Left};
+use self::unit::END_WITHIN;
 use self::vital::Door;
 use crate::admin::{Adopted, Redriver, Sampler, Trend, View};
 use crate::budget::{Budget, Share};
@@ -85,7 +87,7 @@ impl App {
         let limits = config.decode.limits().context("decode")?;
         let backend = Backend::build(&config, &config.spill, &budget)?;
         let mut streams = Streams::new();
-        for cluster in &backend.clusters {
+        for cluster in backend.clusters().iter() {
             for topic in cluster.topics() {
                 let name = topic.stream();
                 let settings = &config.streams[name];
@@ -131,7 +133,7 @@ impl App {
             config,
             life,
             budget,
-            mut backend,
+            backend,
             adopting,
             port,
             data,
@@ -152,7 +154,7 @@ impl App {
             server: Arc::clone(&server),
             refusals: Arc::clone(&port.refusals),
             spill: backend.spill.clone(),
-            clusters: backend.clusters.clone(),
+            clusters: backend.clusters().to_vec(),
             streams,
             adopted: Adopted::default(),
             redriver: Redriver::default(),

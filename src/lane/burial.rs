@@ -15,19 +15,32 @@ const BURY_WITHIN: Duration = Duration::from_secs(600);
 const BURIALS_AT_MOST: usize = 4;
 
 /// The burials of one cluster's clients.
-#[derive(Debug, Default)]
-pub(super) struct Burials(Arc<()>);
+#[derive(Debug)]
+pub(super) struct Burials {
+    under_way: Arc<()>,
+    /// Held by each thread that works for the cluster.
+    crew: Arc<()>,
+}
 
 impl Burials {
+    /// Those of the cluster whose threads hold `crew`.
+    pub(super) fn of(crew: &Arc<()>) -> Burials {
+        Burials {
+            under_way: Arc::default(),
+            crew: Arc::clone(crew),
+        }
+    }
+
     /// Has a client destroyed, on a thread of its own; or gives it back, with the reason why that can't be now. What it still
     /// reports is of no interest, but gives memory back.
     pub(super) fn bury<P: Producer + Send + 'static>(&self, client: P) -> Result<(), (P, String)> {
-        let under_way = Arc::strong_count(&self.0) - 1;
+        let under_way = Arc::strong_count(&self.under_way) - 1;
         if under_way >= BURIALS_AT_MOST {
             return Err((client, format!("{under_way} others hang")));
         }
         let handed = Arc::new(Mutex::new(Some(client)));
-        let (taken, burial) = (Arc::clone(&handed), Arc::clone(&self.0));
+        let (taken, burial) = (Arc::clone(&handed), Arc::clone(&self.under_way));
+        let crew = Arc::clone(&self.crew);
         let begun = std::thread::Builder::new()
             .name("burial".into())
             .spawn(move || {
@@ -35,7 +48,7 @@ impl Burials {
                     client.close(BURY_WITHIN, |_| {});
                     drop(client);
                 }
-                drop(burial);
+                drop((burial, crew));
             });
         match begun {
             Ok(_) => Ok(()),
@@ -48,7 +61,7 @@ impl Burials {
     #[cfg(test)]
     pub(super) fn wait(&self) {
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
-        while Arc::strong_count(&self.0) > 1 {
+        while Arc::strong_count(&self.under_way) > 1 {
             assert!(std::time::Instant::now() < deadline, "a burial hangs");
             std::thread::yield_now();
         }

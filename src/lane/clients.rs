@@ -3,10 +3,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::cluster::Cluster;
 use super::worker::Worker;
+use crate::produce::Producer;
 use crate::produce::settings::Idempotence;
-use crate::produce::{Backoff, Producer};
 
 /// How long a client that is given up may take to report all that it held.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -17,6 +16,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
         if self.replace_client || self.cluster.stop.takes_replacement() {
             self.replace_client = false;
             self.drop_client(now);
+        }
+        if self.is_renewed(now) {
+            // Nothing has failed: the next one is made at once.
+            self.drop_client(now);
+            self.client_pause.succeeds();
         }
         if self.client.is_some() || !self.client_pause.is_over(now) || !self.bury(now) {
             return;
@@ -79,7 +83,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.cluster.health().set_warm(false);
         self.shared_client.set(None);
         client.close(CLOSE_WITHIN, |report| self.take_report(report));
-        self.replace_client = false;
+        (self.replace_client, self.renewing) = (false, None);
         for work in self.works.iter_mut().flatten() {
             work.window.client_gone();
         }
@@ -88,12 +92,4 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.corpse = Some(client);
         self.bury(now);
     }
-}
-
-/// The pauses of a cluster's topics, each with a seed of its own.
-pub(super) fn pauses(cluster: &Cluster) -> Vec<Backoff> {
-    let settings = cluster.lane_settings();
-    let topics = (0..).zip(cluster.topics());
-    let pause = |seed: u64| Backoff::new(settings.pause, settings.longest_pause, seed << 20);
-    topics.map(|(seed, _)| pause(seed)).collect()
 }

@@ -4,149 +4,31 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::{ArcSwap, Guard};
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::routing::{Memory, Routing};
+use super::routing::Memory;
 use super::signal::Signal;
+use super::topic::{Topic, TopicOf, Topics};
 use super::{Lane, Settings, UNROUTED};
-use crate::budget::{Account, Budget, Share};
-use crate::produce::trouble::{Trouble, Troubled};
-use crate::produce::verdict::{Fault, TopicFault, fault};
-use crate::produce::{self, Health, TopicLimits};
-use crate::receipt::Ledger;
+use crate::budget::{Budget, Share};
+use crate::produce::verdict::{Fault, fault};
+use crate::produce::{self, Health};
 use crate::spill::Log;
 use crate::telemetry::Durations;
-
-/// What a cluster is told of one of its topics.
-#[derive(Clone, Debug)]
-pub struct TopicOf {
-    /// The stream whose events go there.
-    pub stream: String,
-    /// The Kafka topic's name.
-    pub name: String,
-    /// Whether events always go over the spill log, also while Kafka takes them.
-    pub is_over_log: bool,
-    /// What became of the stream's events. It's the stream's, which may outlive its topic.
-    pub ledger: Arc<Ledger>,
-    /// What the stream's events hold of the memory budget; the stream's as well.
-    pub share: Arc<Share>,
-}
-
-impl TopicOf {
-    /// The topic of a stream that never had another: with a ledger and a share that are new.
-    pub fn new(stream: impl Into<String>, name: impl Into<String>) -> TopicOf {
-        TopicOf {
-            stream: stream.into(),
-            name: name.into(),
-            is_over_log: false,
-            ledger: Arc::default(),
-            share: Share::of_stream(),
-        }
-    }
-}
-
-/// A stream's topic in its cluster, and its lanes as far as the partitions are known.
-#[derive(Debug)]
-pub struct Topic {
-    pub(super) number: u32,
-    pub(super) of: TopicOf,
-    account: Arc<Account>,
-    /// Where events wait until the partitions are known, if there is a spill log.
-    pub(super) unrouted: Option<Arc<Lane>>,
-    /// Kafka says that there is no such topic, or that it isn't ours.
-    pub(super) is_unusable: AtomicBool,
-    trouble: Troubled<TopicFault>,
-    pub(super) routing: Routing,
-    limits: Arc<TopicLimits>,
-}
-
-impl Topic {
-    /// The Kafka topic's name.
-    pub fn name(&self) -> &str {
-        &self.of.name
-    }
-
-    /// The stream whose events go there.
-    pub fn stream(&self) -> &str {
-        &self.of.stream
-    }
-
-    /// What became of the stream's events.
-    pub fn ledger(&self) -> &Arc<Ledger> {
-        &self.of.ledger
-    }
-
-    /// The memory that the stream's events are charged to.
-    pub fn account(&self) -> &Arc<Account> {
-        &self.account
-    }
-
-    /// What Kafka takes for it.
-    pub fn limits(&self) -> &Arc<TopicLimits> {
-        &self.limits
-    }
-
-    /// Whether events always go over the spill log.
-    pub fn is_over_log(&self) -> bool {
-        self.of.is_over_log
-    }
-
-    /// One lane per partition, by partition; empty until the partitions are known and in use, and while their number changes.
-    /// Who pushes to these lanes keeps the list until that is done.
-    pub fn lanes(&self) -> arc_swap::Guard<Arc<Vec<Arc<Lane>>>> {
-        self.routing.in_use()
-    }
-
-    /// All lanes that were ever made, by partition: also those whose partitions are gone, or aren't in use yet.
-    pub fn all_lanes(&self) -> arc_swap::Guard<Arc<Vec<Arc<Lane>>>> {
-        self.routing.all()
-    }
-
-    /// Whether new events wait for older ones because the number of partitions has changed.
-    pub fn is_changing(&self) -> bool {
-        self.routing.is_changing()
-    }
-
-    /// The one lane that takes events while the partitions aren't known; none if there is no spill log, or the topic can't
-    /// be used and never could.
-    pub fn unrouted(&self) -> &[Arc<Lane>] {
-        if self.is_unusable.load(Relaxed) && self.routing.planned().is_empty() {
-            return &[];
-        }
-        self.unrouted.as_slice()
-    }
-
-    /// Whether an event for it has somewhere to go.
-    pub fn takes(&self) -> bool {
-        !self.lanes().is_empty() || !self.unrouted().is_empty()
-    }
-
-    /// Why Kafka takes none of its events at the moment, if that is the topic's own fault.
-    pub fn fault(&self) -> Option<Arc<Trouble<TopicFault>>> {
-        self.trouble.get()
-    }
-
-    /// Notes that Kafka takes none of its events, and why. True if that is news.
-    pub fn set_fault(&self, fault: TopicFault, now: Instant) -> bool {
-        let reason = || format!("topic {} {fault}", self.of.name);
-        self.trouble.set(fault, now, reason)
-    }
-
-    /// Notes that Kafka takes its events. Returns what was wrong.
-    pub fn clear_fault(&self) -> Option<Arc<Trouble<TopicFault>>> {
-        self.trouble.clear()
-    }
-}
 
 /// One Kafka cluster as forebay sees it.
 #[derive(Debug)]
 pub struct Cluster {
     name: String,
-    settings: produce::Settings,
-    lane_settings: Settings,
+    pub(super) settings: ArcSwap<produce::Settings>,
+    pub(super) lane_settings: ArcSwap<Settings>,
+    pub(super) budget: Arc<Budget>,
     share: Arc<Share>,
     health: Arc<Health>,
-    topics: Vec<Arc<Topic>>,
+    pub(super) topics: Topics,
+    /// Held by who adds a topic.
+    pub(super) adding: Mutex<()>,
     pub(super) spill: Option<Arc<Log>>,
     pub(super) lanes: AtomicU32,
     pub(super) memory: OnceLock<Arc<dyn Memory>>,
@@ -156,6 +38,8 @@ pub struct Cluster {
     pub(super) signal: Signal,
     pub(super) stop: Stop,
     pub(super) gauges: Gauges,
+    /// Held by each thread that works for the cluster.
+    pub(super) crew: Arc<()>,
 }
 
 /// What the worker publishes about itself.
@@ -183,6 +67,7 @@ pub(super) struct Stop {
     draining: AtomicBool,
     closed: AtomicBool,
     replace: AtomicBool,
+    renew: AtomicBool,
     deadline: Mutex<Option<Instant>>,
 }
 
@@ -195,6 +80,16 @@ impl Stop {
     /// Whether the client is to be replaced; asked once.
     pub(super) fn takes_replacement(&self) -> bool {
         self.replace.load(Relaxed) && self.replace.swap(false, AcqRel)
+    }
+
+    /// The client is to be replaced when it holds nothing any more.
+    pub(super) fn renew(&self) {
+        self.renew.store(true, Release);
+    }
+
+    /// Whether the client is to be replaced when it holds nothing any more; asked once.
+    pub(super) fn takes_renewal(&self) -> bool {
+        self.renew.load(Relaxed) && self.renew.swap(false, AcqRel)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -219,43 +114,27 @@ impl Cluster {
         budget: &Arc<Budget>,
         spill: Option<Arc<Log>>,
     ) -> Arc<Cluster> {
-        let (name, share) = (name.into(), Share::of_cluster());
-        let topics = (0..).zip(topics).map(|(number, of)| {
-            let log = spill.as_ref();
-            let lane = log.and_then(|log| log.lane(log_lane(&name, &of, "unrouted").as_bytes()));
-            Arc::new(Topic {
-                number,
-                account: Arc::new(Account {
-                    budget: Arc::clone(budget),
-                    stream: Arc::clone(&of.share),
-                    cluster: Arc::clone(&share),
-                }),
-                // Topics are numbered from 0, and so are their lanes for unrouted events.
-                unrouted: lane.map(|lane| Lane::new(number, number, UNROUTED, Some(lane))),
-                is_unusable: AtomicBool::new(false),
-                trouble: Troubled::default(),
-                routing: Routing::default(),
-                limits: Arc::new(TopicLimits::of(&settings)),
-                of,
-            })
-        });
-        let topics: Vec<_> = topics.collect();
         let cluster = Arc::new(Cluster {
             health: Arc::new(Health::new(settings.probe * 5)),
-            settings,
-            lane_settings,
-            share,
-            lanes: AtomicU32::new(topics.len() as u32),
-            topics,
+            settings: ArcSwap::from_pointee(settings),
+            lane_settings: ArcSwap::from_pointee(lane_settings),
+            budget: Arc::clone(budget),
+            share: Share::of_cluster(),
+            lanes: AtomicU32::new(0),
+            topics: Topics::default(),
+            adding: Mutex::default(),
             spill,
             memory: OnceLock::new(),
             is_rerouting: AtomicBool::new(false),
             signal: Signal::default(),
             stop: Stop::default(),
             gauges: Gauges::default(),
-            name,
+            crew: Arc::default(),
+            name: name.into(),
         });
-        cluster.find_lanes();
+        let topics = topics.into_iter().map(|of| cluster.push_topic(of));
+        let topics: Vec<_> = topics.collect();
+        cluster.find_lanes(&topics);
         cluster
     }
 
@@ -265,13 +144,13 @@ impl Cluster {
     }
 
     /// The cluster's own settings.
-    pub fn settings(&self) -> &produce::Settings {
-        &self.settings
+    pub fn settings(&self) -> Guard<Arc<produce::Settings>> {
+        self.settings.load()
     }
 
     /// The settings of its lanes.
-    pub fn lane_settings(&self) -> &Settings {
-        &self.lane_settings
+    pub fn lane_settings(&self) -> Guard<Arc<Settings>> {
+        self.lane_settings.load()
     }
 
     /// What its events hold of the memory budget.
@@ -290,7 +169,7 @@ impl Cluster {
     }
 
     /// Its topics, by number.
-    pub fn topics(&self) -> &[Arc<Topic>] {
+    pub fn topics(&self) -> &Topics {
         &self.topics
     }
 
@@ -335,6 +214,11 @@ impl Cluster {
     pub(super) fn has_backlog(&self, lane: &Lane) -> bool {
         let stored = self.spill.as_ref().zip(lane.spill);
         stored.is_some_and(|(log, id)| !log.lane_backlog(id).is_empty())
+    }
+
+    /// Whether a thread of the cluster still runs: its worker, the one that reads the log, or one that destroys a client.
+    pub fn has_threads(&self) -> bool {
+        Arc::strong_count(&self.crew) > 1
     }
 
     /// Tells the worker to finish: what it holds goes to Kafka until `at_most` has passed, the rest is refused.

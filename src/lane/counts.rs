@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
 
 use super::Lane;
-use super::cluster::{Cluster, Topic, log_lane};
+use super::cluster::{Cluster, log_lane};
+use super::topic::Topic;
 
 /// So many answers in a row have to say that there are fewer partitions.
 const ANSWERS: u32 = 3;
@@ -43,11 +44,11 @@ impl Doubt {
 }
 
 impl Cluster {
-    /// Makes the lanes of which the spill log holds events, whatever partitions there are today.
-    pub(super) fn find_lanes(&self) {
+    /// Makes the lanes of these topics of which the spill log holds events, whatever partitions there are today.
+    pub(super) fn find_lanes(&self, topics: &[Arc<Topic>]) {
         let Some(log) = &self.spill else { return };
-        let topics = self.topics().iter();
         let topics: HashMap<_, _> = topics
+            .iter()
             .map(|topic| (self.log_prefix(topic), topic))
             .collect();
         for (name, _) in log.backlogs() {

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cluster::{Cluster, Topic};
+use super::cluster::Cluster;
+use super::topic::Topic;
 use crate::receipt::{Cause, Parcel};
 use crate::spill::{LaneId, Log, Lsn, RecoveredLane};
 
@@ -84,12 +85,13 @@ impl Destination {
     pub fn of(clusters: &[Arc<Cluster>]) -> Vec<Destination> {
         let of_cluster = |cluster: &Arc<Cluster>| {
             let name = cluster.name().to_owned();
-            let topics = cluster.topics().to_vec().into_iter();
-            topics.map(move |topic| Destination {
+            let topics = cluster.topics().iter();
+            let topics = topics.map(|topic| Destination {
                 cluster: name.clone(),
                 stream: topic.stream().into(),
                 topic: topic.name().into(),
-            })
+            });
+            topics.collect::<Vec<_>>()
         };
         clusters.iter().flat_map(of_cluster).collect()
     }

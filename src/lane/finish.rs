@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::clients::CLOSE_WITHIN;
-use super::cluster::{Cluster, Topic};
+use super::cluster::Cluster;
 use super::spilling::Spiller;
+use super::topic::Topic;
 use super::work::Work;
 use super::worker::Worker;
 use super::{Lane, UNROUTED};

@@ -21,6 +21,7 @@
 //! - `spilling` is a lane's life: when its events leave the direct way for the spill log, and how they come back. `store`
 //!   appends, `replay` reads, `unrouted` is for events whose partition isn't known yet, `finish` is the end. `learn` makes of
 //!   refusals what is known of a topic.
+//! - `topic` is the list of a cluster's topics, `change` what a reload does to a cluster while its worker turns.
 //! - `routing` is about numbers of partitions that change, `counts` hears of them, and `reroute` does it. Per key, what was acknowledged earlier is in
 //!   Kafka before what came later is sent, also if the key moves to another partition.
 //!
@@ -28,6 +29,7 @@
 
 pub mod admit;
 mod burial;
+mod change;
 mod clients;
 pub mod cluster;
 mod counts;
@@ -50,6 +52,7 @@ mod spilling;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod topic;
 mod unrouted;
 pub mod wave;
 pub mod window;
@@ -61,9 +64,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::*};
 use std::time::Duration;
 
 pub use admit::{Refusal, Wanted, admit};
-pub use cluster::{Cluster, Topic, TopicOf};
+pub use cluster::Cluster;
 pub use routing::Memory;
 pub use settings::Settings;
+pub use topic::{Topic, TopicOf, Topics};
 
 use crate::receipt::Parcel;
 use crate::spill::LaneId;

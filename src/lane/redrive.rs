@@ -16,8 +16,9 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::cluster::{Cluster, Topic};
+use super::cluster::Cluster;
 use super::dead::{DeadLane, Destination, Reason, dead_lanes, is_dead};
+use super::topic::Topic;
 use crate::event::wire;
 use crate::spill::{AppendError, LaneId, LaneReader, Log, Lsn, Record, RecoveredLane, Stored};
 

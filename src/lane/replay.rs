@@ -71,6 +71,7 @@ impl Replay {
         let (asks, asked) = channel::<Ask>();
         let answers = Arc::<SegQueue<Answer>>::default();
         let (out, cluster) = (Arc::clone(&answers), Arc::clone(cluster));
+        let crew = Arc::clone(&cluster.crew);
         std::thread::Builder::new()
             .name(format!("replay-{}", cluster.name()))
             .spawn(move || {
@@ -87,6 +88,7 @@ impl Replay {
                     out.push(answer);
                     cluster.signal.wake();
                 }
+                drop(crew);
             })?;
         Ok(Replay { asks, answers })
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::Instant;
 
-use super::cluster::Topic;
 use super::routing::Unsure;
 use super::spilling::{Mode, Reading, Spiller};
+use super::topic::Topic;
 use super::work::Work;
 use super::worker::Worker;
 use crate::produce::Producer;

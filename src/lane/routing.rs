@@ -29,8 +29,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::cluster::{Cluster, Topic};
+use super::cluster::Cluster;
 use super::counts::Doubt;
+use super::topic::Topic;
 use super::{Lane, UNROUTED};
 
 /// How long a new number of partitions may wait to be remembered. If the disk takes longer, it's used all the same; only a

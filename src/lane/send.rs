@@ -7,6 +7,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
 use super::pace::{self, Load};
+use super::settings::Settings;
 use super::spilling::{Mode, READ_BYTES, REPLAY_EVENTS, Spiller};
 use super::work::Work;
 use crate::produce::topic_limits::Stamp;
@@ -28,6 +29,7 @@ pub(super) type Refused = (Arc<Parcel>, u32, RDKafkaErrorCode);
 pub(super) struct Sending<'a, P> {
     pub(super) client: Option<&'a mut P>,
     pub(super) cluster: &'a Arc<Cluster>,
+    pub(super) settings: &'a Settings,
     pub(super) spiller: Option<&'a Spiller>,
     pub(super) now: Instant,
     pub(super) now_ms: i64,
@@ -60,7 +62,7 @@ impl<P: Producer> Sending<'_, P> {
             if work.mode.is_direct() && self.goes_over_log(work) && spiller.takes() {
                 spiller.enter(work, true);
             }
-            let spill_after = cluster.lane_settings().spill_after;
+            let spill_after = self.settings.spill_after;
             if self.is_over_log(work) || !spiller.is_returning(work, spill_after, self.now) {
                 self.finished.extend(spiller.append_backlog(work, cluster));
             }
@@ -77,7 +79,7 @@ impl<P: Producer> Sending<'_, P> {
 
     fn goes_over_log(&self, work: &Work) -> bool {
         let waits = !work.backlog.is_empty() || !work.window.is_empty();
-        waits && (self.is_over_log(work) || work.is_late(self.cluster.lane_settings(), self.now))
+        waits && (self.is_over_log(work) || work.is_late(self.settings, self.now))
     }
 
     /// Whether the lane's events always go over the log.
@@ -151,7 +153,7 @@ impl<P: Producer> Sending<'_, P> {
     }
 
     fn send_backlog(&mut self, work: &mut Work) {
-        let settings = self.cluster.lane_settings();
+        let settings = self.settings;
         let load = Load {
             waiting_bytes: work.lane.bytes(),
             unacked_events: work.window.outstanding(),

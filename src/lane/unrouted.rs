@@ -21,9 +21,9 @@
 use std::sync::Arc;
 
 use super::Lane;
-use super::cluster::Topic;
 use super::send::Sending;
 use super::store::What;
+use super::topic::Topic;
 use super::work::Work;
 use super::worker::Worker;
 use crate::produce::Producer;
@@ -80,7 +80,7 @@ impl<P: Producer> Sending<'_, P> {
             Turn::Own => !is_gone,
             Turn::Only(lane) => lane == work.lane.number(),
         };
-        let is_late = is_gone || work.is_late(self.cluster.lane_settings(), self.now);
+        let is_late = is_gone || work.is_late(self.settings, self.now);
         if work.mode.is_direct() && !work.window.is_empty() && is_late && spiller.takes() {
             spiller.enter(work, true);
         }

@@ -30,7 +30,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rdkafka::error::KafkaResult;
 
 use super::burial::Burials;
-use super::clients::pauses;
 use super::cluster::Cluster;
 use super::pace;
 use super::send::Sending;
@@ -56,11 +55,13 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// The worker's state. It lives on its own thread.
 pub(super) struct Worker<P> {
     pub(super) cluster: Arc<Cluster>,
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
     pub(super) make: fn(&Cluster) -> KafkaResult<P>,
     pub(super) client: Option<P>,
     /// When there may be another client, after one failed.
     pub(super) client_pause: Backoff,
+    /// The client is to be replaced when it holds nothing any more, at the latest then.
+    pub(super) renewing: Option<Instant>,
     /// A client that is of no more use, and whose burial couldn't begin yet.
     pub(super) corpse: Option<P>,
     /// Held by each burial that is under way.
@@ -96,6 +97,7 @@ pub fn spawn(
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let spiller = cluster.spill().map(|log| Spiller::start(log, &cluster));
     let spiller = spiller.transpose()?;
+    let crew = Arc::clone(&cluster.crew);
     std::thread::Builder::new()
         .name(format!("lanes-{}", cluster.name()))
         .spawn(move || {
@@ -108,12 +110,13 @@ pub fn spawn(
                 );
                 std::process::abort();
             }
+            drop((worker, crew));
         })
 }
 
 fn new_client(cluster: &Cluster) -> KafkaResult<Native> {
     let settings = cluster.settings();
-    let client = Native::new(&client::producer(cluster.name(), settings))?;
+    let client = Native::new(&client::producer(cluster.name(), &settings))?;
     Ok(match settings.answers {
         Answers::Together => client,
         Answers::Each => client.told_of_each_answer(),
@@ -129,16 +132,17 @@ impl<P: Producer + Send + 'static> Worker<P> {
     ) -> Worker<P> {
         let now = Instant::now();
         Worker {
-            settings: cluster.lane_settings().clone(),
+            settings: Arc::clone(&cluster.lane_settings()),
             make,
             client: None,
             client_pause: {
                 let limits = cluster.settings();
                 Backoff::new(limits.client_pause, limits.longest_client_pause, 0)
             },
+            renewing: None,
             corpse: None,
-            burials: Burials::default(),
-            pauses: pauses(&cluster),
+            burials: Burials::of(&cluster.crew),
+            pauses: Vec::new(),
             now,
             shared_client,
             spiller,
@@ -205,6 +209,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     /// Puts a lane on the list of active ones.
     fn activate(&mut self, lane: &Arc<Lane>) {
+        self.meet_topic(lane.topic);
         let number = lane.number() as usize;
         if number >= self.works.len() {
             self.works.resize_with(number + 1, || None);
@@ -232,9 +237,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let turns = self.turns();
         let limits = self.cluster.settings();
         let held_until = self.wave.turn(self.in_flight_events, &self.settings, now);
+        let client = self.client.as_mut();
         let mut sending = Sending {
-            client: self.client.as_mut().filter(|client| !client.is_settling()),
+            client: client.filter(|client| self.renewing.is_none() && !client.is_settling()),
             cluster: &self.cluster,
+            settings: &self.settings,
             spiller: self.spiller.as_ref(),
             now,
             now_ms: unix_ms(),
@@ -297,6 +304,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
     fn sweep(&mut self, now: Instant) {
         let elapsed = now.duration_since(self.swept_at).as_secs_f64();
         self.swept_at = now;
+        self.take_changes();
         let (mut stalled, mut oldest_sent) = (0, None::<Duration>);
         let spills = self.spiller.as_ref().is_some_and(Spiller::takes);
         self.let_go();

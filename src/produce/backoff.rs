@@ -33,6 +33,11 @@ impl Backoff {
         }
     }
 
+    /// Other pauses from the next failure on.
+    pub fn change(&mut self, first: Duration, longest: Duration) {
+        (self.first, self.longest) = (first, longest);
+    }
+
     /// Whether something failed since the last success.
     pub fn is_on(&self) -> bool {
         self.until.is_some()

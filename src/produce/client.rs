@@ -44,6 +44,14 @@ pub fn producer(name: &str, settings: &Settings) -> ClientConfig {
     config
 }
 
+/// Whether both make the same client. What is in the files that librdkafka's properties name isn't seen.
+pub fn is_same(one: &Settings, other: &Settings) -> bool {
+    let sizes = |it: &Settings| (it.max_in_flight, it.max_in_flight_events);
+    let ways = |it: &Settings| (it.idempotence, it.answers);
+    let is_same = sizes(one) == sizes(other) && ways(one) == ways(other);
+    is_same && one.bootstrap == other.bootstrap && one.kafka == other.kafka
+}
+
 /// The configuration of any client of the cluster, without what only producers know.
 pub fn connection(name: &str, settings: &Settings) -> ClientConfig {
     let mut config = ClientConfig::new();

@@ -17,7 +17,7 @@ use super::verdict::ClientFault;
 #[derive(Debug)]
 pub struct Health {
     start: Instant,
-    stale_after: Duration,
+    stale_after_ms: AtomicU64,
     beat_ms: AtomicU64,
     contact_ms: AtomicU64,
     acked_ms: AtomicU64,
@@ -43,7 +43,7 @@ impl Health {
     pub fn new(stale_after: Duration) -> Health {
         Health {
             start: Instant::now(),
-            stale_after,
+            stale_after_ms: AtomicU64::new(stale_after.as_millis() as u64),
             beat_ms: AtomicU64::new(0),
             contact_ms: AtomicU64::new(0),
             acked_ms: AtomicU64::new(0),
@@ -52,6 +52,12 @@ impl Health {
             reason: Mutex::new("not reached yet".into()),
             client: Troubled::default(),
         }
+    }
+
+    /// Facts that are older count as bad from now on.
+    pub fn set_stale_after(&self, stale_after: Duration) {
+        self.stale_after_ms
+            .store(stale_after.as_millis() as u64, Relaxed);
     }
 
     fn now_ms(&self) -> u64 {
@@ -132,6 +138,7 @@ impl Health {
     /// How the cluster is now.
     pub fn condition(&self) -> Condition {
         let now = self.now_ms();
+        let stale_after = Duration::from_millis(self.stale_after_ms.load(Relaxed));
         let reason = || {
             self.reason
                 .lock()
@@ -139,7 +146,7 @@ impl Health {
                 .clone()
         };
         let still = Duration::from_millis(now.saturating_sub(self.beat_ms.load(Acquire)));
-        if still > self.stale_after {
+        if still > stale_after {
             return Condition::Down(format!(
                 "its thread in forebay has stood still for {} s: this is a bug in forebay",
                 still.as_secs()
@@ -153,7 +160,7 @@ impl Health {
             return Condition::Starting(reason());
         }
         let silent = Duration::from_millis(now.saturating_sub(contact));
-        if silent > self.stale_after {
+        if silent > stale_after {
             return Condition::Down(format!(
                 "no sign of life for {} s: {}",
                 silent.as_secs(),
@@ -161,7 +168,7 @@ impl Health {
             ));
         }
         let quiet = self.stands_still_for();
-        if quiet > self.stale_after {
+        if quiet > stale_after {
             return Condition::Down(format!(
                 "nothing acknowledged for {} s: {}",
                 quiet.as_secs(),

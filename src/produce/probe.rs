@@ -64,6 +64,18 @@ pub enum Finding {
     Stuck,
 }
 
+/// A cluster as its probe sees it.
+pub trait Subject: Send {
+    /// The topic of this number, and what is known of what it takes. There may be more of them each time.
+    fn topic(&self, number: usize) -> Option<(String, Arc<TopicLimits>)>;
+
+    /// Whether a topic is to be asked for.
+    fn is_wanted(&self, number: usize) -> bool;
+
+    /// Hears what is found out. True if the topic is to be asked for again soon.
+    fn hear(&self, finding: Finding) -> bool;
+}
+
 /// The cluster's present client, handed from the worker that owns it to the probe.
 #[derive(Clone, Default)]
 pub struct SharedClient(Arc<Shared>);
@@ -123,23 +135,27 @@ impl SharedClient {
 
 /// A running probe. Dropping it stops it; the thread ends within the time of one request.
 pub struct Probe {
-    stop: Arc<AtomicBool>,
+    orders: Arc<Orders>,
     client: SharedClient,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
-/// Starts the probe of a cluster. `on` hears what it finds out, and says whether a topic is to be asked
-/// for again soon.
+/// What a probe is told while it runs.
+#[derive(Default)]
+struct Orders {
+    stop: AtomicBool,
+    settings: Mutex<Option<Settings>>,
+}
+
+/// Starts the probe of a cluster.
 pub fn spawn(
     name: &str,
     settings: &Settings,
     client: SharedClient,
     health: Arc<Health>,
-    topics: Vec<(String, Arc<TopicLimits>)>,
-    on: impl Fn(Finding) -> bool + Send + 'static,
+    subject: impl Subject + 'static,
 ) -> std::io::Result<Probe> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (topics, limits): (Vec<_>, Vec<_>) = topics.into_iter().unzip();
+    let orders = Arc::<Orders>::default();
     let run = Run {
         cluster: name.to_owned(),
         watchdog: Watchdog::new(name, settings),
@@ -147,34 +163,53 @@ pub fn spawn(
         refresh: settings.metadata_refresh,
         client: client.clone(),
         health,
-        due: vec![Instant::now(); topics.len()],
-        unusable: topics.iter().map(|_| Standing::default()).collect(),
-        limits: limits.into_iter().map(Limits::new).collect(),
-        topics,
-        stop: Arc::clone(&stop),
+        due: Vec::new(),
+        unusable: Vec::new(),
+        limits: Vec::new(),
+        topics: Vec::new(),
+        subject: Box::new(subject),
+        orders: Arc::clone(&orders),
     };
     let thread = std::thread::Builder::new()
         .name(format!("probe-{name}"))
         .spawn(move || {
-            if catch_unwind(AssertUnwindSafe(|| run.run(on))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| run.run())).is_err() {
                 // Nothing would be known of the cluster any more. Nothing acknowledged is lost by ending here.
                 tracing::error!("the probe of a cluster panicked; this is a bug, and forebay ends");
                 std::process::abort();
             }
         })?;
     Ok(Probe {
-        stop,
+        orders,
         client,
-        thread: Some(thread),
+        thread,
     })
+}
+
+impl Probe {
+    /// The cluster's settings are others.
+    pub fn change(&self, settings: Settings) {
+        let given = &self.orders.settings;
+        *given.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+        self.client.nudge();
+    }
+
+    /// Tells it to stop.
+    pub fn stop(&self) {
+        self.orders.stop.store(true, Release);
+        self.client.nudge();
+    }
+
+    /// Whether its thread is gone.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.stop.store(true, Release);
-        self.client.0.changed.notify_all();
         // Not joined: a request under way may take its time, and nothing depends on it.
-        drop(self.thread.take());
+        self.stop();
     }
 }
 
@@ -190,7 +225,8 @@ struct Run {
     unusable: Vec<Standing>,
     limits: Vec<Limits>,
     watchdog: Watchdog,
-    stop: Arc<AtomicBool>,
+    subject: Box<dyn Subject>,
+    orders: Arc<Orders>,
 }
 
 /// What is known of when to ask for a topic's limits.
@@ -229,9 +265,10 @@ impl Limits {
 }
 
 impl Run {
-    fn run(mut self, on: impl Fn(Finding) -> bool) {
+    fn run(mut self) {
         let mut next = 0;
-        while !self.stop.load(Acquire) {
+        while !self.is_stopped() {
+            self.take_changes();
             let Some(client) = self.client.wait(Duration::from_secs(1)) else {
                 continue;
             };
@@ -243,17 +280,17 @@ impl Run {
             }
             let mut asked = false;
             for index in 0..self.topics.len() {
-                if self.due[index] <= now && !self.stop.load(Acquire) {
+                if self.due[index] <= now && self.subject.is_wanted(index) && !self.is_stopped() {
                     asked = true;
-                    self.ask(&client, index, &on);
+                    self.ask(&client, index);
                 }
             }
             if !asked && !self.topics.is_empty() {
                 // A sign of life, from one topic after another.
                 next = (next + 1) % self.topics.len();
-                self.ask(&client, next, &on);
+                self.ask(&client, next);
             }
-            self.ask_limits(&client, &on);
+            self.ask_limits(&client);
             drop(client);
             if self.watchdog.is_due(self.health.stands_still_for(), now)
                 && let is_in_order = self.watchdog.another_client_finds(&self.topics)
@@ -263,9 +300,12 @@ impl Run {
                     cluster = self.cluster,
                     "the kafka client makes no progress while the cluster is in order"
                 );
-                on(Finding::Stuck);
+                self.subject.hear(Finding::Stuck);
             }
-            let soonest = self.due.iter().min().map_or(self.pause, |due| {
+            let due = (0..).zip(&self.due);
+            let due = due.filter(|(topic, _)| self.subject.is_wanted(*topic));
+            let soonest = due.map(|(_, due)| *due).min();
+            let soonest = soonest.map_or(self.pause, |due| {
                 due.saturating_duration_since(Instant::now())
             });
             self.client
@@ -273,7 +313,29 @@ impl Run {
         }
     }
 
-    fn ask(&mut self, client: &Client<Context>, index: usize, on: &impl Fn(Finding) -> bool) {
+    fn is_stopped(&self) -> bool {
+        self.orders.stop.load(Acquire)
+    }
+
+    /// Takes topics that came, and settings that were changed.
+    fn take_changes(&mut self) {
+        while let Some((topic, limits)) = self.subject.topic(self.topics.len()) {
+            self.topics.push(topic);
+            self.limits.push(Limits::new(limits));
+            self.unusable.push(Standing::default());
+            self.due.push(Instant::now());
+        }
+        let given = &self.orders.settings;
+        let given = given.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(settings) = given {
+            (self.pause, self.refresh) = (settings.probe, settings.metadata_refresh);
+            self.watchdog = Watchdog::new(&self.cluster, &settings);
+            // It may be another Kafka by now.
+            self.due.fill(Instant::now());
+        }
+    }
+
+    fn ask(&mut self, client: &Client<Context>, index: usize) {
         let topic = &self.topics[index];
         self.due[index] = Instant::now() + RETRY;
         let metadata = match client.fetch_metadata(Some(topic), ANSWER_WITHIN) {
@@ -302,7 +364,7 @@ impl Run {
             }
             self.health.trouble(reason);
             self.due[index] = Instant::now() + Duration::from_secs(2);
-            on(Finding::Unusable { topic: index, code });
+            self.subject.hear(Finding::Unusable { topic: index, code });
             return;
         }
         if !found.partitions().is_empty() {
@@ -322,14 +384,14 @@ impl Run {
                 topic: index,
                 count,
             };
-            if on(finding) {
+            if self.subject.hear(finding) {
                 self.due[index] = Instant::now() + DOUBT;
             }
         }
     }
 
     /// Asks for the limits that are due, of many topics at once.
-    fn ask_limits(&mut self, client: &Client<Context>, on: &impl Fn(Finding) -> bool) {
+    fn ask_limits(&mut self, client: &Client<Context>) {
         let now = Instant::now();
         let limits = self.limits.iter_mut().enumerate();
         let due = limits.filter_map(|(index, limits)| limits.is_due(now).then_some(index));
@@ -344,16 +406,11 @@ impl Run {
                 Ok(configs) => configs[position],
                 Err(error) => Err(*error),
             };
-            self.take_limits(index, config, on);
+            self.take_limits(index, config);
         }
     }
 
-    fn take_limits(
-        &mut self,
-        index: usize,
-        config: native::Described,
-        on: &impl Fn(Finding) -> bool,
-    ) {
+    fn take_limits(&mut self, index: usize, config: native::Described) {
         let refresh = jittered(self.refresh);
         let (topic, limits) = (&self.topics[index], &mut self.limits[index]);
         let now = Instant::now();
@@ -363,7 +420,7 @@ impl Run {
                 limits.due = Some(now + refresh);
                 limits.is_told = false;
                 if limits.of.set(config) {
-                    on(Finding::Limits {
+                    self.subject.hear(Finding::Limits {
                         topic: index,
                         config,
                     });

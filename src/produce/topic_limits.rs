@@ -123,8 +123,8 @@ pub struct TopicLimits {
     /// Kafka refused something that should have been taken: it has to be asked again, soon.
     is_doubted: AtomicBool,
     /// librdkafka takes no larger message.
-    client_max_bytes: u64,
-    assumed_max_bytes: u64,
+    client_max_bytes: AtomicU64,
+    assumed_max_bytes: AtomicU64,
     known: Mutex<Option<TopicConfig>>,
 }
 
@@ -145,12 +145,23 @@ impl TopicLimits {
             newest_ms: AtomicI64::new(i64::MAX),
             stamps_learned_ms: AtomicI64::new(i64::MIN),
             is_doubted: AtomicBool::new(false),
-            client_max_bytes,
-            assumed_max_bytes,
+            client_max_bytes: AtomicU64::new(client_max_bytes),
+            assumed_max_bytes: AtomicU64::new(assumed_max_bytes),
             known: Mutex::new(None),
         };
         limits.apply(&TopicConfig::default());
         limits
+    }
+
+    /// The cluster's settings are others. What was learned from refusals is forgotten if these make a difference.
+    pub fn change(&self, cluster: &Settings) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let assumed = cluster.assumed_max_message.as_u64();
+        let largest = cluster.client_max_bytes();
+        let before = self.assumed_max_bytes.swap(assumed, Relaxed);
+        if self.client_max_bytes.swap(largest, Relaxed) != largest || before != assumed {
+            self.apply(&known.unwrap_or_default());
+        }
     }
 
     /// Forgets what was learned from refusals, if Kafka never said anything: it may be mended.
@@ -171,8 +182,9 @@ impl TopicLimits {
     }
 
     fn apply(&self, config: &TopicConfig) {
-        let batch = config.max_batch_bytes().unwrap_or(self.assumed_max_bytes);
-        let batch = batch.min(self.client_max_bytes);
+        let assumed = self.assumed_max_bytes.load(Relaxed);
+        let batch = config.max_batch_bytes().unwrap_or(assumed);
+        let batch = batch.min(self.client_max_bytes.load(Relaxed));
         let payload = batch.saturating_sub(RECORD_OVERHEAD_BYTES);
         self.max_payload.store(payload, Relaxed);
         self.needs_key.store(config.is_compacted, Relaxed);

@@ -111,7 +111,7 @@ fn clients_that_hang_in_their_burial_are_few() {
     let world = World::new(11, false, true);
     let cluster = std::sync::Arc::clone(&world.run.as_ref().unwrap().cluster);
     let (burials, gate) = (
-        Burials::default(),
+        Burials::of(&std::sync::Arc::default()),
         std::sync::Arc::new(std::sync::Barrier::new(5)),
     );
     let client = || {

@@ -1,0 +1,166 @@
+//! What a reload does to a cluster while its worker turns: topics come and go, settings change, and the client with them.
+//!
+//! **Topics.** One that comes gets the next number. One that goes is *retired*: nobody routes to it any more, but a request that
+//! has seen the older configuration may still push, and what it pushes is sent. A topic that comes back is the one that went.
+//!
+//! **Settings.** The worker takes them at its next look. A client is made of some of them; when these change there is another
+//! client, and the old one is given time: nothing more is handed over, what isn't on the wire comes back, and what is on the
+//! wire is waited for. So nothing is stored twice, unless the old client doesn't answer within [`SETTLE_WITHIN`].
+
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::time::{Duration, Instant};
+
+use super::cluster::{Cluster, log_lane};
+use super::routing::Routing;
+use super::topic::{Topic, TopicOf};
+use super::worker::Worker;
+use super::{Lane, Settings, UNROUTED};
+use crate::budget::Account;
+use crate::produce::trouble::Troubled;
+use crate::produce::{self, Backoff, Producer, TopicLimits};
+
+/// How long an old client may take for what is on the wire: a healthy cluster takes milliseconds, and new events wait meanwhile.
+/// What has no answer then is sent again by the new client.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
+
+impl Cluster {
+    /// Adds a topic, or takes a retired one with the same names back, of which all goes on: its lanes, its ledger and share, and
+    /// what it has in the log.
+    /// Its partitions are to be [recalled](Cluster::recall_partitions) or heard.
+    pub fn add_topic(&self, of: TopicOf) -> Arc<Topic> {
+        let adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |topic: &&Arc<Topic>| (topic.stream(), topic.name()) == (&of.stream, &of.name);
+        if let Some(topic) = self.topics.iter().find(is_it) {
+            topic.set_over_log(of.is_over_log);
+            topic.is_retired.store(false, Release);
+            return Arc::clone(topic);
+        }
+        let topic = self.push(of);
+        drop(adding);
+        self.find_lanes(&[Arc::clone(&topic)]);
+        topic
+    }
+
+    /// Retires a topic: what it has drains, and nothing new is meant to come.
+    pub fn retire_topic(&self, number: u32) {
+        if let Some(topic) = self.topics.get(number as usize) {
+            topic.is_retired.store(true, Release);
+        }
+    }
+
+    /// Whether nothing of a topic is left: not in memory, not with the client, not in the log.
+    pub fn is_drained(&self, topic: &Topic) -> bool {
+        let all = topic.all_lanes();
+        let mut lanes = all.iter().chain(&topic.unrouted);
+        lanes.all(|lane| lane.ring.is_empty() && !lane.is_open() && !self.has_backlog(lane))
+    }
+
+    /// Changes the cluster's settings. What its client is made of comes into force with another client, when the present one
+    /// holds nothing any more.
+    pub fn change(&self, settings: produce::Settings) {
+        let before = self.settings.swap(Arc::new(settings.clone()));
+        self.health().set_stale_after(settings.probe * 5);
+        for topic in &self.topics {
+            topic.limits.change(&settings);
+        }
+        if !produce::client::is_same(&before, &settings) {
+            self.renew_client();
+        }
+    }
+
+    /// Changes the settings of the lanes.
+    pub fn change_lanes(&self, settings: Settings) {
+        self.lane_settings.store(Arc::new(settings));
+    }
+
+    /// Asks the worker for another client, when the present one holds nothing any more: for files with secrets, which the client
+    /// read when it was made.
+    pub fn renew_client(&self) {
+        self.stop.renew();
+        self.signal.wake();
+    }
+
+    /// Adds one of the topics that the cluster is made with.
+    pub(super) fn push_topic(&self, of: TopicOf) -> Arc<Topic> {
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        self.push(of)
+    }
+
+    fn push(&self, of: TopicOf) -> Arc<Topic> {
+        let number = self.topics.len() as u32;
+        let log = self.spill.as_ref();
+        let lane = log.and_then(|log| log.lane(log_lane(self.name(), &of, "unrouted").as_bytes()));
+        let unrouted = lane.map(|lane| {
+            let its = self.lanes.fetch_add(1, AcqRel);
+            Lane::new(its, number, UNROUTED, Some(lane))
+        });
+        let topic = Arc::new(Topic {
+            number,
+            account: Arc::new(Account {
+                budget: Arc::clone(&self.budget),
+                stream: Arc::clone(&of.share),
+                cluster: Arc::clone(self.share()),
+            }),
+            unrouted,
+            is_unusable: AtomicBool::new(false),
+            is_retired: AtomicBool::new(false),
+            is_over_log: AtomicBool::new(of.is_over_log),
+            trouble: Troubled::default(),
+            routing: Routing::default(),
+            limits: Arc::new(TopicLimits::of(&self.settings())),
+            of,
+        });
+        self.topics.push(Arc::clone(&topic));
+        topic
+    }
+}
+
+impl<P: Producer + Send + 'static> Worker<P> {
+    /// Takes the settings of lanes, if they were changed.
+    pub(super) fn take_changes(&mut self) {
+        let lanes = self.cluster.lane_settings();
+        if Arc::ptr_eq(&lanes, &self.settings) {
+            return;
+        }
+        self.settings = Arc::clone(&lanes);
+        let (first, longest) = (lanes.pause, lanes.longest_pause);
+        for pause in &mut self.pauses {
+            pause.change(first, longest);
+        }
+        for work in self.works.iter_mut().flatten() {
+            work.pause.change(first, longest);
+        }
+    }
+
+    /// Makes room for what is known of a topic that came later than the worker.
+    pub(super) fn meet_topic(&mut self, number: u32) {
+        let (first, longest) = (self.settings.pause, self.settings.longest_pause);
+        for number in self.pauses.len() as u64..=u64::from(number) {
+            let pause = Backoff::new(first, longest, number << 20);
+            self.pauses.push(pause);
+        }
+    }
+
+    /// Brings the end of a client near that is to be replaced when it holds nothing any more. True if it is to be replaced now.
+    pub(super) fn is_renewed(&mut self, now: Instant) -> bool {
+        if self.cluster.stop.takes_renewal() {
+            let limits = self.cluster.settings();
+            let (first, longest) = (limits.client_pause, limits.longest_client_pause);
+            self.client_pause.change(first, longest);
+            // Changed again while it settles: the time that it was given counts.
+            self.renewing.get_or_insert(now + SETTLE_WITHIN);
+        }
+        let Some(until) = self.renewing else {
+            return false;
+        };
+        let Some(client) = &mut self.client else {
+            self.renewing = None;
+            self.client_pause.succeeds();
+            return false;
+        };
+        client.settle(now);
+        self.in_flight_events == 0 || now >= until
+    }
+}
