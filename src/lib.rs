@@ -54,17 +54,29 @@
 //!
 //! # Who may import whom
 //!
-//! ```text
-//! main → cli, commands          commands → app, config, lifecycle, telemetry, produce, route
-//! app → everything below
-//!   admin  → http  lane  produce  spill   + base
-//!   http   → decode  route  lane  produce + base
-//!   lane   → produce  route  spill        + base
-//!   route  → decode     decode → –   spill → –   produce → base
-//!   config → the settings of every stage  (no stage imports config, app or commands)
-//! base = budget  event  receipt  telemetry  lifecycle
-//! ```
-//! `tests/tidy.rs` holds the code to this table.
+//! A stage may use itself, and what stands behind it here. `main` takes `cli` and `commands`. `config` takes the settings of the
+//! stages and nothing else of them. No stage below `app` knows the configuration.
+//!
+//! | stage | may import |
+//! | --- | --- |
+//! | `cli` | – |
+//! | `commands` | `app` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` |
+//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `route` `spill` |
+//! | `admin` | `budget` `http` `lane` `lifecycle` `produce` `spill` `telemetry` |
+//! | `http` | `budget` `decode` `event` `lane` `lifecycle` `produce` `receipt` `route` `telemetry` |
+//! | `config` | `admin` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |
+//! | `lane` | `budget` `event` `produce` `receipt` `route` `spill` `telemetry` |
+//! | `spill` | – |
+//! | `produce` | `receipt` `telemetry` |
+//! | `route` | `decode` |
+//! | `decode` | – |
+//! | `receipt` | `budget` `event` |
+//! | `budget` | – |
+//! | `event` | – |
+//! | `telemetry` | – |
+//! | `lifecycle` | – |
+//!
+//! `tests/tidy.rs` holds the code to this table, and it holds the files of one stage to one direction.
 //!
 //! # Invariants, and the tests that guard them
 //!

@@ -1,5 +1,6 @@
 //! What people meet: messages with their places and hints, what wins over what, secrets, and the reference file.
 
+mod bounds;
 mod loading;
 mod reference;
 mod secrets;
@@ -66,4 +67,32 @@ fn leaves() -> Vec<(Vec<&'static str>, Kind)> {
 /// The reference configuration's path.
 fn reference_path() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/forebay.toml"))
+}
+
+/// What validation of `SMALL` with these lines after it, and under `env`, complains of.
+fn problems(more: &str, env: &[(&str, &str)]) -> Vec<String> {
+    let config =
+        load_text(&format!("{SMALL}{more}"), env).unwrap_or_else(|error| panic!("{error}"));
+    match config.validate() {
+        Ok(()) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Setting the one variable must lead to exactly this one problem.
+fn refuses(name: &str, value: &str, expected: &str) {
+    assert_eq!(
+        problems("", &[(&format!("FOREBAY__{name}"), value)]),
+        [expected],
+        "{name}={value}"
+    );
+}
+
+/// Setting the one variable must be fine.
+fn takes(name: &str, value: &str) {
+    assert_eq!(
+        problems("", &[(&format!("FOREBAY__{name}"), value)]),
+        [""; 0],
+        "{name}={value}"
+    );
 }

@@ -1,0 +1,143 @@
+//! Limits have bounds, and don't contradict each other.
+
+use super::*;
+
+#[test]
+fn limits_do_not_contradict_each_other() {
+    refuses(
+        "HTTP__MAX_HEAD",
+        "8191",
+        "http.max_head: 8191B is out of range; give 8KiB to 1MiB",
+    );
+    takes("HTTP__MAX_HEAD", "8KiB");
+    refuses(
+        "DECODE__MAX_EVENT",
+        "17MiB",
+        "decode.max_event: 17MiB is more than http.max_decompressed, 16MiB; lower the one or raise the other",
+    );
+    refuses(
+        "HTTP__MAX_BODY",
+        "17MiB",
+        "http.max_body: 17MiB is more than http.max_decompressed, 16MiB; lower the one or raise the other",
+    );
+    let env = [
+        ("FOREBAY__HTTP__MAX_BODY", "129MiB"),
+        ("FOREBAY__HTTP__MAX_DECOMPRESSED", "129MiB"),
+    ];
+    assert_eq!(
+        problems("", &env),
+        [
+            "http.max_body: 129MiB is more than a quarter of memory.budget, 128MiB; lower the one or raise the other"
+        ]
+    );
+    refuses(
+        "LANE__MAX_BYTES",
+        "513MiB",
+        "lane.max_bytes: 513MiB is more than memory.budget, 512MiB; lower the one or raise the other",
+    );
+    refuses(
+        "LANE__BATCH",
+        "33MiB",
+        "lane.batch: 33MiB is more than lane.max_bytes, 32MiB; lower the one or raise the other",
+    );
+    refuses(
+        "CLUSTERS__ADS__MAX_IN_FLIGHT",
+        "1KiB",
+        "clusters.ads.max_in_flight: 1KiB can't hold the largest event, decode.max_event, 900KiB; raise it",
+    );
+}
+
+#[test]
+fn connections_leave_room_for_events() {
+    // 14,043 x 28 KiB is just below three quarters of 512 MiB, 14,044 x 28 KiB just above.
+    takes("HTTP__MAX_CONNECTIONS", "14043");
+    refuses(
+        "HTTP__MAX_CONNECTIONS",
+        "50000",
+        "http.max_connections: 50000 connections x (16KiB of http.max_head + 12KiB) = 1.3 GiB, more than three \
+         quarters of memory.budget, 384.0 MiB of 512MiB; lower http.max_connections or http.max_head, or raise \
+         memory.budget",
+    );
+    assert_eq!(
+        problems("", &[("FOREBAY__HTTP__MAX_CONNECTIONS", "14044")]).len(),
+        1
+    );
+    // A smaller budget alone contradicts nothing.
+    takes("MEMORY__BUDGET", "128MiB");
+    takes("MEMORY__BUDGET", "64MiB");
+}
+
+#[test]
+fn counts_have_bounds() {
+    refuses(
+        "CLUSTERS__ADS__MAX_IN_FLIGHT_EVENTS",
+        "1000001",
+        "clusters.ads.max_in_flight_events: 1000001 is out of range; give 1 to 1000000",
+    );
+    for name in [
+        "CLUSTERS__ADS__MAX_IN_FLIGHT_EVENTS",
+        "HTTP__MAX_CONNECTIONS",
+        "HTTP__MAX_STREAMS",
+        "DECODE__MAX_EVENTS",
+        "DECODE__MAX_DEPTH",
+        "LANE__MAX_EVENTS",
+    ] {
+        assert_eq!(
+            problems("", &[(&format!("FOREBAY__{name}"), "0")]).len(),
+            1,
+            "{name}"
+        );
+    }
+    takes("HTTP__THREADS", "0");
+    takes("HTTP__MAX_CONNECTIONS_PER_ADDRESS", "0");
+}
+
+#[test]
+fn every_duration_has_bounds() {
+    let may_be_zero = ["admin.wait_for_all", "shutdown.grace"];
+    let durations: Vec<_> = leaves()
+        .into_iter()
+        .filter(|(_, kind)| *kind == Kind::Duration)
+        .collect();
+    assert!(durations.len() >= 10);
+    for (path, _) in durations {
+        let name =
+            format!("FOREBAY__{}", path.join("__").to_uppercase()).replace("__ANY__", "__ADS__");
+        let key = path.join(".").replace(".any.", ".ads.");
+        let out_of_range = |value: &str| {
+            problems("", &[(&name, value)]).iter().any(|problem| {
+                problem.starts_with(&format!("{key}: ")) && problem.contains("out of range")
+            })
+        };
+        assert!(out_of_range("1day"), "{key} has no upper bound");
+        assert_eq!(
+            out_of_range("0s"),
+            !may_be_zero.contains(&key.as_str()),
+            "{key} = 0s"
+        );
+    }
+}
+
+#[test]
+fn no_size_may_be_zero() {
+    for (path, kind) in leaves() {
+        if kind == Kind::Size {
+            let name = format!("FOREBAY__{}", path.join("__").to_uppercase())
+                .replace("__ANY__", "__ADS__");
+            assert!(
+                !problems("", &[(&name, "0")]).is_empty(),
+                "{path:?} may be 0"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stalled_lane_is_noticed_between_linger_and_answer() {
+    let late = "lane.stalled_after: 5s isn't shorter than http.answer_within, 5s, so that clients of a stalled lane \
+                would wait in vain; lower it";
+    refuses("LANE__STALLED_AFTER", "5s", late);
+    let early = "lane.stalled_after: 5ms isn't longer than lane.linger, 5ms, so that every lane would count as stalled; \
+                 raise it";
+    refuses("LANE__STALLED_AFTER", "5ms", early);
+}
