@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use forebay::budget::Budget;
-use forebay::http::Stream;
 use forebay::http::plan::{self, Scratch};
+use forebay::http::{Route, Stream};
 use forebay::lane::Cluster;
 use forebay::{decode, lane, produce, route};
 
@@ -53,7 +53,7 @@ fn request(criterion: &mut Criterion) {
         ack: route::Ack::Durable,
     };
     let topic = &cluster.topics()[0];
-    let stream = Stream::new("events", &settings, &cluster, topic).expect("a stream");
+    let route = Route::new(&Stream::of(topic), &settings, &cluster, topic).expect("a route");
     let lanes = topic.lanes();
     let limits = decode::Settings::default().limits().expect("limits");
     let mut scratch = Scratch::default();
@@ -73,7 +73,7 @@ fn request(criterion: &mut Criterion) {
             b.iter(|| {
                 let body = bodies.next().expect("a cycle");
                 let planned =
-                    plan::plan(&stream, planned, body, None, &lanes, &limits, &mut scratch);
+                    plan::plan(&route, planned, body, None, &lanes, &limits, &mut scratch);
                 let planned = planned.expect("every event can be taken");
                 black_box(plan::wanted(&planned, &lanes).len())
             });

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use forebay::budget::Budget;
-use forebay::http::{self, Port, Server, Stream, Streams, listener};
+use forebay::http::{self, Port, Route, Routes, Server, Snapshot, Stream, listener};
 use forebay::lane::{self, Cluster, worker};
 use forebay::lifecycle::{Life, Phase, Vitals};
 use forebay::{decode, produce, route};
@@ -48,14 +48,9 @@ pub(crate) fn with<F: Future<Output = ()>>(
     let worker = worker::spawn(Arc::clone(&cluster), Default::default()).expect("a thread");
     life.enter(Phase::Running);
     data.set_nonblocking(true).expect("a socket's mode");
-    let accept = listener::accept(
-        data,
-        port.settings.clone(),
-        Arc::clone(&port.budget),
-        Arc::clone(&port.refusals),
-        life.watch(),
-        |accepted| server.deal(accepted),
-    );
+    let accept = listener::accept(data, Arc::clone(&port), life.watch(), |accepted| {
+        server.deal(accepted)
+    });
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         tokio::select! {
@@ -96,17 +91,18 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         quota: 0,
         ack: Default::default(),
     };
-    let stream = Stream::new("events", &stream, &cluster, &cluster.topics()[0]);
-    let stream = Arc::new(stream.expect("a stream"));
+    let topic = &cluster.topics()[0];
+    let route = Route::new(&Stream::of(topic), &stream, &cluster, topic);
+    let routes = Routes::from([("events".to_owned(), Arc::new(route.expect("a route")))]);
+    let limits = decode::Settings::default().limits();
+    let limits = limits.expect("the default limits");
+    let lanes = lane::Settings::default();
+    let snapshot = Snapshot::first(settings, Duration::ZERO, limits, lanes, routes);
     let port = Arc::new(Port {
-        settings,
-        idle_at_end: Duration::ZERO,
+        snapshot: arc_swap::ArcSwap::from_pointee(snapshot),
+        replaced: tokio::sync::watch::Sender::default(),
         lingering: Default::default(),
         refusals: Default::default(),
-        limits: decode::Settings::default()
-            .limits()
-            .expect("the default limits"),
-        streams: Streams::from([("events".to_owned(), stream)]),
         start: Instant::now(),
         budget,
         framed: forebay::budget::Share::of_streams(),

@@ -9,7 +9,7 @@ use crate::telemetry::samples::DamageSample;
 impl View {
     fn damaged(&self) -> Vec<Damaged> {
         let log = self.spill.as_ref();
-        log.map_or_else(Vec::new, |log| damaged(log, &self.clusters))
+        log.map_or_else(Vec::new, |log| damaged(log, &self.clusters()))
     }
 
     /// Events that the spill log is known to have lost, and how many of them were known before this start.

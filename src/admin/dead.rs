@@ -10,7 +10,7 @@ impl View {
     /// The dead letters of the spill log, by stream and reason.
     pub fn dead_letters(&self) -> Vec<DeadLetters> {
         let log = self.spill.as_ref();
-        log.map_or_else(Vec::new, |log| census(log, &self.clusters))
+        log.map_or_else(Vec::new, |log| census(log, &self.clusters()))
     }
 }
 

@@ -72,7 +72,7 @@ impl Redriver {
             let Some(log) = &view.spill else { return };
             let progress = &of_thread.0.progress;
             let may_go_on = || view.phase() == Phase::Running;
-            redrive::run(log, &view.clusters, &plan, progress, &may_go_on);
+            redrive::run(log, &view.clusters(), &plan, progress, &may_go_on);
             let (sent, faults) = (progress.events(), progress.faults().len());
             tracing::info!(
                 planned = events,
@@ -154,7 +154,7 @@ fn lane(lane: &DeadLane) -> Value {
 impl View {
     /// `/dead`: the lanes of dead letters, and the last redrive.
     pub(super) fn dead(&self) -> Value {
-        let known = Destination::of(&self.clusters);
+        let known = Destination::of(&self.clusters());
         let lanes = self
             .spill
             .as_ref()
@@ -185,7 +185,7 @@ impl View {
                 "forebay isn't running".into(),
             );
         }
-        let known = Destination::of(&self.clusters);
+        let known = Destination::of(&self.clusters());
         let plan = Plan::new(&log.lanes(), &known, &asked.choice);
         if plan.is_empty() {
             return refused(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
 use super::readiness::{self, Readiness, judge};
@@ -11,14 +12,14 @@ use super::resident::resident_bytes;
 use super::sampler::{STALE, Sample, log_takes};
 use super::{Adopted, Redriver, Sampler, Trend, dead, disk};
 use crate::budget::Budget;
-use crate::http::{Server, Stream};
+use crate::http::{Port, Route, Server, Snapshot};
 use crate::lane::Cluster;
 use crate::lifecycle::{Phase, Vitals, Watch};
 use crate::produce::health::Condition;
 use crate::produce::verdict::ClientFault;
 use crate::spill::{Log, Stats};
+use crate::telemetry::metrics;
 use crate::telemetry::samples::{ClusterSample, ProcessSample, Samples, StreamSample};
-use crate::telemetry::{Refusals, metrics};
 
 /// Everything that the admin port looks at.
 #[derive(Debug)]
@@ -33,14 +34,12 @@ pub struct View {
     pub budget: Arc<Budget>,
     /// The HTTP threads.
     pub server: Arc<Server>,
-    /// What the data port refused before its stream was known.
-    pub refusals: Arc<Refusals>,
+    /// The data port, and what is configured of it.
+    pub port: Arc<Port>,
     /// The spill log, if there is one.
     pub spill: Option<Arc<Log>>,
-    /// All clusters.
-    pub clusters: Vec<Arc<Cluster>>,
-    /// All streams.
-    pub streams: Vec<Arc<Stream>>,
+    /// All clusters, as they are each time somebody looks.
+    pub clusters: Arc<ArcSwap<Vec<Arc<Cluster>>>>,
     /// Directories of others that are being brought to Kafka.
     pub adopted: Adopted,
     /// Dead letters that are sent again.
@@ -54,6 +53,11 @@ pub struct View {
 }
 
 impl View {
+    /// The clusters that there are now, by name.
+    pub(super) fn clusters(&self) -> Arc<Vec<Arc<Cluster>>> {
+        self.clusters.load_full()
+    }
+
     /// The phase now.
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
@@ -61,14 +65,19 @@ impl View {
 
     /// Whether requests are accepted.
     pub fn readiness(&self) -> Readiness {
+        self.readiness_of(&self.port.now(), &self.clusters())
+    }
+
+    /// Whether requests are accepted with this configuration.
+    fn readiness_of(&self, now: &Snapshot, known: &[Arc<Cluster>]) -> Readiness {
         let sample = self.sampler.latest();
         let spills = log_takes(&sample);
-        let clusters = self.clusters.iter();
-        let clusters: Vec<_> = clusters
+        let clusters: Vec<_> = known
+            .iter()
             .map(|cluster| judged_cluster(cluster, spills))
             .collect();
-        let streams = self.streams.iter();
-        let streams: Vec<_> = streams.map(|stream| self.judged_stream(stream)).collect();
+        let routes = now.shown.iter();
+        let streams: Vec<_> = routes.map(|route| judged_stream(route, known)).collect();
         let mut readiness = judge(
             self.phase(),
             self.start.elapsed(),
@@ -96,35 +105,23 @@ impl View {
         readiness
     }
 
-    fn judged_stream(&self, stream: &Stream) -> readiness::Stream {
-        let mut clusters = self.clusters.iter();
-        let cluster = clusters.position(|cluster| Arc::ptr_eq(cluster, &stream.cluster));
-        readiness::Stream {
-            name: stream.name.clone(),
-            cluster: cluster.unwrap_or(usize::MAX),
-            topic: stream.topic.name().to_owned(),
-            has_partitions: !stream.topic.lanes().is_empty(),
-            may_wait: stream.topic.takes(),
-            fault: stream.topic.fault().map(|fault| fault.reason.clone()),
-        }
-    }
-
     /// `/metrics`.
     pub fn metrics(&self) -> String {
-        let readiness = self.readiness();
-        let clusters: Vec<_> = self
-            .clusters
+        let now = self.port.now();
+        let known = self.clusters();
+        let readiness = self.readiness_of(&now, &known);
+        let clusters: Vec<_> = known
             .iter()
             .map(|cluster| cluster_sample(cluster))
             .collect();
-        let streams: Vec<_> = self
-            .streams
+        let streams: Vec<_> = now
+            .shown
             .iter()
-            .enumerate()
-            .map(|(number, stream)| StreamSample {
-                residual: self.trend.residual(number),
-                takes: readiness.refused[number].is_none(),
-                ..self.stream_sample(stream)
+            .zip(&readiness.refused)
+            .map(|(route, refused)| StreamSample {
+                residual: self.trend.residual(route.name()),
+                takes: refused.is_none(),
+                ..self.stream_sample(route)
             })
             .collect();
         let sample = self.sampler.latest();
@@ -147,7 +144,7 @@ impl View {
         };
         metrics::render(Samples {
             process,
-            refusals: self.refusals.all().to_vec(),
+            refusals: self.port.refusals.all().to_vec(),
             clusters,
             streams,
             dead: dead::samples(dead),
@@ -157,7 +154,9 @@ impl View {
 
     /// `/status`.
     pub fn status(&self) -> Value {
-        let readiness = self.readiness();
+        let now = self.port.now();
+        let known = self.clusters();
+        let readiness = self.readiness_of(&now, &known);
         let sample = self.sampler.latest();
         let dead = &sample.dead;
         json!({
@@ -167,7 +166,7 @@ impl View {
             "ready": readiness.ready,
             "reasons": readiness.reasons,
             "connections": self.server.connections(),
-            "refusals": self.refusals.all().iter().map(|(reason, count)| (*reason, *count)).collect::<std::collections::BTreeMap<_, _>>(),
+            "refusals": self.port.refusals.all().iter().map(|(reason, count)| (*reason, *count)).collect::<std::collections::BTreeMap<_, _>>(),
             "memory": {
                 "used_bytes": self.budget.used(),
                 "budget_bytes": self.budget.total(),
@@ -179,9 +178,22 @@ impl View {
             "redrive": self.redriver.status(),
             "adopted": self.adopted.status(),
             "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),
-            "clusters": self.clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
-            "streams": self.streams.iter().zip(&readiness.refused).map(|(stream, why)| (stream.name.clone(), self.stream_status(stream, why.as_deref()))).collect::<serde_json::Map<_, _>>(),
+            "clusters": known.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
+            "streams": now.shown.iter().zip(&readiness.refused).map(|(route, why)| (route.name().to_owned(), self.stream_status(route, why.as_deref()))).collect::<serde_json::Map<_, _>>(),
         })
+    }
+}
+
+fn judged_stream(route: &Route, known: &[Arc<Cluster>]) -> readiness::Stream {
+    let mut clusters = known.iter();
+    let cluster = clusters.position(|cluster| Arc::ptr_eq(cluster, &route.cluster));
+    readiness::Stream {
+        name: route.name().to_owned(),
+        cluster: cluster.unwrap_or(usize::MAX),
+        topic: route.topic.name().to_owned(),
+        has_partitions: !route.topic.lanes().is_empty(),
+        may_wait: route.topic.takes(),
+        fault: route.topic.fault().map(|fault| fault.reason.clone()),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::sampler::Sample;
 use super::status::View;
-use crate::http::Stream;
+use crate::http::Route;
 use crate::lane::{Lane, Way};
 use crate::spill::Backlog;
 use crate::telemetry::Answer;
@@ -24,11 +24,11 @@ struct Lanes {
 }
 
 /// All lanes of a stream, the one for unrouted events last; also those whose partitions are gone or aren't in use yet.
-fn lanes_of(stream: &Stream) -> Vec<Arc<Lane>> {
-    let known = stream.topic.all_lanes();
+fn lanes_of(route: &Route) -> Vec<Arc<Lane>> {
+    let known = route.topic.all_lanes();
     known
         .iter()
-        .chain(stream.topic.unrouted())
+        .chain(route.topic.unrouted())
         .cloned()
         .collect()
 }
@@ -39,10 +39,10 @@ fn backlog(sample: &Sample, lane: &Lane) -> Backlog {
 }
 
 impl View {
-    fn lanes_together(&self, stream: &Stream) -> Lanes {
+    fn lanes_together(&self, route: &Route) -> Lanes {
         let mut sum = Lanes::default();
         let sample = self.sampler.latest();
-        for lane in lanes_of(stream) {
+        for lane in lanes_of(route) {
             let backlog = backlog(&sample, &lane);
             if lane.partition() >= 0 || lane.way() != Way::Direct {
                 sum.ways[lane.way() as usize] += 1;
@@ -58,12 +58,12 @@ impl View {
 
     /// Events of all streams that share a cluster with this one and are known to wait: in rings, with the client, or on
     /// their way into the log.
-    pub(super) fn in_hand(&self, stream: &Stream) -> u64 {
-        let waiting: u64 = lanes_of(stream)
+    pub(super) fn in_hand(&self, route: &Route) -> u64 {
+        let waiting: u64 = lanes_of(route)
             .iter()
             .map(|lane| u64::from(lane.events()))
             .sum();
-        waiting + stream.cluster.gauges().in_flight_events.load(Relaxed)
+        waiting + route.cluster.gauges().in_flight_events.load(Relaxed)
     }
 
     /// `/lanes`.
@@ -82,16 +82,23 @@ impl View {
                 "spill_oldest_seconds": backlog.oldest.as_secs(),
             })
         };
-        let stream = |stream: &Arc<Stream>| {
-            let lanes: Vec<_> = lanes_of(stream).iter().map(lane).collect();
-            (stream.name.clone(), json!(lanes))
+        let stream = |route: &Arc<Route>| {
+            let lanes: Vec<_> = lanes_of(route).iter().map(lane).collect();
+            (route.name().to_owned(), json!(lanes))
         };
-        Value::Object(self.streams.iter().map(stream).collect::<Map<_, _>>())
+        Value::Object(
+            self.port
+                .now()
+                .shown
+                .iter()
+                .map(stream)
+                .collect::<Map<_, _>>(),
+        )
     }
 
-    pub(super) fn stream_status(&self, stream: &Stream, refused: Option<&str>) -> Value {
-        let ledger = &stream.ledger;
-        let lanes = self.lanes_together(stream);
+    pub(super) fn stream_status(&self, route: &Route, refused: Option<&str>) -> Value {
+        let (stream, ledger) = (&route.stream, &route.stream.ledger);
+        let lanes = self.lanes_together(route);
         let answers = Answer::ALL.map(|answer| {
             (
                 answer.as_str().to_owned(),
@@ -99,9 +106,9 @@ impl View {
             )
         });
         json!({
-            "cluster": stream.cluster.name(),
-            "topic": stream.topic.name(),
-            "partitions": stream.topic.lanes().len(),
+            "cluster": route.cluster.name(),
+            "topic": route.topic.name(),
+            "partitions": route.topic.lanes().len(),
             "takes": refused.is_none(),
             "reason": refused.unwrap_or_default(),
             "events": {
@@ -126,16 +133,16 @@ impl View {
             "spill_events": lanes.spilled.events,
             "spill_bytes": lanes.spilled.bytes,
             "oldest_seconds": lanes.spilled.oldest.as_secs_f64(),
-            "memory_bytes": stream.account.stream.used(),
+            "memory_bytes": stream.share.used(),
         })
     }
 
-    pub(super) fn stream_sample(&self, stream: &Stream) -> StreamSample {
-        let ledger = &stream.ledger;
-        let lanes = self.lanes_together(stream);
+    pub(super) fn stream_sample(&self, route: &Route) -> StreamSample {
+        let (stream, ledger) = (&route.stream, &route.stream.ledger);
+        let lanes = self.lanes_together(route);
         StreamSample {
             name: stream.name.clone(),
-            cluster: stream.cluster.name().into(),
+            cluster: route.cluster.name().into(),
             accepted: ledger.accepted.load(Relaxed),
             acked: ledger.acked.load(Relaxed),
             spilled: ledger.spilled.load(Relaxed),

@@ -2,15 +2,16 @@
 //!
 //! One look a second, kept for [`LOOKS`] seconds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::dead;
 use super::disk::Disk;
 use super::sampler::{EVERY, log_takes};
 use super::status::View;
+use crate::http::Route;
 
 /// Looks that are kept, one a second: long enough to see past a burst, short enough to tell in time.
 const LOOKS: usize = 30;
@@ -36,7 +37,7 @@ struct Look {
     /// Requests refused so far for want of room, or of an acknowledgement in time.
     turned_away: u64,
     /// Per stream: events admitted that are neither resolved nor known to wait anywhere.
-    unexplained: Vec<u64>,
+    unexplained: BTreeMap<String, u64>,
 }
 
 /// The last looks.
@@ -79,8 +80,8 @@ impl Trend {
         time_to_loss(self.looks().make_contiguous())
     }
 
-    /// Events of a stream, by its number, that are nowhere, as far as all of the last looks agree: zero, or there is a bug.
-    pub fn residual(&self, stream: usize) -> u64 {
+    /// Events of a stream that are nowhere, as far as all of the last looks agree: zero, or there is a bug.
+    pub fn residual(&self, stream: &str) -> u64 {
         let looks = self.looks();
         let unexplained = looks
             .iter()
@@ -127,28 +128,27 @@ fn look(view: &View) -> Look {
     let room = if log_refuses { 0 } else { log.room_bytes };
     let (_, dead_bytes) = dead::sums(&sample.dead);
     let backlog = log.backlog_bytes.saturating_sub(dead_bytes);
-    let turned_away =
-        |stream: &std::sync::Arc<crate::http::Stream>| stream.metrics.turned_away.load(Relaxed);
+    let now = view.port.now();
+    let turned_away = |route: &Arc<Route>| route.stream.metrics.turned_away.load(Relaxed);
     // What is on its way into the log isn't known event by event.
     let in_hand = if log.queued_bytes > 0 {
         u64::MAX
     } else {
-        view.streams.iter().map(|stream| view.in_hand(stream)).sum()
+        now.shown.iter().map(|route| view.in_hand(route)).sum()
     };
     Look {
         held: used.saturating_sub(total / WORKING_SET) + backlog,
         room: total.saturating_sub(used) + room,
         backlog,
         log_refuses,
-        turned_away: view.streams.iter().map(turned_away).sum(),
-        unexplained: view
-            .streams
+        turned_away: now.shown.iter().map(turned_away).sum(),
+        unexplained: now
+            .shown
             .iter()
-            .map(|stream| {
-                let open = stream.ledger.in_flight();
-                u64::try_from(open)
-                    .unwrap_or(u64::MAX)
-                    .saturating_sub(in_hand)
+            .map(|route| {
+                let open = u64::try_from(route.stream.ledger.in_flight());
+                let unexplained = open.unwrap_or(u64::MAX).saturating_sub(in_hand);
+                (route.name().to_owned(), unexplained)
             })
             .collect(),
     }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
@@ -24,7 +26,7 @@ use self::vital::Door;
 use crate::admin::{Adopted, Redriver, Sampler, Trend, View};
 use crate::budget::{Budget, Share};
 use crate::config::Config;
-use crate::http::{Port, Server, Stream, Streams, linger, listener};
+use crate::http::{Port, Route, Routes, Server, Snapshot, Stream, linger, listener};
 use crate::lifecycle::{Life, Phase, Vitals, Watch, reached};
 
 /// Everything, wired and bound, with nothing running yet.
@@ -86,21 +88,21 @@ impl App {
         let budget = Budget::new(config.memory.budget.as_u64());
         let limits = config.decode.limits().context("decode")?;
         let backend = Backend::build(&config, &config.spill, &budget)?;
-        let mut streams = Streams::new();
+        let mut routes = Routes::new();
         for cluster in backend.clusters().iter() {
             for topic in cluster.topics() {
                 let name = topic.stream();
                 let settings = &config.streams[name];
-                let wired = Stream::new(name, settings, cluster, topic);
-                let wired = wired.map_err(|error| anyhow!(error))?;
-                streams.insert(name.to_owned(), Arc::new(wired));
+                let route = Route::new(&Stream::of(topic), settings, cluster, topic);
+                let route = route.map_err(|error| anyhow!(error))?;
+                routes.insert(name.to_owned(), Arc::new(route));
             }
         }
+        let (http, idle) = (config.http.clone(), config.shutdown.idle);
+        let snapshot = Snapshot::first(http, idle, limits, config.lane.clone(), routes);
         let port = Port {
-            settings: config.http.clone(),
-            limits,
-            streams,
-            idle_at_end: config.shutdown.idle,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            replaced: watch::Sender::default(),
             lingering: linger::Lingering::default(),
             refusals: Arc::default(),
             budget: Arc::clone(&budget),
@@ -143,8 +145,6 @@ impl App {
         backend.spawn()?;
         let vitals = Vitals::new(&life.watch());
         let server = Arc::new(Server::spawn(&port, &life.watch(), &vitals)?);
-        let mut streams: Vec<_> = port.streams.values().cloned().collect();
-        streams.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let (sampler, wishes) = Sampler::new();
         let view = Arc::new(View {
             start: Instant::now(),
@@ -152,10 +152,9 @@ impl App {
             phase: life.watch(),
             budget: Arc::clone(&budget),
             server: Arc::clone(&server),
-            refusals: Arc::clone(&port.refusals),
             spill: backend.spill.clone(),
-            clusters: backend.clusters().to_vec(),
-            streams,
+            clusters: Arc::clone(backend.list()),
+            port: Arc::clone(&port),
             adopted: Adopted::default(),
             redriver: Redriver::default(),
             trend: Trend::default(),
@@ -169,9 +168,7 @@ impl App {
         let adopting = adopting.collect();
         let door = Door {
             listener: data,
-            settings: config.http.clone(),
-            budget,
-            refusals: Arc::clone(&port.refusals),
+            port,
             watch: life.watch(),
             server: Arc::clone(&server),
         };
@@ -305,7 +302,13 @@ fn account(view: &View) -> Account {
         dead_letters: dead.iter().map(|it| it.events).sum(),
         ..Account::default()
     };
-    for ledger in view.streams.iter().map(|stream| &stream.ledger) {
+    for ledger in view
+        .port
+        .now()
+        .shown
+        .iter()
+        .map(|route| &route.stream.ledger)
+    {
         sum.accepted += ledger.accepted.load(Acquire);
         sum.acked += ledger.acked.load(Acquire);
         sum.spilled += ledger.spilled.load(Acquire);

@@ -6,16 +6,13 @@ use std::sync::Arc;
 
 use crate::admin::sampler::{self, Wishes};
 use crate::admin::{self, View};
-use crate::budget::Budget;
-use crate::http::{self, Server, listener};
+use crate::http::{Port, Server, listener};
 use crate::lifecycle::{Vital, Vitals, Watch};
 
 /// What accepting needs.
 pub(super) struct Door {
     pub(super) listener: std::net::TcpListener,
-    pub(super) settings: http::Settings,
-    pub(super) budget: Arc<Budget>,
-    pub(super) refusals: Arc<http::Refusals>,
+    pub(super) port: Arc<Port>,
     pub(super) watch: Watch,
     pub(super) server: Arc<Server>,
 }
@@ -47,14 +44,12 @@ fn accept(door: Door, vital: Vital) -> io::Result<()> {
     let run = move || {
         let Door {
             listener,
-            settings,
-            budget,
-            refusals,
+            port,
             watch,
             server,
         } = door;
         let deal = |accepted| server.deal(accepted);
-        let accepting = listener::accept(listener, settings, budget, refusals, watch, deal);
+        let accepting = listener::accept(listener, port, watch, deal);
         if let Err(error) = runtime.block_on(accepting) {
             vital.fail(error);
         }

@@ -1,9 +1,10 @@
 //! The deadlines of one HTTP thread's waiting requests.
 //!
-//! All of them wait equally long, so the one that began first is due first: they stand in a list in the order in which they
+//! As long as the configuration stays, all of them wait equally long, so the one that began first is due first: they stand in a list in the order in which they
 //! came, and one task sleeps until the first of the list is due. A request joins the list at its end and leaves it from
 //! anywhere, at the cost of a few stores; a timer of its own would be allocated, put into tokio's wheel and taken out again,
-//! for each request, and hardly ever be needed.
+//! for each request, and hardly ever be needed. If a reload makes the wait shorter, who comes then waits until those before are due:
+//! once, and no longer than they do.
 //!
 //! Promise: a request is woken no earlier than its deadline and at most a tick of tokio's timers (1 ms) later. Memory is
 //! that of the most requests that ever waited at once, 32 bytes each.
@@ -11,12 +12,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use crate::receipt::Request;
 
 /// The waiting requests of one thread.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Deadlines {
-    within: Duration,
     // Never contended: only one thread uses it. A lock that is free costs a few nanoseconds.
     list: Mutex<List>,
 }
@@ -29,6 +31,17 @@ struct List {
     free: u32,
     first: u32,
     last: u32,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        List {
+            slots: Vec::new(),
+            free: NONE,
+            first: NONE,
+            last: NONE,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -50,42 +63,33 @@ pub struct Waiting<'a> {
 }
 
 impl Deadlines {
-    /// For requests that wait at most `within`.
-    pub fn new(within: Duration) -> Deadlines {
-        Deadlines {
-            within,
-            list: Mutex::new(List {
-                slots: Vec::new(),
-                free: NONE,
-                first: NONE,
-                last: NONE,
-            }),
-        }
-    }
-
     fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has `request` woken when it has waited long enough, counted from `since`.
-    pub fn enter(&self, request: &Arc<Request>, since: Instant) -> Waiting<'_> {
-        let slot = self.list().push(since + self.within, Arc::clone(request));
+    /// Has `request` woken when it has waited for `within`, counted from `since`.
+    pub fn enter(&self, request: &Arc<Request>, since: Instant, within: Duration) -> Waiting<'_> {
+        let slot = self.list().push(since + within, Arc::clone(request));
         Waiting {
             deadlines: self,
             slot,
         }
     }
 
-    /// Wakes what is due, for ever; one task of the thread runs this.
-    pub async fn sweep(&self) {
+    /// Wakes what is due, for ever; one task of the thread runs this. `shortest` is how long a request waits that comes now;
+    /// `replaced` tells when that may have changed; its sender has to live as long.
+    pub async fn sweep(&self, shortest: impl Fn() -> Duration, mut replaced: watch::Receiver<()>) {
         loop {
-            let next = self.wake_due(Instant::now());
-            tokio::time::sleep_until(next.into()).await;
+            let next = self.wake_due(Instant::now(), shortest());
+            tokio::select! {
+                () = tokio::time::sleep_until(next.into()) => {}
+                _ = replaced.changed() => {}
+            }
         }
     }
 
-    /// Wakes what is due and returns when to look again. Whoever enters later is due later than that.
-    fn wake_due(&self, now: Instant) -> Instant {
+    /// Wakes what is due and returns when to look again. Whoever enters later, to wait for `shortest`, is due later than that.
+    fn wake_due(&self, now: Instant, shortest: Duration) -> Instant {
         let mut list = self.list();
         while list.first != NONE {
             let first = list.first;
@@ -98,7 +102,7 @@ impl Deadlines {
                 request.wake();
             }
         }
-        now + self.within
+        now + shortest
     }
 }
 
@@ -227,42 +231,47 @@ mod tests {
 
     #[test]
     fn what_is_due_is_woken_in_order_and_what_is_not_is_left() {
-        let deadlines = Deadlines::new(10 * MS);
+        let deadlines = Deadlines::default();
         let (request, start) = (request(), Instant::now());
         let places: Vec<_> = (0..4)
-            .map(|n| deadlines.enter(&request, start + n * MS))
+            .map(|n| deadlines.enter(&request, start + n * MS, 10 * MS))
             .collect();
         let over = || places.iter().map(Waiting::is_over).collect::<Vec<_>>();
-        assert_eq!(deadlines.wake_due(start + 9 * MS), start + 10 * MS);
+        assert_eq!(deadlines.wake_due(start + 9 * MS, 10 * MS), start + 10 * MS);
         assert_eq!(over(), [false; 4]);
-        assert_eq!(deadlines.wake_due(start + 11 * MS), start + 12 * MS);
+        assert_eq!(
+            deadlines.wake_due(start + 11 * MS, 10 * MS),
+            start + 12 * MS
+        );
         assert_eq!(over(), [true, true, false, false]);
         assert_eq!(waiting(&deadlines), 2);
     }
 
     #[test]
     fn an_empty_list_is_looked_at_before_the_next_request_can_be_due() {
-        let deadlines = Deadlines::new(10 * MS);
+        let deadlines = Deadlines::default();
         let now = Instant::now();
-        let next = deadlines.wake_due(now);
-        let place = deadlines.enter(&request(), now);
+        let next = deadlines.wake_due(now, 10 * MS);
+        let place = deadlines.enter(&request(), now, 10 * MS);
         assert_eq!(next, now + 10 * MS);
-        deadlines.wake_due(next);
+        deadlines.wake_due(next, 10 * MS);
         assert!(place.is_over());
     }
 
     #[test]
     fn requests_leave_from_anywhere_and_their_slots_are_used_again() {
-        let deadlines = Deadlines::new(10 * MS);
+        let deadlines = Deadlines::default();
         let (request, now) = (request(), Instant::now());
-        let mut places: Vec<_> = (0..5).map(|_| deadlines.enter(&request, now)).collect();
+        let mut places: Vec<_> = (0..5)
+            .map(|_| deadlines.enter(&request, now, 10 * MS))
+            .collect();
         for at in [4, 0, 1] {
             drop(places.remove(at));
             assert_eq!(waiting(&deadlines), places.len());
         }
-        places.extend((0..3).map(|_| deadlines.enter(&request, now)));
+        places.extend((0..3).map(|_| deadlines.enter(&request, now, 10 * MS)));
         assert_eq!((waiting(&deadlines), deadlines.list().slots.len()), (5, 5));
-        deadlines.wake_due(now + 10 * MS);
+        deadlines.wake_due(now + 10 * MS, 10 * MS);
         assert_eq!(waiting(&deadlines), 0);
         drop(places);
         assert_eq!(Arc::strong_count(&request), 1, "nothing keeps the request");
@@ -270,13 +279,13 @@ mod tests {
 
     #[test]
     fn a_request_that_came_before_the_last_one_does_not_overtake_it() {
-        let deadlines = Deadlines::new(10 * MS);
+        let deadlines = Deadlines::default();
         let (request, now) = (request(), Instant::now());
-        let first = deadlines.enter(&request, now + 5 * MS);
-        let second = deadlines.enter(&request, now);
-        deadlines.wake_due(now + 14 * MS);
+        let first = deadlines.enter(&request, now + 5 * MS, 10 * MS);
+        let second = deadlines.enter(&request, now, 10 * MS);
+        deadlines.wake_due(now + 14 * MS, 10 * MS);
         assert!(!first.is_over() && !second.is_over());
-        deadlines.wake_due(now + 15 * MS);
+        deadlines.wake_due(now + 15 * MS, 10 * MS);
         assert!(first.is_over() && second.is_over());
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::answer::{EventError, Problem};
-use super::streams::Stream;
+use super::streams::Route;
 use crate::decode;
 use crate::produce::verdict::ClientFault;
 use crate::route::KeySource;
@@ -21,11 +21,11 @@ pub(super) struct Door {
 impl Door {
     /// A cluster that can't do what its settings ask for takes nothing, ever: what the log took for it would stay there. A
     /// topic that needs keys takes nothing of a stream that has none. No client can mend that, so it's no fault of theirs.
-    pub(super) fn of(stream: &Stream) -> Result<Door, Problem> {
-        let trouble = stream.cluster.health().client();
+    pub(super) fn of(route: &Route) -> Result<Door, Problem> {
+        let trouble = route.cluster.health().client();
         if trouble.is(ClientFault::Unsupported) {
             let reason = trouble.get().map(|it| it.reason.clone());
-            let (name, reason) = (stream.cluster.name(), reason.unwrap_or_default());
+            let (name, reason) = (route.cluster.name(), reason.unwrap_or_default());
             let detail = format!("cluster {name} takes nothing: {reason}");
             return Err(Problem::unavailable(
                 "cluster_impossible",
@@ -33,12 +33,12 @@ impl Door {
                 LONG_WAIT,
             ));
         }
-        let limits = stream.topic.limits();
+        let limits = route.topic.limits();
         let needs_key = limits.needs_key();
-        if needs_key && matches!(stream.key, KeySource::None) {
+        if needs_key && matches!(route.key, KeySource::None) {
             let detail = format!(
                 "topic {} is compacted and takes only events with a key, but the stream has none; set its `key`, or change the topic's cleanup.policy",
-                stream.topic.name()
+                route.topic.name()
             );
             return Err(Problem::unavailable("topic_needs_key", detail, LONG_WAIT));
         }
@@ -59,11 +59,11 @@ impl Door {
     }
 
     /// The error of an event that is too large.
-    pub(super) fn size_error(self, event: &decode::Event, key: u64, stream: &Stream) -> EventError {
+    pub(super) fn size_error(self, event: &decode::Event, key: u64, route: &Route) -> EventError {
         let value = event.end - event.start;
         let detail = format!(
             "{value} bytes with a key of {key} bytes; topic {} takes {} bytes of both together",
-            stream.topic.name(),
+            route.topic.name(),
             self.max_payload
         );
         EventError {

@@ -8,7 +8,7 @@ use hyper::{HeaderMap, Request, StatusCode, Version};
 
 use super::answer::Problem;
 use super::plan::Shape;
-use super::streams::Stream;
+use super::streams::Route;
 use crate::decode::encoding::Encoding;
 use crate::route::Format;
 
@@ -128,8 +128,8 @@ pub(super) fn key_of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Ve
 }
 
 /// What a body of the stream holds, by its content type.
-pub(super) fn shape_of(stream: &Stream, headers: &HeaderMap) -> Result<Shape, Problem> {
-    if stream.format == Format::Raw {
+pub(super) fn shape_of(route: &Route, headers: &HeaderMap) -> Result<Shape, Problem> {
+    if route.format == Format::Raw {
         return Ok(Shape::Raw);
     }
     let mut lines = headers.get_all(CONTENT_TYPE).iter();

@@ -21,12 +21,13 @@ const CONNECTION_BYTES: u64 = super::server::CONNECTION_WINDOW_BYTES as u64 + 64
 /// What a header takes in a map beside its text: its entry, of which a growing map has up to twice as many.
 const ENTRY_BYTES: u64 = 2 * 104;
 
-/// Charges a request's head, or refuses the request and forgets it. Nothing for HTTP/1.1.
+/// Charges a request's head, or refuses the request and forgets it: also if it has more than `most` headers. Nothing for
+/// HTTP/1.1.
 pub(super) fn charge_head<B>(
     local: &Local,
+    most: usize,
     request: &mut Request<B>,
 ) -> Result<Option<HeldByProcess>, Problem> {
-    let most = local.port.settings.max_headers;
     if request.headers().len() > most {
         let detail = format!("the request has more than {most} headers");
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;

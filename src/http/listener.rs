@@ -10,10 +10,10 @@ use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::port::Port;
 use super::settings::Settings;
-use crate::budget::{Budget, HeldByProcess};
+use crate::budget::HeldByProcess;
 use crate::lifecycle::{Phase, Watch, reached};
-use crate::telemetry::Refusals;
 
 /// Connections that wait in the kernel to be accepted: a surge of reconnecting clients.
 const BACKLOG: i32 = 4_096;
@@ -37,6 +37,8 @@ pub(super) const LAST_CALL: Duration = Duration::from_millis(100);
 pub struct Accepted {
     /// The socket, taken off the acceptor's runtime.
     pub socket: std::net::TcpStream,
+    /// The settings that it's charged by and served by.
+    pub settings: Arc<Settings>,
     /// What the connection holds of the limits.
     pub ticket: Ticket,
 }
@@ -144,14 +146,13 @@ fn hold_back(listener: &TcpListener) {
 /// Accepts until the process closes, and what was under way then; `deal` takes each connection.
 pub async fn accept(
     listener: std::net::TcpListener,
-    settings: Settings,
-    budget: Arc<Budget>,
-    refusals: Arc<Refusals>,
+    port: Arc<Port>,
     mut watch: Watch,
     mut deal: impl FnMut(Accepted),
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let permits = Arc::new(Semaphore::new(settings.connections(budget.total())));
+    let mut places = Places::new();
+    let mut replaced = port.replaced.subscribe();
     let addresses = Arc::new(Addresses::default());
     let closing = async {
         reached(&mut watch, Phase::Closing).await;
@@ -161,15 +162,21 @@ pub async fn accept(
     let mut closing = std::pin::pin!(closing);
     loop {
         // At the limit nothing is accepted: clients wait in the backlog, and then for the kernel.
+        places.fit(port.connections());
         let permit = tokio::select! {
-            permit = Arc::clone(&permits).acquire_owned() => permit,
+            permit = Arc::clone(&places.free).acquire_owned() => permit,
+            _ = replaced.changed() => continue,
             () = &mut closing => return Ok(()),
         };
         let Ok(permit) = permit else { return Ok(()) };
+        let Some(permit) = places.keep(permit, port.connections()) else {
+            continue;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut closing => return Ok(()),
         };
+        let settings = Arc::clone(&port.snapshot.load().settings);
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -186,13 +193,13 @@ pub async fn accept(
             addresses.enter(peer.ip(), limit)
         };
         if limit > 0 && address.is_none() {
-            refusals.count("too_many_connections");
+            port.refusals.count("too_many_connections");
             tracing::debug!(%peer, limit, "too many connections from one address");
             continue;
         }
         let bytes = settings.connection_bytes();
-        let Ok(held) = HeldByProcess::hold(&budget, bytes) else {
-            refusals.count("no_memory");
+        let Ok(held) = HeldByProcess::hold(&port.budget, bytes) else {
+            port.refusals.count("no_memory");
             refuse(stream, peer);
             continue;
         };
@@ -202,9 +209,47 @@ pub async fn accept(
             _address: address,
         };
         match hand_over(stream) {
-            Ok(socket) => deal(Accepted { socket, ticket }),
+            Ok(socket) => deal(Accepted {
+                socket,
+                settings,
+                ticket,
+            }),
             Err(error) => tracing::debug!(%error, "a connection broke while it was accepted"),
         }
+    }
+}
+
+/// The places of connections, as many as are configured.
+struct Places {
+    /// Those that nobody has.
+    free: Arc<Semaphore>,
+    /// All of them.
+    count: usize,
+}
+
+impl Places {
+    fn new() -> Places {
+        Places {
+            free: Arc::new(Semaphore::new(0)),
+            count: 0,
+        }
+    }
+
+    /// Makes it `wanted` places. Who has one keeps it: where there are to be fewer, those that are given back go.
+    fn fit(&mut self, wanted: usize) {
+        self.free.add_permits(wanted.saturating_sub(self.count));
+        let gone = self.free.forget_permits(self.count.saturating_sub(wanted));
+        self.count = self.count.max(wanted) - gone;
+    }
+
+    /// A place that was given back, unless there are to be fewer.
+    fn keep(&mut self, place: OwnedSemaphorePermit, wanted: usize) -> Option<OwnedSemaphorePermit> {
+        if self.count <= wanted {
+            return Some(place);
+        }
+        self.count -= 1;
+        place.forget();
+        None
     }
 }
 

@@ -3,6 +3,8 @@
 //! - [`listener`] accepts connections within their limits and gives each to the HTTP thread with the fewest.
 //! - [`server`] runs the HTTP threads: a single-threaded runtime each, HTTP/1.1 and h2c by hyper.
 //! - [`ingest`] is one request from head to answer; [`body`] reads it, [`plan`] decodes and routes it.
+//! - [`streams`] are what has a name and counts, and the routes that their events take; a [`snapshot`] is all that is configured of
+//!   the port. A request sees one snapshot.
 //! - [`answer`] is the only place that chooses status codes; [`retry`] computes an honest `Retry-After`.
 //! - [`linger`] sees to it that a refusal reaches its client, and `ending` that a stop breaks nobody's request.
 //! - [`watch`] closes connections that are too slow, [`deadlines`] ends waiting for lanes that are.
@@ -49,11 +51,13 @@ pub mod linger;
 pub mod listener;
 pub mod plan;
 pub mod port;
+mod reasons;
 pub mod rejected;
 pub mod retry;
 pub mod sending;
 pub mod server;
 pub mod settings;
+pub mod snapshot;
 pub mod streams;
 mod target;
 mod unread;
@@ -64,4 +68,5 @@ pub use crate::telemetry::Refusals;
 pub use port::Port;
 pub use server::Server;
 pub use settings::Settings;
-pub use streams::{Stream, Streams};
+pub use snapshot::Snapshot;
+pub use streams::{Route, Routes, Stream};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::answer::{self, EventError, Problem};
 use super::door::Door;
 use super::rejected::Rejected;
-use super::streams::Stream;
+use super::streams::Route;
 use crate::decode::{self, BodyError, Captured, Decoded, Limits, RejectCode};
 use crate::event::{Event, Key};
 use crate::lane::{Lane, Wanted};
@@ -73,7 +73,7 @@ pub struct Plan {
 
 /// Decodes `body` and routes its events to `lanes`, one per partition. `key` is the request's, if it isn't in the event.
 pub fn plan(
-    stream: &Stream,
+    route: &Route,
     shape: Shape,
     body: &[u8],
     key: Option<&[u8]>,
@@ -81,24 +81,24 @@ pub fn plan(
     limits: &Limits,
     scratch: &mut Scratch,
 ) -> Result<Plan, Problem> {
-    let door = Door::of(stream)?;
+    let door = Door::of(route)?;
     let decoded = &mut scratch.decoded;
     decoded.clear();
     match shape {
-        Shape::Json => decode::json(body, &stream.wanted, limits, decoded).map_err(problem_of)?,
+        Shape::Json => decode::json(body, &route.wanted, limits, decoded).map_err(problem_of)?,
         Shape::Ndjson => {
-            decode::ndjson(body, &stream.wanted, limits, decoded).map_err(problem_of)?
+            decode::ndjson(body, &route.wanted, limits, decoded).map_err(problem_of)?
         }
         Shape::Raw => decode::raw(body, limits, decoded).map_err(problem_of)?,
     }
     let mut rejected: Vec<_> = decoded.rejected.drain(..).map(error_of).collect();
-    let request_key = match &stream.key {
+    let request_key = match &route.key {
         KeySource::None => RequestKey::Shared(Key::None, None),
         KeySource::Event(_) => RequestKey::OfEvent,
         _ => RequestKey::shared(key, lanes.len()),
     };
     let routing = Routing {
-        stream,
+        route,
         body,
         request_key: &request_key,
         partitions: lanes.len(),
@@ -170,7 +170,7 @@ impl RequestKey {
 
 /// What events are routed by.
 struct Routing<'a> {
-    stream: &'a Stream,
+    route: &'a Route,
     body: &'a [u8],
     request_key: &'a RequestKey,
     partitions: usize,
@@ -195,11 +195,11 @@ impl Routing<'_> {
 
 impl Scratch {
     fn choose_partitions(&mut self, routing: &Routing<'_>, rejected: &mut Vec<EventError>) {
-        let (stream, partitions) = (routing.stream, routing.partitions);
+        let (route, partitions) = (routing.route, routing.partitions);
         self.partitions.clear();
         self.ends.clear();
         self.ends.resize(partitions, 0);
-        let has_key = !matches!(stream.key, KeySource::None);
+        let has_key = !matches!(route.key, KeySource::None);
         let mut sticky = None;
         for event in &self.decoded.events {
             let (key, found) = routing.of(event);
@@ -211,22 +211,22 @@ impl Scratch {
                     continue;
                 }
                 _ if routing.door.is_too_low_for(size) => {
-                    rejected.push(routing.door.size_error(event, key, stream));
+                    rejected.push(routing.door.size_error(event, key, route));
                     self.partitions.push(REJECTED);
                     continue;
                 }
                 Some(partition) => partition,
                 None if has_key
-                    && (stream.on_missing_key == OnMissingKey::Reject
+                    && (route.on_missing_key == OnMissingKey::Reject
                         || routing.door.needs_key()) =>
                 {
-                    rejected.push(key_error(event, stream, routing.door));
+                    rejected.push(key_error(event, route, routing.door));
                     self.partitions.push(REJECTED);
                     continue;
                 }
                 None => *sticky.get_or_insert_with(|| {
                     let bytes = routing.body.len() as u64;
-                    stream.sticky.partition(bytes, partitions)
+                    route.sticky.partition(bytes, partitions)
                 }),
             };
             self.ends[partition] += 1;
@@ -310,8 +310,8 @@ fn size_error(event: &decode::Event, key: u64, max_event: u64) -> EventError {
     }
 }
 
-fn key_error(event: &decode::Event, stream: &Stream, door: Door) -> EventError {
-    let (code, what) = match (&stream.key, event.key) {
+fn key_error(event: &decode::Event, route: &Route, door: Door) -> EventError {
+    let (code, what) = match (&route.key, event.key) {
         (KeySource::Event(_), Captured::Composite) => (
             "key_not_scalar",
             "is an object or an array; send a string or a number",
@@ -323,7 +323,7 @@ fn key_error(event: &decode::Event, stream: &Stream, door: Door) -> EventError {
             "is missing in the path; send to /v1/events/{stream}/{key}",
         ),
     };
-    let name = match &stream.key {
+    let name = match &route.key {
         KeySource::Event(pointer) => format!("the key at {pointer}"),
         KeySource::Header(name) => format!("the key in header {name}"),
         _ => "the key".into(),

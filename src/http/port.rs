@@ -2,30 +2,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::deadlines::Deadlines;
 use super::linger::Lingering;
-use super::settings::Settings;
-use super::streams::Streams;
+use super::snapshot::Snapshot;
 use crate::budget::{Budget, Share};
-use crate::decode::Limits;
 use crate::receipt::Mailbox;
 use crate::telemetry::Refusals;
 
 /// What all requests of the data port need.
 #[derive(Debug)]
 pub struct Port {
-    /// The port's settings.
-    pub settings: Settings,
-    /// What a body may hold.
-    pub limits: Limits,
-    /// The streams by name.
-    pub streams: Streams,
+    /// The configuration that is in force.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Tells those who wait that there is another.
+    pub replaced: watch::Sender<()>,
     /// When the process started, for quotas.
     pub start: Instant,
-    /// How long a connection may rest while the process closes.
-    pub idle_at_end: Duration,
     /// The connections whose refused clients may still be sending.
     pub lingering: Lingering,
     /// What was refused before its stream was known.
@@ -36,6 +33,25 @@ pub struct Port {
     pub framed: Arc<Share>,
     /// The part of it that the lists in answers may hold.
     pub answers: Arc<Share>,
+}
+
+impl Port {
+    /// The configuration that is in force now, for as long as the caller wants it.
+    pub fn now(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Open connections at once, as configured now.
+    pub fn connections(&self) -> usize {
+        let settings = &self.snapshot.load().settings;
+        settings.connections(self.budget.total())
+    }
+
+    /// Puts another configuration in force, for the requests whose heads come from now on.
+    pub fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.replaced.send_replace(());
+    }
 }
 
 /// What the requests of one HTTP thread need.

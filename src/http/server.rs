@@ -50,7 +50,7 @@ impl Server {
     /// Starts the threads. They end when the process closes and their connections have finished, at the latest
     /// `answer_within` plus a second later.
     pub fn spawn(port: &Arc<Port>, watch: &Watch, vitals: &Vitals) -> io::Result<Server> {
-        let wanted = port.settings.threads;
+        let wanted = port.snapshot.load().settings.threads;
         let count = if wanted > 0 {
             wanted
         } else {
@@ -106,7 +106,7 @@ impl Thread {
             port: Arc::clone(port),
             mailbox: Arc::default(),
             is_stopping: AtomicBool::new(false),
-            deadlines: Deadlines::new(port.settings.answer_within),
+            deadlines: Deadlines::default(),
         });
         Thread::start(format!("http-{number}"), local, watch, vitals)
     }
@@ -145,7 +145,12 @@ async fn run(
     let mailbox = Arc::clone(&local.mailbox);
     let mut delivering = tokio::spawn(async move { mailbox.deliver().await });
     let waiting = Arc::clone(&local);
-    let mut sweeping = tokio::spawn(async move { waiting.deadlines.sweep().await });
+    let mut sweeping = tokio::spawn(async move {
+        let port = &waiting.port;
+        let shortest = || port.snapshot.load().settings.answer_within;
+        let replaced = port.replaced.subscribe();
+        waiting.deadlines.sweep(shortest, replaced).await
+    });
     let watching = watch.clone();
     let mut stopping = watch.clone();
     let mut stopping = pin!(reached(&mut stopping, Phase::Grace));
@@ -162,7 +167,7 @@ async fn run(
         tokio::select! {
             next = accepted.recv() => {
                 let Some(next) = next else { break };
-                let ending = Ending::new(&watching, local.port.idle_at_end);
+                let ending = Ending::new(&watching, local.port.snapshot.load().idle_at_end);
                 let connection = Connection { local: Arc::clone(&local), open: Open(Arc::clone(&open)), ending };
                 tokio::spawn(connection.serve(next));
             }
@@ -181,7 +186,10 @@ async fn run(
     }
     // Requests under way are answered within their deadline; a second more for what is still being read. In a hurry the
     // lanes are already draining, and then nothing more may come from here.
-    let answered = local.port.settings.answer_within + local.port.idle_at_end;
+    let answered = {
+        let now = local.port.snapshot.load();
+        now.settings.answer_within + now.idle_at_end
+    };
     let latest = Instant::now() + answered + Duration::from_secs(1);
     while open.load(Acquire) > 0 && Instant::now() < latest && *watching.borrow() < Phase::Draining
     {
@@ -221,13 +229,14 @@ impl Connection {
         } = self;
         let Accepted {
             socket,
+            settings,
             ticket: _ticket,
         } = accepted;
         let Ok(socket) = TcpStream::from_std(socket) else {
             return;
         };
         let activity = Activity::new();
-        let settings = &local.port.settings;
+        let settings = &*settings;
         let builder = builder(settings);
         let service = service_fn({
             let (local, activity) = (Arc::clone(&local), Arc::clone(&activity));
@@ -358,140 +367,4 @@ fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read;
-    use std::net::TcpStream;
-    use std::task::{Wake, Waker};
-
-    use bytes::Bytes;
-    use smallvec::SmallVec;
-
-    use super::super::{Streams, listener};
-    use super::*;
-    use crate::budget::{Account, Budget, Share};
-    use crate::decode;
-    use crate::lifecycle::Life;
-    use crate::receipt::{Request, Slot};
-
-    struct Panics;
-
-    impl Wake for Panics {
-        fn wake(self: Arc<Self>) {
-            panic!("as a test");
-        }
-    }
-
-    /// A request whose waking panics.
-    fn poisoned(budget: &Arc<Budget>) -> Arc<Request> {
-        let account = Arc::new(Account {
-            budget: Arc::clone(budget),
-            stream: Share::of_stream(),
-            cluster: Share::of_cluster(),
-        });
-        let (slot, now) = (
-            Slot {
-                lane: 0,
-                partition: 0,
-                first: 0,
-                count: 0,
-            },
-            Instant::now(),
-        );
-        let (events, held) = (SmallVec::new(), account.hold(0).unwrap());
-        let (bytes, ledger) = (Bytes::new(), Arc::default());
-        let parcels = Request::replay(
-            now.into(),
-            bytes,
-            events,
-            Box::default(),
-            &[slot],
-            ledger,
-            held,
-        );
-        let request = Arc::clone(parcels[0].request());
-        request.on_finish(&Waker::from(Arc::new(Panics)));
-        request
-    }
-
-    #[track_caller]
-    fn eventually(what: &str, check: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !check() {
-            assert!(Instant::now() < deadline, "{what}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    #[test]
-    fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
-        let life = Life::default();
-        life.enter(Phase::Running);
-        let (vitals, budget) = (Vitals::new(&life.watch()), Budget::new(64 << 20));
-        let local = Arc::new(Local {
-            port: Arc::new(Port {
-                settings: Settings::default(),
-                limits: decode::Settings::default().limits().unwrap(),
-                streams: Streams::new(),
-                start: std::time::Instant::now(),
-                idle_at_end: Duration::from_secs(1),
-                lingering: super::super::linger::Lingering::default(),
-                refusals: Arc::default(),
-                budget: Arc::clone(&budget),
-                framed: Share::of_streams(),
-                answers: Share::of_answers(),
-            }),
-            mailbox: Arc::default(),
-            is_stopping: AtomicBool::new(false),
-            deadlines: Deadlines::new(Duration::from_secs(60)),
-        });
-        let sick = Thread::start("sick".into(), Arc::clone(&local), &life.watch(), &vitals);
-        let healthy = Thread::spawn(1, &local.port, &life.watch(), &vitals);
-        let threads = vec![sick.unwrap(), healthy.unwrap()];
-        let server = Arc::new(Server { threads });
-        let data = listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let address = data.local_addr().unwrap();
-        let (dealer, watch) = (Arc::clone(&server), life.watch());
-        let accepting = {
-            let budget = Arc::clone(&budget);
-            std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread();
-                let runtime = { runtime }.enable_all().build().unwrap();
-                let deal = |accepted| dealer.deal(accepted);
-                let settings = Settings::default();
-                runtime.block_on(listener::accept(
-                    data,
-                    settings,
-                    budget,
-                    Arc::default(),
-                    watch,
-                    deal,
-                ))
-            })
-        };
-        let open = || [0, 1].map(|at| server.threads[at].connections.load(Acquire));
-        let mut first = TcpStream::connect(address).unwrap();
-        eventually("the first is with the sick one", || open() == [1, 0]);
-        let _second = TcpStream::connect(address).unwrap();
-        eventually("the second is with the other", || open() == [1, 1]);
-
-        assert!(local.mailbox.put(poisoned(&budget)));
-        local.mailbox.knock();
-        eventually("the failure is told", || vitals.failed().is_some());
-        let why = vitals.failed().unwrap();
-        assert!(
-            why.starts_with("sick: ") && why.contains("panicked"),
-            "{why}"
-        );
-        first
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        assert!(
-            matches!(first.read(&mut [0; 8]), Ok(0)),
-            "its connection ends"
-        );
-        let _third = TcpStream::connect(address).unwrap();
-        eventually("the third is with the other", || open() == [0, 2]);
-        life.enter(Phase::Draining);
-        accepting.join().unwrap().unwrap();
-    }
-}
+mod tests;

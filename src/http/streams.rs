@@ -1,23 +1,52 @@
-//! The streams as the data port sees them: by name, with all that a request for one needs.
+//! Streams and routes. A stream is what has a name and counts; a route is how its events go at the moment.
+//!
+//! A [`Stream`] lives as long as anything of it is left, whatever becomes of the configuration: its counters never go back.
+//! A [`Route`] belongs to one configuration and never changes. The next configuration brings another route for the same
+//! stream.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::budget::Account;
+use crate::budget::Share;
 use crate::decode::{Pointer, Wanted};
 use crate::lane::{Cluster, Topic};
 use crate::receipt::Ledger;
 use crate::route::{self, Ack, Format, KeySource, OnMissingKey, Quota, Sticky};
 use crate::telemetry::StreamMetrics;
 
-/// A stream, wired to its cluster.
+/// A stream: a name, and what is counted under it.
 #[derive(Debug)]
 pub struct Stream {
     /// The name in the path and the configuration.
     pub name: String,
-    /// What its bodies hold.
+    /// What became of its events.
+    pub ledger: Arc<Ledger>,
+    /// What its events hold of the memory budget.
+    pub share: Arc<Share>,
+    /// What became of its requests.
+    pub metrics: StreamMetrics,
+}
+
+impl Stream {
+    /// The stream that a topic was made for.
+    pub fn of(topic: &Topic) -> Arc<Stream> {
+        Arc::new(Stream {
+            name: topic.stream().into(),
+            ledger: Arc::clone(topic.ledger()),
+            share: Arc::clone(&topic.account().stream),
+            metrics: StreamMetrics::default(),
+        })
+    }
+}
+
+/// How a stream's events go, from the request's path to the topic.
+#[derive(Debug)]
+pub struct Route {
+    /// Whose they are.
+    pub stream: Arc<Stream>,
+    /// What a body holds.
     pub format: Format,
-    /// Where its key is.
+    /// Where the key is.
     pub key: KeySource,
     /// What becomes of events without the key.
     pub on_missing_key: OnMissingKey,
@@ -25,33 +54,28 @@ pub struct Stream {
     pub wanted: Wanted,
     /// The turn of events without a key.
     pub sticky: Sticky,
-    /// What it may bring.
-    pub quota: Quota,
+    /// What the stream may bring.
+    pub quota: Arc<Quota>,
     /// What a 2xx means.
     pub ack: Ack,
-    /// Its cluster.
+    /// The cluster.
     pub cluster: Arc<Cluster>,
-    /// Its topic there, with its lanes.
+    /// The topic there, with its lanes.
     pub topic: Arc<Topic>,
-    /// Its memory.
-    pub account: Arc<Account>,
-    /// What became of its events.
-    pub ledger: Arc<Ledger>,
-    /// What became of its requests.
-    pub metrics: StreamMetrics,
 }
 
-/// All streams, by name.
-pub type Streams = HashMap<String, Arc<Stream>>;
+/// The routes of one configuration, by the streams' names.
+pub type Routes = HashMap<String, Arc<Route>>;
 
-impl Stream {
+impl Route {
     /// Wires a stream. `topic` is its topic in `cluster`.
     pub fn new(
-        name: &str,
+        stream: &Arc<Stream>,
         settings: &route::Settings,
         cluster: &Arc<Cluster>,
         topic: &Arc<Topic>,
-    ) -> Result<Stream, String> {
+    ) -> Result<Route, String> {
+        let name = &stream.name;
         let key = KeySource::parse(settings.key.as_deref())
             .map_err(|error| format!("streams.{name}.key: {error}"))?;
         let id = settings.id.as_deref().map(Pointer::parse).transpose();
@@ -61,20 +85,22 @@ impl Stream {
         } else {
             None
         };
-        Ok(Stream {
-            name: name.into(),
+        Ok(Route {
+            stream: Arc::clone(stream),
             format: settings.format,
             on_missing_key: settings.on_missing_key,
             wanted: Wanted { key: in_event, id },
             key,
             sticky: Sticky::default(),
-            quota: Quota::new(settings.quota),
+            quota: Arc::new(Quota::new(settings.quota)),
             ack: settings.ack,
             cluster: Arc::clone(cluster),
             topic: Arc::clone(topic),
-            account: Arc::clone(topic.account()),
-            ledger: Arc::clone(topic.ledger()),
-            metrics: StreamMetrics::default(),
         })
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        &self.stream.name
     }
 }

@@ -7,18 +7,21 @@ use hyper::{Method, Request, StatusCode};
 
 use super::answer::Problem;
 use super::head::check_framing;
-use super::streams::{Stream, Streams};
+use super::streams::{Route, Routes};
 use crate::route::KeySource;
 
 /// What a request is for.
-pub(super) struct Target {
-    pub(super) stream: Arc<Stream>,
+pub(super) struct Target<'a> {
+    pub(super) route: &'a Arc<Route>,
     /// The key that the path has, if it's the stream's way to have one.
     pub(super) path_key: Option<Vec<u8>>,
 }
 
 /// Finds it, or says what is wrong with path or method, or with what decides where the request ends.
-pub(super) fn find(streams: &Streams, request: &Request<Incoming>) -> Result<Target, Problem> {
+pub(super) fn find<'a>(
+    routes: &'a Routes,
+    request: &Request<Incoming>,
+) -> Result<Target<'a>, Problem> {
     check_framing(request)?;
     // A body that nobody reads ends the connection.
     let refusal = |status, code, detail| Problem {
@@ -34,7 +37,7 @@ pub(super) fn find(streams: &Streams, request: &Request<Incoming>) -> Result<Tar
         Some((name, key)) => (name, Some(key)),
         None => (rest, None),
     };
-    let Some(stream) = streams.get(name) else {
+    let Some(route) = routes.get(name) else {
         let detail = format!("there is no stream {name:?}; check the path");
         return Err(refusal(StatusCode::NOT_FOUND, "unknown_stream", detail));
     };
@@ -45,7 +48,7 @@ pub(super) fn find(streams: &Streams, request: &Request<Incoming>) -> Result<Tar
             );
             return Err(refusal(StatusCode::NOT_FOUND, "empty_key", detail));
         }
-        Some(_) if !matches!(stream.key, KeySource::Path) => {
+        Some(_) if !matches!(route.key, KeySource::Path) => {
             let detail = format!(
                 "stream {name:?} doesn't take its key from the path; send to /v1/events/{name}"
             );
@@ -63,7 +66,7 @@ pub(super) fn find(streams: &Streams, request: &Request<Incoming>) -> Result<Tar
     }
     let decoded = |key: &str| percent_encoding::percent_decode(key.as_bytes()).collect();
     Ok(Target {
-        stream: Arc::clone(stream),
+        route,
         path_key: key.map(decoded),
     })
 }

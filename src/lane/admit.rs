@@ -11,8 +11,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
-use super::Lane;
 use super::cluster::Cluster;
+use super::{Lane, Settings};
 use crate::receipt::Parcels;
 
 /// Why events may not wait for Kafka. Nothing of the request was taken.
@@ -53,9 +53,11 @@ pub struct Wanted<'a> {
 }
 
 /// Takes a request into the lanes that it needs, or not at all. `build` makes its parcels, one for each of `wanted` and
-/// in the same order, and is called only if there's room.
+/// in the same order, and is called only if there's room. `limits` say how much may wait in a lane: those that the request
+/// knows, which a reload may have replaced.
 pub fn admit(
     cluster: &Cluster,
+    limits: &Settings,
     wanted: &[Wanted<'_>],
     build: impl FnOnce() -> Parcels,
 ) -> Result<Parcels, Refusal> {
@@ -63,7 +65,7 @@ pub fn admit(
         return Err(Refusal::Draining);
     }
     for (taken, room) in wanted.iter().enumerate() {
-        if let Err(refusal) = reserve(cluster, room) {
+        if let Err(refusal) = reserve(limits, room) {
             for room in &wanted[..taken] {
                 room.lane.ring.release(room.bytes, room.events);
             }
@@ -78,7 +80,7 @@ pub fn admit(
     Ok(parcels)
 }
 
-fn reserve(cluster: &Cluster, room: &Wanted<'_>) -> Result<(), Refusal> {
+fn reserve(limits: &Settings, room: &Wanted<'_>) -> Result<(), Refusal> {
     let lane = room.lane;
     let since_ms = lane.stalled_ms.load(Acquire);
     if since_ms > 0 {
@@ -87,7 +89,6 @@ fn reserve(cluster: &Cluster, room: &Wanted<'_>) -> Result<(), Refusal> {
             since_ms,
         });
     }
-    let limits = cluster.lane_settings();
     if !lane.ring.reserve(
         room.bytes,
         room.events,

@@ -65,7 +65,8 @@ impl World {
             events: 1,
             bytes: 1,
         };
-        assert!(admit(&run.cluster, &[wanted], Parcels::new).is_err());
+        let limits = run.cluster.lane_settings();
+        assert!(admit(&run.cluster, &limits, &[wanted], Parcels::new).is_err());
     }
 
     /// Whether all lanes send directly.

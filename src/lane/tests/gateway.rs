@@ -306,7 +306,7 @@ impl World {
         let (body, ledger) = (Bytes::from(body), Arc::clone(topic.ledger()));
         let build =
             || Request::into_parcels(body, events.into(), &slots, arrival, None, ledger, held);
-        if let Ok(parcels) = admit(&cluster, &wanted, build) {
+        if let Ok(parcels) = admit(&cluster, &cluster.lane_settings(), &wanted, build) {
             self.open.push((parcels, looked.ids.clone()));
         }
     }

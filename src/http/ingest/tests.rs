@@ -1,0 +1,18 @@
+//! One request, without its body.
+
+use super::*;
+
+#[test]
+fn a_request_that_waits_holds_nothing_of_its_head_but_room_for_a_few_headers() {
+    for (count, is_reused) in [(4, true), (1_000, false)] {
+        let mut request = Request::post("/v1/events/installs?and=more");
+        for number in 0..count {
+            request = request.header(format!("x-{number}"), "value");
+        }
+        let mut request = request.body(()).unwrap();
+        forget_head(&mut request, None);
+        assert_eq!((request.uri().path(), request.headers().len()), ("/", 0));
+        assert_eq!(request.uri().query(), None);
+        assert_eq!(request.headers().capacity() > 0, is_reused);
+    }
+}

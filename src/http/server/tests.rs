@@ -1,0 +1,136 @@
+//! A thread that fails, beside one that doesn't.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::task::{Wake, Waker};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::super::{Routes, Snapshot, listener};
+use super::*;
+use crate::budget::{Account, Budget, Share};
+use crate::decode;
+use crate::lifecycle::Life;
+use crate::receipt::{Request, Slot};
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("as a test");
+    }
+}
+
+/// A request whose waking panics.
+fn poisoned(budget: &Arc<Budget>) -> Arc<Request> {
+    let account = Arc::new(Account {
+        budget: Arc::clone(budget),
+        stream: Share::of_stream(),
+        cluster: Share::of_cluster(),
+    });
+    let (slot, now) = (
+        Slot {
+            lane: 0,
+            partition: 0,
+            first: 0,
+            count: 0,
+        },
+        Instant::now(),
+    );
+    let (events, held) = (SmallVec::new(), account.hold(0).unwrap());
+    let (bytes, ledger) = (Bytes::new(), Arc::default());
+    let parcels = Request::replay(
+        now.into(),
+        bytes,
+        events,
+        Box::default(),
+        &[slot],
+        ledger,
+        held,
+    );
+    let request = Arc::clone(parcels[0].request());
+    request.on_finish(&Waker::from(Arc::new(Panics)));
+    request
+}
+
+#[track_caller]
+fn eventually(what: &str, check: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !check() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
+    let life = Life::default();
+    life.enter(Phase::Running);
+    let (vitals, budget) = (Vitals::new(&life.watch()), Budget::new(64 << 20));
+    let local = Arc::new(Local {
+        port: Arc::new(Port {
+            snapshot: arc_swap::ArcSwap::from_pointee(Snapshot::first(
+                Settings {
+                    answer_within: Duration::from_secs(60),
+                    ..Settings::default()
+                },
+                Duration::from_secs(1),
+                decode::Settings::default().limits().unwrap(),
+                crate::lane::Settings::default(),
+                Routes::new(),
+            )),
+            replaced: tokio::sync::watch::Sender::default(),
+            start: std::time::Instant::now(),
+            lingering: super::super::linger::Lingering::default(),
+            refusals: Arc::default(),
+            budget: Arc::clone(&budget),
+            framed: Share::of_streams(),
+            answers: Share::of_answers(),
+        }),
+        mailbox: Arc::default(),
+        is_stopping: AtomicBool::new(false),
+        deadlines: Deadlines::default(),
+    });
+    let sick = Thread::start("sick".into(), Arc::clone(&local), &life.watch(), &vitals);
+    let healthy = Thread::spawn(1, &local.port, &life.watch(), &vitals);
+    let threads = vec![sick.unwrap(), healthy.unwrap()];
+    let server = Arc::new(Server { threads });
+    let data = listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = data.local_addr().unwrap();
+    let (dealer, watch) = (Arc::clone(&server), life.watch());
+    let accepting = {
+        let port = Arc::clone(&local.port);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.enable_all().build().unwrap();
+            let deal = |accepted| dealer.deal(accepted);
+            runtime.block_on(listener::accept(data, port, watch, deal))
+        })
+    };
+    let open = || [0, 1].map(|at| server.threads[at].connections.load(Acquire));
+    let mut first = TcpStream::connect(address).unwrap();
+    eventually("the first is with the sick one", || open() == [1, 0]);
+    let _second = TcpStream::connect(address).unwrap();
+    eventually("the second is with the other", || open() == [1, 1]);
+
+    assert!(local.mailbox.put(poisoned(&budget)));
+    local.mailbox.knock();
+    eventually("the failure is told", || vitals.failed().is_some());
+    let why = vitals.failed().unwrap();
+    assert!(
+        why.starts_with("sick: ") && why.contains("panicked"),
+        "{why}"
+    );
+    first
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    assert!(
+        matches!(first.read(&mut [0; 8]), Ok(0)),
+        "its connection ends"
+    );
+    let _third = TcpStream::connect(address).unwrap();
+    eventually("the third is with the other", || open() == [0, 2]);
+    life.enter(Phase::Draining);
+    accepting.join().unwrap().unwrap();
+}
