@@ -92,9 +92,11 @@
 //!   is counted by lane, once (`src/spill/tests/losses.rs`).
 //! - What Kafka refused for good after it was acknowledged is kept, counted, and sent again on demand (`tests/redrive.rs`).
 //! - `decode`, `route`, `lane::pace` and `produce::verdict` do no I/O and read no clock.
-//! - Only `http::answer` chooses a status for events, only `produce::verdict` judges a Kafka error, only
-//!   `telemetry::metrics` names a metric, only `config::load` reads configuration from files and the environment, and only
-//!   `produce::native` has `unsafe` code (and `main` the declaration of one function of the allocator).
+//! - A status is chosen in `http` alone, or in `admin` for its own port. `http::answer` makes one of what became of the events; what
+//!   is refused before it reaches a lane gets its status where it is found, as a `http::answer::Problem`.
+//! - Only `produce::verdict` judges a Kafka error, only `telemetry::metrics` names a metric, only `config::load` reads
+//!   configuration from files and the environment, and only `produce::native` has `unsafe` code (and `main` the declaration of one
+//!   function of the allocator).
 //!
 //! # Things that have bitten, or nearly
 //!

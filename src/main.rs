@@ -15,11 +15,8 @@ fn ask_for_small_pages() {
     rustix::thread::disable_transparent_huge_pages(true).unwrap_or_default();
 }
 
-/// Has the allocator give pages back soon. By default it keeps them for a second, and then until the thread that freed them
-/// asks for memory again. Measured with events of 64 B to 128 KiB through two outages, with a budget of 64 MiB (the test
-/// `hostile::kept`, one run each): the process had 134 MiB at its peak and 118 MiB when all was sent; with 10 ms 105 and 74 MiB.
-/// Pages that go back at once (86 to 99 MiB, and 58 MiB) cost events in batches a tenth more CPU in the kernel;
-/// 10 ms cost no more than rounds differ by.
+/// Has the allocator give pages back after 10 ms. By default it keeps them for a second, and then until the thread that freed them
+/// asks for memory again, which no budget can count. At once would cost CPU: see `benches/DECISIONS.md`.
 /// `MIMALLOC_PURGE_DELAY` in the environment, in milliseconds, has precedence.
 #[cfg(feature = "mimalloc")]
 fn give_pages_back() {

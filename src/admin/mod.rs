@@ -11,8 +11,10 @@
 //! | `POST /dead/redrive` | sends dead letters again, `?lane=` (the beginning of a name) and `reason=` say which; `dry_run=true` only says what it would be |
 //! | `/` | a page for people |
 //!
-//! It only reads, but for the redrive: shared counters and gauges, never the data path's locks. What needs one is read by
-//! the sampler's thread (`sampler`), so that a disk that hangs doesn't hold the answers.
+//! It only reads, but for the redrive. Most of it is counters and gauges, which need no lock. The reason of a fault is a text under a lock
+//! that everybody holds for a copy of it and no longer. The log's statistics need locks of the data path: the sampler's thread
+//! takes them (`sampler`), once a second and for as long as counting takes, and never while a disk is waited for. So no answer of
+//! this port waits for a disk or for Kafka.
 
 mod adopted;
 mod damage;

@@ -4,9 +4,10 @@
 //! at all: behind a grammar error it's unknowable where the next event starts. Knows what
 //! an event is, not what it's for; no I/O.
 
+use super::events::{addressable, skip_to_text, utf8_fault};
 use super::lex::{peek, skip_space, unexpected};
 use super::scan::{self, Stop};
-use super::{BodyError, Decoded, Limits, Wanted, addressable, skip_to_text, utf8_fault};
+use super::{BodyError, Decoded, Limits, Wanted};
 
 /// Decodes a body that is one object or an array of objects.
 ///

@@ -3,11 +3,10 @@
 //! Promises that each line stands for itself: whatever is wrong with one of them, the
 //! others are taken. Knows what an event is, not what it's for; no I/O.
 
+use super::events::{addressable, skip_to_text, utf8_fault};
 use super::lex::{Fault, peek, skip_space, unexpected};
 use super::scan::{self, Found, Stop};
-use super::{
-    BodyError, Decoded, Limits, RejectCode, Wanted, addressable, skip_to_text, utf8_fault,
-};
+use super::{BodyError, Decoded, Limits, RejectCode, Wanted};
 
 /// Decodes a body that has one object on each line.
 ///

@@ -6,11 +6,9 @@
 //! no I/O, no allocation.
 
 use super::lex::{Fault, Text, literal, number, peek, skip_space, string, unexpected};
+use super::settings::DEEPEST;
 use super::track::{Hits, Tracks};
 use super::{Captured, Span, Wanted};
-
-/// The deepest nesting that can be followed: one bit of a `u128` for each container.
-pub(super) const DEEPEST: u16 = 128;
 
 /// An object, walked through.
 #[derive(Debug)]

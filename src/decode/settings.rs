@@ -6,7 +6,8 @@
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use super::scan::DEEPEST;
+/// The deepest nesting that can be followed: one bit of a `u128` for each container.
+pub(super) const DEEPEST: u16 = 128;
 
 /// The limits as they are written in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,13 @@
-//! The deadlines of one HTTP thread's waiting requests.
+//! The deadlines of the requests that wait on one HTTP thread.
 //!
-//! As long as the configuration stays, all of them wait equally long, so the one that began first is due first: they stand in a list in the order in which they
-//! came, and one task sleeps until the first of the list is due. A request joins the list at its end and leaves it from
-//! anywhere, at the cost of a few stores; a timer of its own would be allocated, put into tokio's wheel and taken out again,
-//! for each request, and hardly ever be needed. If a reload makes the wait shorter, who comes then waits until those before are due:
-//! once, and no longer than they do.
+//! All requests wait equally long as long as the configuration stays, so the one that began first is due first. They stand in a list in the order of their beginning,
+//! and one task sleeps until the first of the list is due. A request joins the list at its end. It leaves the list from any
+//! place, at the cost of a few stores. Timers of tokio would cost more: each is allocated, put into a wheel and taken out again, and
+//! hardly any is ever needed. If a reload makes the wait shorter, a new request waits until those before it are due: once, and no
+//! longer than they do.
 //!
-//! Promise: a request is woken no earlier than its deadline and at most a tick of tokio's timers (1 ms) later. Memory is
-//! that of the most requests that ever waited at once, 32 bytes each.
+//! - A request is never woken before its deadline. It is woken a tick of tokio's timers (1 ms) later at most.
+//! - The list takes 32 bytes for each of the most requests that ever waited at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -5,7 +5,9 @@
 //! - [`ingest`] is one request from head to answer; [`body`] reads it, [`plan`] decodes and routes it.
 //! - [`streams`] are what has a name and counts, and the routes that their events take; a [`snapshot`] is all that is configured of
 //!   the port. A request sees one snapshot.
-//! - [`answer`] is the only place that chooses status codes; [`retry`] computes an honest `Retry-After`.
+//! - [`answer`] makes an answer of what became of the events, and has the form of all refusals ([`answer::Problem`]). What is refused
+//!   before the lanes see it gets its status where it is found: [`ingest`], [`plan`], `target`, `head`, `heads`.
+//! - [`retry`] computes an honest `Retry-After`.
 //! - [`linger`] sees to it that a refusal reaches its client, and `ending` that a stop breaks nobody's request.
 //! - [`watch`] closes connections that are too slow, [`deadlines`] ends waiting for lanes that are.
 //!
@@ -31,10 +33,8 @@
 //! thread, until each is seen; frames that an entry of HPACK's table keeps alive; `answers` of less than 1 KiB.
 //!
 //! **Threads.** One single-threaded runtime per core, not one that steals work: a request's whole life except Kafka's part
-//! stays on one core, and no queue is shared. Measured against one runtime with two workers that steal, both on two
-//! unpinned cores beside load and broker (`cargo bench --bench gateway -- --unpinned --against OTHER_BUILD`, two rounds of
-//! 3 s): in batches of 50 from 64 connections 1.75 against 1.95 µs of CPU per event and 368,000 against 313,000 events/s;
-//! for single events from 256 connections 16.6 against 16.2 µs and 44,100 against 43,200 events/s, which is no difference. Connections are dealt out by one acceptor to the thread that has the
+//! stays on one core, and no queue is shared. `benches/DECISIONS.md` has the figures.
+//! Connections are dealt out by one acceptor to the thread that has the
 //! fewest, instead of by the kernel (`SO_REUSEPORT`), which hashes: 64 connections of a load balancer on 8 threads would
 //! be 3 on one and 14 on another, for as long as they live; and closing one of several such listeners resets what
 //! waits in its backlog.

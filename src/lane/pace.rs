@@ -1,40 +1,17 @@
 //! When a lane's batch is worth a request. Pure: time is passed in.
 //!
-//! librdkafka sends one request per partition (<https://github.com/confluentinc/librdkafka/issues/1700> is to change that), and
-//! each costs 16 to 40 µs of CPU here and several times as much at the broker, however few events it carries. So, as in
-//! Nagle's rule, what is under way holds the next batch back.
+//! librdkafka sends one request per partition. (<https://github.com/confluentinc/librdkafka/issues/1700> is to change that.) A
+//! request costs 16 to 40 µs of CPU here and several times as much at the broker, however few events it carries. So a batch
+//! waits for the one before it, as in Nagle's rule:
 //!
-//! What a lane has under way holds the lane:
+//! - A full batch never waits.
+//! - A lane that has rested for `linger` sends at once.
+//! - A lane that sent a moment ago waits until `linger` has passed since then.
+//! - A lane whose last batch isn't acknowledged yet waits for [`HOLD`] times `linger` at most. A slow Kafka gets larger
+//!   batches that way, and not more of them.
 //!
-//! - a lane that has rested for `linger` sends at once;
-//! - one that sent a moment ago waits until `linger` has passed since;
-//! - and while its last batch isn't acknowledged yet, up to [`HOLD`] times as long: a slow Kafka gets larger batches,
-//!   not more of them;
-//! - a batch that is full doesn't wait at all.
-//!
-//! What many lanes have under way holds all of them: see [`super::wave`].
-//!
-//! Tried and dropped: holding batches back five times as long (a [`HOLD`] of 20). With 64 partitions and a broker that has more
-//! than enough to do, a request waits for the slowest of the lanes that have its events, so fewer events were under way:
-//! the rate fell from 98k to 65k events/s and CPU per event rose by a quarter (two rounds).
-//!
-//! Tried and dropped: a [`HOLD`] of 1, 1.5 or 2. Neither p99 nor CPU differed by more than rounds do; with 256 and 1,000
-//! connections a hold of 1 lost a tenth of the rate (`cargo bench --bench gateway -- --cases
-//! single256,single1000,single1000half,batch50,batch50half --against OTHER_BUILD`, three to five rounds).
-//!
-//! Tried and dropped: holding batches back only while Kafka takes longer than `linger` on average, so that a single slow answer
-//! isn't waited for. There were more requests, and all of them slower: with 1,000 connections at half of capacity the p99 rose
-//! from 15 to 24 ms and CPU per event by 6 %; only 64 partitions at full speed gained, 8 % of the CPU (four rounds).
-//!
-//! Tried and dropped: lanes that send once in each interval of a clock they have in common, instead of once in `linger`, so that
-//! the lanes of one request wait together and not each for itself. A broker answers what comes at once one after the other: with
-//! batches at half of capacity CPU was 0.95, but p50 rose from 8.2 to 9.1 ms, and single events of 64 connections lost an
-//! eighth of the rate (`--cases single64,batch50,batch50half --against OTHER_BUILD`, ten rounds).
-//!
-//! Tried and dropped: HTTP threads that nap for 200 or 300 µs before they wait for sockets, to find more requests at once when
-//! they wake. Answers leave in bunches, so the next requests come in bunches anyway: CPU per event was 0.99 to 1.08. Only 10,000
-//! connections at a fifth of what they could take, where each request comes by itself, gained 5 % (`--cases
-//! single64,single64paced,single10000paced,single1000,single1000half --against OTHER_BUILD`, three and four rounds).
+//! What many lanes of a cluster have under way holds all of them: see [`super::wave`]. What else was tried, with figures, is in
+//! `benches/DECISIONS.md`.
 
 use std::time::{Duration, Instant};
 

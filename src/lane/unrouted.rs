@@ -1,22 +1,28 @@
-//! Events that came before the partitions of their topic were known, or while their number changed, and how they get to Kafka.
+//! The unrouted lane of a topic: events whose partition isn't known for now, and their way to Kafka.
 //!
-//! On the very first start with Kafka out of reach nobody knows how many partitions a topic has. Events then go into one
-//! lane of the spill log per topic, `…/unrouted`. When the partitions are known, the lane is replayed like any other,
-//! but for one thing: what is read is sorted by partition, a parcel for each. When the number of partitions changes, new
-//! events go the same way (see [`super::routing`]).
+//! Two kinds of events come here. On the very first start Kafka may be out of reach, and nobody knows how many partitions a topic
+//! has. And while the number of partitions changes, new events wait for what is under way (see [`super::routing`]). Both go into
+//! one lane of the log per topic, `…/unrouted`. Its replay sorts what it reads by partition, and makes a parcel for each.
+//! Otherwise it's a replay like any other.
 //!
-//! **Order.** What real lanes hold in the log, or have sent, is always older than what is unrouted: it's from an earlier run
-//! that knew the partitions, from before the number changed, or from before a late push. So it goes first, then what is
-//! unrouted, then new events. These
-//! keep going to the unrouted lane until it is nearly empty; then the real lanes come into use. A real lane is *held* as long
-//! as anything of its topic is unrouted: nothing new of it is sent, and if that takes long, its events go
-//! behind the unrouted ones in the log, never into its own part. An HTTP thread may still push to the unrouted lane after that, for it has looked at
-//! the topic before. But who has an answer for such an event has it from this worker, so anything that was sent after that
-//! answer is found in a real lane only after the event was seen here: the worker looks at real lanes first and at the unrouted
-//! one second.
+//! **Order.** There are three ages of events, and the older go first:
 //!
-//! While lanes are *closing*, it's the other way round: what is in their rings is older than what is pushed to the unrouted lane.
-//! So it goes behind what the unrouted lane has in the log, at once, and the unrouted lane's ring waits for that.
+//! 1. What the real lanes hold in the log or have sent. It is from an earlier run that knew the partitions, from before their
+//!    number changed, or from before a late push.
+//! 2. What is unrouted.
+//! 3. New events. They go to the unrouted lane until it is nearly empty. Then the real lanes come into use.
+//!
+//! A real lane is *held* as long as anything of its topic is unrouted: it sends nothing new. If that takes long, its new events go
+//! into the log behind the unrouted ones, and never into its own part of it.
+//!
+//! A *late push* is one of an HTTP thread that looked at the topic before the real lanes came into use. It can't break the order,
+//! for a client sends the next event of a key when it has the answer for the one before. That answer comes from this worker, which
+//! has seen the late event by then. The worker looks at the real lanes first and at the unrouted one second, so it finds the next
+//! event of the key no earlier than the late one.
+//!
+//! **While lanes are closing** it's the other way round: what is in the real lanes' rings is older than what is pushed to the
+//! unrouted lane. So the worker puts the rings behind what the unrouted lane has in the log, at once. The unrouted lane's own
+//! ring waits for that.
 
 use std::sync::Arc;
 

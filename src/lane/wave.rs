@@ -1,23 +1,16 @@
-//! What many lanes have under way holds all lanes of the cluster back. Pure: time is passed in.
+//! When a cluster has enough under way: many lanes then wait together. Pure: time is passed in.
 //!
-//! Kafka answers the requests of a connection one after the other, so with many partitions they queue there, each with the few
-//! events that had come when it was sent. If they queue here instead, until those before them are answered, they grow. And the
-//! events of one request to us are on many partitions: the slowest of them decides when it's answered, so it helps if they go
-//! together. With 64 connections that send batches of 50, 256 partitions cost half the CPU and took twice the rate, 64 likewise
-//! (`cargo bench --bench gateway -- --cases batch50p64,batch50p256 --against OTHER_BUILD`).
+//! Kafka answers the requests of a connection one after the other. With many partitions the requests queue at the broker, and
+//! each carries the few events that had come when it was sent. A *wave* is what all lanes of a cluster have under way. The next
+//! wave waits here until most of the last one is acknowledged, and its batches grow meanwhile. A client's request has events
+//! on many partitions and is answered with the slowest of them, so it helps as well that they leave together.
 //!
-//! With few lanes there is no queue, and waves only cost time: 16 partitions took a fifth less. Nor is there anything to grow
-//! if each lane has an event or two: single events of 64 connections over 64 partitions took a fifth less.
+//! - Waves need many lanes. With [`FEW_LANES`] or fewer there is no queue at the broker.
+//! - Waves need lanes with several events each. A batch of one or two doesn't get cheaper by waiting.
+//! - After a wave there is a pause, in which clients send what they waited with. The pause lasts as long as something comes; it
+//!   is no longer than the wave took, and no longer than [`GATHER_MOST`] times `linger`.
 //!
-//! Between waves batches grow as long as something comes, for as long as the wave took, or twice `linger`. Clients that wait
-//! for their answers come at once or not at all, and nobody waits for them for long: 256 partitions took 5 to 15 % more. Others
-//! come all the time, and for them waves are fewer and larger: with 64 partitions at 49,000 to 57,000 events/s that costs 0.82
-//! to 0.90 of the CPU here and 0.7 of the broker's, and answers take 5 to 8 ms longer (`--cases
-//! batch50p256,batch50p64paced --against OTHER_BUILD`, two runs of three rounds).
-//!
-//! Tried and dropped: brokers' threads that cork their socket (`TCP_CORK`) while more requests of the same turn are to come.
-//! The broker begins later then: the rate fell by 4 % (16 partitions) to 37 % (256), and CPU was 0.88 to 1.20 times as much
-//! (`--cases batch50,batch50p64,batch50p256,batch50p64paced,single64`, four rounds).
+//! `benches/DECISIONS.md` has the figures, and what was tried and dropped.
 
 use std::time::{Duration, Instant};
 

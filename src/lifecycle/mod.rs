@@ -1,11 +1,21 @@
-//! The life of the process: its phases, as values that tests can watch, and the signals that end it.
+//! The life of the process, from its start to its end, as a value that everybody can watch.
 //!
 //! ```text
 //!  Starting ─▶ Running ─▶ Grace ─▶ Closing ─▶ Draining ─▶ Stopped
-//!                 ready      not ready ...
 //! ```
 //!
-//! It knows no stage. What a phase means for a stage is written where the stage is wired, in `app`.
+//! | phase | begins when | meanwhile |
+//! | --- | --- | --- |
+//! | `Starting` | the process starts | ports are being bound |
+//! | `Running` | the ports are bound | requests are served |
+//! | `Grace` | a stop is asked for | not ready any more, and still serving, until load balancers have noticed |
+//! | `Closing` | the grace is over | no new connections; requests under way are answered |
+//! | `Draining` | the last answer is given, or their time is over | what was taken goes to Kafka |
+//! | `Stopped` | all is in Kafka, or the time is over | the process ends |
+//!
+//! A phase never goes back. [`signals`] says which signals ask for a stop, [`vital`] which threads must not end before it, and
+//! [`settings`] how long each phase may take. This stage knows no other: what a phase means for a stage is written in `app`, where
+//! the stage is wired.
 
 pub mod settings;
 pub mod signals;

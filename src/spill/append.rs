@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::frame::{self, RECORD};
+use super::record::{RECORD, put_head, record_len};
 use super::{Position, Record};
 
 /// Records of one lane, as bytes in the form that the log stores, so that the writer copies them all at once.
@@ -30,7 +30,7 @@ impl Batch {
         self.body.extend_from_slice(&[0; RECORD]);
         write(&mut self.body);
         let payload = self.body.len() - start - RECORD;
-        self.is_invalid |= !frame::put_head(&mut self.body[start..], 0, payload);
+        self.is_invalid |= !put_head(&mut self.body[start..], 0, payload);
         self.count += 1;
     }
 
@@ -40,7 +40,7 @@ impl Batch {
         self.body.extend_from_slice(&[0; RECORD]);
         self.body.extend_from_slice(meta);
         self.body.extend_from_slice(payload);
-        self.is_invalid |= !frame::put_head(&mut self.body[start..], meta.len(), payload.len());
+        self.is_invalid |= !put_head(&mut self.body[start..], meta.len(), payload.len());
         self.count += 1;
     }
 
@@ -66,7 +66,7 @@ impl Batch {
 
 impl From<&[Record]> for Batch {
     fn from(records: &[Record]) -> Batch {
-        let bytes = records.iter().map(frame::record_len).sum();
+        let bytes = records.iter().map(record_len).sum();
         let mut batch = Batch::with_capacity(bytes);
         for record in records {
             batch.push_record(record);

@@ -3,9 +3,9 @@
 //! The layout is in the table of [`super`]. A frame begins on a page and fills whole pages, so that writing a new one
 //! never touches a sector that holds something acknowledged.
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 
-use super::{Batch, Lsn, Record};
+use super::{Batch, Lsn};
 
 /// Frames begin and end on multiples of this.
 pub(super) const PAGE: usize = 4096;
@@ -13,8 +13,6 @@ pub(super) const PAGE: usize = 4096;
 pub(super) const HEADER: usize = 64;
 /// What stands before the lane's name in an entry of the run directory.
 const ENTRY: usize = 32;
-/// What stands before each record's bytes.
-pub(super) const RECORD: usize = 6;
 const MAGIC: &[u8; 4] = b"SFRM";
 const PLAIN: u8 = 0;
 
@@ -166,35 +164,9 @@ pub(super) fn decode_directory<'a>(header: &Header, directory: &'a [u8]) -> Opti
     rest.is_empty().then_some(runs)
 }
 
-/// Bytes of a record in a run's body.
-pub(super) fn record_len(record: &Record) -> usize {
-    RECORD + record.meta.len() + record.payload.len()
-}
-
 /// Bytes that a run adds to a frame beside its body.
 pub(super) fn entry_len(lane: &[u8]) -> usize {
     ENTRY + lane.len()
-}
-
-/// The records of a run's body (`meta`, `payload`), or `None` if it isn't `count` whole records.
-pub(super) fn decode_body(mut body: Bytes, count: u32) -> Option<Vec<(Bytes, Bytes)>> {
-    if (count as usize).checked_mul(RECORD)? > body.len() {
-        return None;
-    }
-    let mut records = Vec::with_capacity(count as usize);
-    for _ in 0..count {
-        if body.len() < RECORD {
-            return None;
-        }
-        let meta_len = body.get_u16_le() as usize;
-        let payload_len = body.get_u32_le() as usize;
-        if meta_len.checked_add(payload_len)? > body.len() {
-            return None;
-        }
-        let meta = body.split_to(meta_len);
-        records.push((meta, body.split_to(payload_len)));
-    }
-    body.is_empty().then_some(records)
 }
 
 /// A run to be written: its lane, the ordinal of its first record, and its records in order, batch by batch.
@@ -260,16 +232,6 @@ pub(super) fn address(buffer: &mut Buffer, log_id: u128, segment: u64) {
         header.segment = segment;
         header.encode(log_id, buffer.bytes_mut());
     }
-}
-
-/// Writes what stands before a record's bytes; false if they are more than it can tell.
-pub(super) fn put_head(out: &mut [u8], meta: usize, payload: usize) -> bool {
-    let (Ok(meta), Ok(payload)) = (u16::try_from(meta), u32::try_from(payload)) else {
-        return false;
-    };
-    out[0..2].copy_from_slice(&meta.to_le_bytes());
-    out[2..RECORD].copy_from_slice(&payload.to_le_bytes());
-    true
 }
 
 /// Bytes that begin on a page in memory, as direct I/O wants them; reused from frame to frame.

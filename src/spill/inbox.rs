@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::append::{AppendError, Appended};
-use super::log::NAME_BYTES;
+use super::lane::NAME_BYTES;
 use super::{Batch, LaneId};
 
 /// What is called when an append is durable or has failed.

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use super::clock::Clock;
 use super::disk::Disk;
-use super::frame::decode_body;
 use super::index::Index;
-use super::recover::{self, Damage, LostLane, OpenError, RecoveredLane};
+use super::opened::{Damage, LostLane, OpenError, RecoveredLane};
+use super::record::decode_body;
+use super::recover;
 use super::runs::OpenSegment;
 use super::scan::read_body;
 use super::survey::{Survey, survey};

@@ -7,6 +7,9 @@ use super::Lsn;
 use super::acks::{Tally, Watermark};
 use super::seal::Span;
 
+/// Longest name of a lane: three names that Kafka would take for a topic's, and some words.
+pub(super) const NAME_BYTES: usize = 800;
+
 /// One lane.
 pub(super) struct Lane {
     pub(super) name: Arc<[u8]>,

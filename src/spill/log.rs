@@ -1,57 +1,21 @@
 //! The log as others hold it: append, read, acknowledge, look.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::append::{AppendError, Appended, Refused};
 use super::clock::Clock;
-use super::disk::{Disk, Lock};
-use super::health::Health;
-use super::inbox::{Inbox, Job};
-use super::index::Index;
-use super::runs::OpenSegments;
-use super::space::Space;
+use super::disk::Disk;
+use super::inbox::Job;
+use super::lane::NAME_BYTES;
+use super::shared::Shared;
 use super::stats::{Backlog, Counters, Stats};
-use super::steward::Bell;
 use super::threads::Threads;
 use super::{
     Batch, LaneId, LaneReader, LostLane, OpenError, Position, Record, Recovered, RecoveredLane,
     Settings,
 };
-
-/// Longest name of a lane: three names that Kafka would take for a topic's, and some words.
-pub(super) const NAME_BYTES: usize = 800;
-
-/// What the threads of one log share.
-pub(super) struct Shared {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) settings: Settings,
-    pub(super) clock: Clock,
-    pub(super) log_id: u128,
-    pub(super) epoch: u64,
-    pub(super) inbox: Inbox,
-    pub(super) health: Health,
-    pub(super) counters: Counters,
-    pub(super) index: Mutex<Index>,
-    pub(super) space: Space,
-    pub(super) open_segments: OpenSegments,
-    pub(super) bell: Bell,
-    /// Generation of the watermarks found at the start.
-    pub(super) acks_generation: u64,
-    /// Records that were known to be lost before this start.
-    pub(super) lost_before: u64,
-    /// Bytes of segments that were put aside.
-    pub(super) bad_bytes: AtomicU64,
-    /// The directory is ours as long as any part of the log lives.
-    pub(super) _lock: Lock,
-}
-
-impl Shared {
-    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// An open log. Shared by reference; closes on drop, like [`Log::close`] with a short deadline.
 pub struct Log {
@@ -105,11 +69,6 @@ impl Log {
         fits.then(|| self.shared.index().lane(name))
     }
 
-    /// Bytes that one append may have, as [`Log::append`] counts them: payload and metadata and 6 for each record.
-    pub fn max_append_bytes(&self) -> u64 {
-        self.shared.settings.append_bytes()
-    }
-
     /// Whether so many more bytes may wait for the disk; always, if nothing does.
     pub fn has_room(&self, bytes: u64) -> bool {
         let queued = self.shared.inbox.queued();
@@ -144,7 +103,7 @@ impl Log {
     }
 
     fn refusal(&self, job: &Job) -> Option<AppendError> {
-        let limit = self.max_append_bytes();
+        let limit = self.shared.settings.append_bytes();
         if !job.batch.is_valid() || !self.shared.index().knows(job.lane) {
             return Some(AppendError::Invalid);
         }
@@ -282,9 +241,4 @@ impl Backlog {
     pub fn is_empty(&self) -> bool {
         self.events == 0
     }
-}
-
-/// Adds to a counter of bytes; for segments that are put aside.
-pub(super) fn put_aside(shared: &Shared, bytes: u64) {
-    shared.bad_bytes.fetch_add(bytes, Relaxed);
 }

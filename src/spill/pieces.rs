@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 
 use super::disk::{Cache, File, read_exact};
-use super::frame::RECORD;
+use super::record::RECORD;
 use super::runs::{OpenSegment, RunAt};
 
 /// Bytes of a piece. Tiny in tests, so that every run has several.

@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 use super::acks::Watermark;
 use super::index::Next;
-use super::log::Shared;
 use super::pieces::Pieces;
 use super::runs::{OpenSegment, RunAt};
+use super::shared::Shared;
 use super::stats::Counters;
 use super::{LaneId, Lsn, Position};
 

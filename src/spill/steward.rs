@@ -3,15 +3,14 @@
 //! Nothing on the path of a record waits for it: a writer without a prepared file makes one itself.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::acks::{Acks, Slots};
 use super::disk::is_no_space;
 use super::index::Released;
-use super::log::{Shared, put_aside};
 use super::segment::Name;
+use super::shared::Shared;
 use super::space::{self, Spare, discard};
 use super::stats::Counters;
 
@@ -19,53 +18,6 @@ use super::stats::Counters;
 const PACE_MS: u64 = 1_000;
 /// Damaged segments are kept for a look as long as they are no more than this many.
 const KEPT_DAMAGED: u64 = 2;
-
-/// Wakes the steward.
-#[derive(Default)]
-pub(super) struct Bell {
-    state: Mutex<(bool, bool)>,
-    rung: Condvar,
-}
-
-impl Bell {
-    fn state(&self) -> MutexGuard<'_, (bool, bool)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// There is something to do.
-    pub(super) fn ring(&self) {
-        self.state().0 = true;
-        self.rung.notify_one();
-    }
-
-    /// The log ends.
-    pub(super) fn close(&self) {
-        self.state().1 = true;
-        self.rung.notify_one();
-    }
-
-    /// Whether the log ends.
-    pub(super) fn is_closed(&self) -> bool {
-        self.state().1
-    }
-
-    /// Waits until it is rung or closed or `pause` has passed.
-    pub(super) fn wait(&self, pause: Option<Duration>) {
-        let idle = |state: &mut (bool, bool)| !state.0 && !state.1;
-        let state = self.state();
-        let mut state = match pause {
-            None => self
-                .rung
-                .wait_while(state, idle)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(pause) => {
-                let waited = self.rung.wait_timeout_while(state, pause, idle);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
-        state.0 = false;
-    }
-}
 
 /// The steward's state. It lives on its own thread.
 pub(super) struct Steward {
@@ -207,7 +159,7 @@ impl Steward {
             &Name::Bad(segment.id).file(),
         );
         if renamed.is_ok() {
-            put_aside(&self.shared, segment.size);
+            self.shared.put_aside(segment.size);
             tracing::warn!(
                 segment = segment.id,
                 "a damaged segment is kept for a look, as `.bad`"

@@ -9,7 +9,7 @@ use super::acks::{self, Acks, Tally, Watermark};
 use super::disk::{Cache, Disk, Entry, File, read_exact};
 use super::frame::PAGE;
 use super::gaps::{Gap, Ledger};
-use super::recover::{Damage, OpenError};
+use super::opened::{Damage, OpenError};
 use super::scan::{Found, Step, Walk, read_body};
 use super::seal::{self, Seal, Span};
 use super::segment::{DATA, Decoded, Header, Name};

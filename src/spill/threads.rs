@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::log::Shared;
+use super::shared::Shared;
 use super::steward::Steward;
 use super::writer::Writer;
 

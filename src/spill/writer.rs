@@ -11,9 +11,9 @@ use super::append::{AppendError, Appended};
 use super::disk::{File, is_no_space};
 use super::frame::{self, Buffer, NewRun};
 use super::inbox::{Bounds, Job};
-use super::log::Shared;
 use super::seal::{self, Seal};
 use super::segment::{DATA, End, Header, Name};
+use super::shared::Shared;
 use super::space::discard;
 use super::{LaneId, Lsn, Position};
 

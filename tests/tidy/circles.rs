@@ -19,14 +19,6 @@ const KNOWN: &[&[&str]] = &[
         "admin/trend.rs",
     ],
     &["app/backend.rs", "app/unit.rs"],
-    &[
-        "decode/json.rs",
-        "decode/mod.rs",
-        "decode/ndjson.rs",
-        "decode/scan.rs",
-        "decode/settings.rs",
-        "decode/track.rs",
-    ],
     &["http/answer.rs", "http/rejected.rs"],
     &["http/heads.rs", "http/ingest.rs", "http/server.rs"],
     &[
@@ -46,17 +38,6 @@ const KNOWN: &[&[&str]] = &[
         "produce/native/wakeups.rs",
     ],
     &["receipt/mailbox.rs", "receipt/mod.rs", "receipt/parcel.rs"],
-    &["spill/append.rs", "spill/frame.rs"],
-    &[
-        "spill/inbox.rs",
-        "spill/log.rs",
-        "spill/reader.rs",
-        "spill/recover.rs",
-        "spill/steward.rs",
-        "spill/survey.rs",
-        "spill/threads.rs",
-        "spill/writer.rs",
-    ],
 ];
 
 /// A file of `src`: its module path, and what it names.

@@ -23,19 +23,7 @@
 //! another on the same CPU. Else it interrupts the worker after each lane's batch, and sends one request at a time. Where a
 //! CPU is idle it changes nothing.
 //!
-//! Tried and dropped: a relay, a thread to which librdkafka connects by a socket pair (`socket_cb`, `connect_cb`), and which
-//! joins its requests to one for all partitions of the broker, and takes the answer apart. It cost the broker half as much
-//! (single events over 16 partitions: 22 and 25 µs per event instead of 41 and 37; batches of 50 over 256: 6.9 instead of
-//! 12.5), and where the broker is the bottleneck there was up to a third more rate. But what it saved librdkafka in calls to
-//! the kernel it needed itself to be woken: forebay's own CPU was 1.03 to 1.22 times as much, for 500 lines between us and
-//! what Kafka acknowledges (`--cases single64,single64p64,batch50,batch50p256 --against OTHER_BUILD`, two rounds each).
-//!
-//! Not possible: handing librdkafka's threads more than one request at a time (`queue.buffering.backpressure.threshold`), so
-//! that they look at all partitions once for many. With idempotence it refuses every value but 1.
-//!
-//! Measured with gateway and librdkafka on one CPU (`cargo bench --bench gateway -- --against OTHER_BUILD`, three and four
-//! rounds): with marks 0.84 of the CPU per event for single events on 64 connections and 16 partitions, 0.70 for batches of 50
-//! over 256; the policy 0.89 of that, and 0.84 for batches of 50. The broker's CPU fell by a sixth.
+//! `benches/DECISIONS.md` has what marks and policy gave, and what was tried and dropped.
 
 use std::cell::RefCell;
 use std::ffi::{c_char, c_int, c_void};

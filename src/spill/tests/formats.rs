@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::acks::{Acks, Tally, Watermark};
 use super::super::frame::{self, Buffer, HEADER, Header, NewRun};
+use super::super::record;
 use super::super::seal::{self, Seal, Span};
 use super::super::segment::{self, Decoded, End, Name};
 use super::super::{Batch, Record, stats::State};
@@ -53,7 +54,7 @@ proptest! {
             prop_assert_eq!((run.lane, run.first_lsn, run.ordinal), (lane.as_slice(), lsn, 5));
             let body = &bytes[run.offset as usize..(run.offset + run.len) as usize];
             prop_assert_eq!(crc32c::crc32c(body), run.crc);
-            let body = frame::decode_body(Bytes::copy_from_slice(body), run.count).unwrap();
+            let body = record::decode_body(Bytes::copy_from_slice(body), run.count).unwrap();
             let sent: Vec<_> = records.iter().map(|record| (record.meta.clone(), record.payload.clone())).collect();
             prop_assert_eq!(body, sent);
             lsn += u64::from(run.count);
@@ -74,7 +75,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_decoded_without_harm(mut bytes in vec(any::<u8>(), 0..9_000), count in any::<u32>(), seal_it in any::<bool>()) {
-        prop_assert!(frame::decode_body(Bytes::from(bytes.clone()), count).is_none_or(|all| all.len() == count as usize));
+        prop_assert!(record::decode_body(Bytes::from(bytes.clone()), count).is_none_or(|all| all.len() == count as usize));
         segment::Header::decode(&bytes);
         Acks::decode(&bytes);
         seal::decode(LOG, 3, &bytes);

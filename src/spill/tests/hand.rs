@@ -6,8 +6,8 @@ use bytesize::ByteSize;
 
 use super::super::clock::Clock;
 use super::super::inbox::Bounds;
-use super::super::log::Shared;
 use super::super::settings::Settings;
+use super::super::shared::Shared;
 use super::super::steward::Steward;
 use super::super::writer::Writer;
 use super::super::{Log, recover};

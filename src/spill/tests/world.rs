@@ -7,7 +7,7 @@ use bytes::Bytes;
 use bytesize::ByteSize;
 
 use super::super::clock::Clock;
-use super::super::log::Shared;
+use super::super::shared::Shared;
 use super::super::steward::Steward;
 use super::super::writer::Writer;
 use super::super::{
