@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::sampler::Sample;
 use super::status::View;
 use crate::http::Route;
-use crate::lane::{Lane, Way};
+use crate::lane::{Lane, Phase};
 use crate::spill::Backlog;
 use crate::telemetry::Answer;
 use crate::telemetry::samples::StreamSample;
@@ -16,8 +16,8 @@ use crate::telemetry::samples::StreamSample;
 /// A stream's lanes together.
 #[derive(Default)]
 struct Lanes {
-    /// By [`Way`].
-    ways: [u64; 3],
+    /// Direct, spilling, and replaying or about to be direct again.
+    phases: [u64; 3],
     waiting_events: u64,
     waiting_bytes: u64,
     spilled: Backlog,
@@ -44,8 +44,9 @@ impl View {
         let sample = self.sampler.latest();
         for lane in lanes_of(route) {
             let backlog = backlog(&sample, &lane);
-            if lane.partition() >= 0 || lane.way() != Way::Direct {
-                sum.ways[lane.way() as usize] += 1;
+            let phase = lane.phase();
+            if lane.partition() >= 0 || phase != Phase::Direct {
+                sum.phases[(phase as usize).min(2)] += 1;
             }
             sum.waiting_events += u64::from(lane.events());
             sum.waiting_bytes += lane.bytes();
@@ -73,7 +74,7 @@ impl View {
             let backlog = backlog(&sample, lane);
             json!({
                 "partition": lane.partition(),
-                "way": format!("{:?}", lane.way()).to_lowercase(),
+                "phase": lane.phase().as_str(),
                 "age_ms": lane.age().as_millis() as u64,
                 "waiting_events": lane.events(),
                 "waiting_bytes": lane.bytes(),
@@ -127,7 +128,7 @@ impl View {
                 "rejected": stream.metrics.rejected.load(Relaxed),
             },
             "answers": serde_json::Map::from_iter(answers),
-            "lanes": { "direct": lanes.ways[0], "spilling": lanes.ways[1], "replaying": lanes.ways[2] },
+            "lanes": { "direct": lanes.phases[0], "spilling": lanes.phases[1], "replaying": lanes.phases[2] },
             "waiting_events": lanes.waiting_events,
             "waiting_bytes": lanes.waiting_bytes,
             "spill_events": lanes.spilled.events,
@@ -161,7 +162,7 @@ impl View {
             latency: stream.metrics.latency.sample(),
             waiting_events: lanes.waiting_events,
             waiting_bytes: lanes.waiting_bytes,
-            lanes: lanes.ways,
+            lanes: lanes.phases,
             oldest: lanes.spilled.oldest,
             spill_events: lanes.spilled.events,
             residual: 0,

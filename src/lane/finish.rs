@@ -56,11 +56,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
         for work in self.works.iter_mut().flatten() {
             let waits = !self.cluster.holds(&work.lane) && !work.backlog.is_empty()
                 || !work.window.is_empty();
-            if work.mode.is_direct() && waits {
-                spiller.enter(work, true);
+            if work.life.is_direct() && waits {
+                spiller.enter(work, true, self.now);
             }
             if work.lane.partition() != UNROUTED {
-                finished.extend(append_last(&spiller, &self.cluster, work));
+                finished.extend(append_last(&spiller, &self.cluster, work, self.now));
             }
         }
         self.spiller = Some(spiller);
@@ -74,7 +74,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 let works = self.works.iter_mut().flatten();
                 for work in works.filter(|work| work.lane.partition() != UNROUTED) {
                     let cluster = &self.cluster;
-                    finished.extend(append_last(spiller, cluster, work));
+                    finished.extend(append_last(spiller, cluster, work, self.now));
                 }
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -103,8 +103,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
         for work in self.works.iter_mut().flatten() {
             let is_open = work.lane.partition() == UNROUTED && work.lane.is_open();
             work.pull();
-            if is_open && work.mode.is_direct() {
-                spiller.enter(work, false);
+            if is_open && work.life.is_direct() {
+                spiller.enter(work, false, self.now);
             }
         }
     }
@@ -123,7 +123,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         for work in works.filter(|work| work.lane.partition() == UNROUTED) {
             work.pull();
             if ready.get(work.lane.topic as usize) == Some(&true) {
-                finished.extend(spiller.append_backlog(work, &self.cluster));
+                finished.extend(spiller.append_backlog(work, &self.cluster, self.now));
             }
         }
         self.spiller = Some(spiller);
@@ -137,7 +137,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.active.iter().all(|number| {
             let work = self.works[*number as usize].as_ref();
             work.is_none_or(|work| {
-                work.backlog.is_empty() && work.window.is_empty() && !work.mode.is_appending()
+                work.backlog.is_empty() && work.window.is_empty() && !work.is_appending()
             })
         })
     }
@@ -146,16 +146,13 @@ impl<P: Producer + Send + 'static> Worker<P> {
     fn is_behind(&self) -> bool {
         let mut works = self.works.iter().flatten();
         works.any(|work| {
-            let has_way = !work.mode.is_direct() || self.cluster.holds(&work.lane);
+            let has_way = !work.life.is_direct() || self.cluster.holds(&work.lane);
             has_way && !work.backlog.is_empty()
         })
     }
 
     fn is_appending(&self) -> bool {
-        self.works
-            .iter()
-            .flatten()
-            .any(|work| work.mode.is_appending())
+        self.works.iter().flatten().any(|work| work.is_appending())
     }
 
     fn refuse_waiting(&mut self) {
@@ -178,10 +175,15 @@ impl<P: Producer + Send + 'static> Worker<P> {
 }
 
 /// Appends what a lane has for its own part of the log: all, or what is older than the unrouted events, if there are any.
-fn append_last(spiller: &Spiller, cluster: &Arc<Cluster>, work: &mut Work) -> Vec<Arc<Parcel>> {
+fn append_last(
+    spiller: &Spiller,
+    cluster: &Arc<Cluster>,
+    work: &mut Work,
+    now: Instant,
+) -> Vec<Arc<Parcel>> {
     if cluster.holds(&work.lane) {
-        spiller.append_begun(work, cluster)
+        spiller.append_begun(work, cluster, now)
     } else {
-        spiller.append_backlog(work, cluster)
+        spiller.append_backlog(work, cluster, now)
     }
 }

@@ -18,8 +18,8 @@
 //! - An event that Kafka doesn't take for its topic's fault comes back, and its lane waits: a topic and a lane have each a pause
 //!   that grows while tries fail. `clients` has the worker's client, and the pauses between one and the next.
 //! - [`pace`] says when a lane's batch is worth a request, [`wave`] when those of many lanes have to wait for each other.
-//! - `spilling` is a lane's life: when its events leave the direct way for the spill log, and how they come back. `store`
-//!   appends, `replay` reads, `unrouted` is for events whose partition isn't known yet, `finish` is the end. `learn` makes of
+//! - `life` says when a lane's events leave the direct way for the spill log, and when they come back. `spilling` does what it
+//!   says: `store` appends, `replay` reads. `unrouted` is for events whose partition isn't known yet, `finish` is the end. `learn` makes of
 //!   refusals what is known of a topic.
 //! - `topic` is the list of a cluster's topics, `change` what a reload does to a cluster while its worker turns.
 //! - `routing` is about numbers of partitions that change, `counts` hears of them, and `reroute` does it. Per key, what was acknowledged earlier is in
@@ -28,6 +28,7 @@
 //! What is absent: nothing here knows HTTP, JSON or sockets; nothing here blocks an HTTP thread.
 
 pub mod admit;
+mod appended;
 mod burial;
 mod change;
 mod clients;
@@ -37,6 +38,7 @@ pub mod damage;
 pub mod dead;
 mod finish;
 mod learn;
+mod life;
 pub mod pace;
 pub mod redrive;
 mod replay;
@@ -75,16 +77,42 @@ use crate::spill::LaneId;
 /// In place of a partition: the lane of events that wait until the partitions are known.
 const UNROUTED: i32 = -1;
 
-/// How a lane's events go to Kafka at the moment.
+/// The name of what a lane does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Way {
-    /// From the ring.
+pub enum Phase {
+    /// Events go from the ring to Kafka.
     Direct,
-    /// Into the spill log; Kafka still has, or doesn't take, what was sent before.
+    /// Events go into the spill log; Kafka still has, or doesn't take, what was sent before.
     Spilling,
-    /// Through the spill log, which is being read back.
+    /// Events go through the spill log, which is being read back.
     Replaying,
+    /// The same, but new events wait in memory: the lane is about to be direct again.
+    Returning,
+    /// Events go into the spill log, of which the next record isn't understood.
+    Blocked,
+}
+
+impl Phase {
+    /// All of them, each at the place of its number.
+    pub const ALL: [Phase; 5] = [
+        Phase::Direct,
+        Phase::Spilling,
+        Phase::Replaying,
+        Phase::Returning,
+        Phase::Blocked,
+    ];
+
+    /// The word on the admin port.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Direct => "direct",
+            Phase::Spilling => "spilling",
+            Phase::Replaying => "replaying",
+            Phase::Returning => "returning",
+            Phase::Blocked => "blocked",
+        }
+    }
 }
 
 /// The ordered path of one partition of one stream, as HTTP threads see it.
@@ -103,8 +131,8 @@ pub struct Lane {
     stalled_ms: AtomicU32,
     /// Age of its oldest event in memory, in milliseconds, as of the worker's last look.
     age_ms: AtomicU32,
-    /// A [`Way`], as the worker sees it.
-    way: AtomicU8,
+    /// A [`Phase`], as of the worker's last look.
+    phase: AtomicU8,
     /// The lane's own lane in the spill log, if there is a log.
     spill: Option<LaneId>,
 }
@@ -120,7 +148,7 @@ impl Lane {
             scheduled: AtomicBool::new(false),
             stalled_ms: AtomicU32::new(0),
             age_ms: AtomicU32::new(0),
-            way: AtomicU8::new(Way::Direct as u8),
+            phase: AtomicU8::new(Phase::Direct as u8),
             spill,
         })
     }
@@ -145,13 +173,10 @@ impl Lane {
         self.ring.events()
     }
 
-    /// How its events go to Kafka at the moment.
-    pub fn way(&self) -> Way {
-        match self.way.load(Relaxed) {
-            1 => Way::Spilling,
-            2 => Way::Replaying,
-            _ => Way::Direct,
-        }
+    /// How its events go to Kafka, as of a moment ago.
+    pub fn phase(&self) -> Phase {
+        let number = usize::from(self.phase.load(Relaxed));
+        Phase::ALL.get(number).copied().unwrap_or(Phase::Direct)
     }
 
     /// Age of its oldest event in memory, as of a moment ago.

@@ -1,8 +1,10 @@
 //! Reading lanes back from the spill log, on a thread of its own: a disk that hangs must not hold the worker.
 //!
-//! The worker lends a lane's reader with its memory already charged; reader and records come back as one [`Answer`]. So at
-//! most one read per lane is under way, and all of them are bounded by the worker's window and the memory budget.
+//! The thread has the readers; the worker asks for a read, with memory that is already charged, and gets an [`Answer`]. At most
+//! one read per lane is under way, and all of them are bounded by the worker's window and the memory budget.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -18,7 +20,7 @@ use crate::event::Event;
 use crate::event::wire::{self, WireError};
 use crate::receipt::{Ledger, Parcel, Request, Slot};
 use crate::route::partition_of;
-use crate::spill::{LaneReader, Position, ReadError, Stored};
+use crate::spill::{LaneId, LaneReader, Log, Position, ReadError, Stored};
 
 /// A parcel that was read back, and the position up to which the log is read with it: with the last one of a read.
 pub(super) type Replayed = (Arc<Parcel>, Option<Position>);
@@ -27,7 +29,10 @@ pub(super) type Replayed = (Arc<Parcel>, Option<Position>);
 pub(super) struct Ask {
     /// The lane's number within its cluster.
     pub(super) lane: u32,
-    pub(super) reader: LaneReader,
+    /// The lane of the log.
+    pub(super) log_lane: LaneId,
+    /// From the first record on that hasn't arrived, not from where the last read ended.
+    pub(super) is_first: bool,
     pub(super) bytes: usize,
     pub(super) partition: i32,
     /// How many partitions there are to sort the events by, if the lane is of none.
@@ -37,10 +42,16 @@ pub(super) struct Ask {
     pub(super) held: Held,
 }
 
+/// What the thread has to do.
+pub(super) enum Job {
+    Read(Ask),
+    /// The reader of the lane of this number is of no more use.
+    Close(u32),
+}
+
 /// What came of it.
 pub(super) struct Answer {
     pub(super) lane: u32,
-    pub(super) reader: LaneReader,
     /// Empty if nothing was there.
     pub(super) read: Vec<Replayed>,
     /// Nothing more was there.
@@ -61,22 +72,23 @@ pub(super) enum Fault {
 
 /// The reading thread of one cluster.
 pub(super) struct Replay {
-    asks: Sender<Ask>,
+    jobs: Sender<Job>,
     answers: Arc<SegQueue<Answer>>,
 }
 
 impl Replay {
     /// Starts the thread; it ends when this is dropped, after the read that is under way.
-    pub(super) fn start(cluster: &Arc<Cluster>) -> std::io::Result<Replay> {
-        let (asks, asked) = channel::<Ask>();
+    pub(super) fn start(log: &Arc<Log>, cluster: &Arc<Cluster>) -> std::io::Result<Replay> {
+        let (jobs, asked) = channel::<Job>();
+        let mut readers = Readers::of(log);
         let answers = Arc::<SegQueue<Answer>>::default();
         let (out, cluster) = (Arc::clone(&answers), Arc::clone(cluster));
         let crew = Arc::clone(&cluster.crew);
         std::thread::Builder::new()
             .name(format!("replay-{}", cluster.name()))
             .spawn(move || {
-                for ask in asked {
-                    let read = || answer(ask, Instant::now());
+                for job in asked {
+                    let read = || readers.work(job, Instant::now());
                     let Ok(answer) = catch_unwind(AssertUnwindSafe(read)) else {
                         // The lane would wait for its reader for ever. Nothing acknowledged is lost by ending here.
                         tracing::error!(
@@ -85,30 +97,38 @@ impl Replay {
                         );
                         std::process::abort();
                     };
-                    out.push(answer);
-                    cluster.signal.wake();
+                    if let Some(answer) = answer {
+                        out.push(answer);
+                        cluster.signal.wake();
+                    }
                 }
                 drop(crew);
             })?;
-        Ok(Replay { asks, answers })
+        Ok(Replay { jobs, answers })
     }
 
     /// Without the thread: a test answers by hand.
     #[cfg(test)]
     pub(super) fn by_hand() -> (
         Replay,
-        std::sync::mpsc::Receiver<Ask>,
+        std::sync::mpsc::Receiver<Job>,
         Arc<SegQueue<Answer>>,
     ) {
-        let (asks, asked) = channel();
+        let (jobs, asked) = channel();
         let answers = Arc::<SegQueue<Answer>>::default();
         let out = Arc::clone(&answers);
-        (Replay { asks, answers }, asked, out)
+        (Replay { jobs, answers }, asked, out)
     }
 
-    /// Has something read; the reader comes back if the thread is gone.
-    pub(super) fn ask(&self, ask: Ask) -> Result<(), LaneReader> {
-        self.asks.send(ask).map_err(|refused| refused.0.reader)
+    /// Has something read. False if the thread is gone.
+    pub(super) fn ask(&self, ask: Ask) -> bool {
+        self.jobs.send(Job::Read(ask)).is_ok()
+    }
+
+    /// The reader of a lane is of no more use.
+    pub(super) fn close(&self, lane: u32) {
+        // A thread that is gone has no readers.
+        self.jobs.send(Job::Close(lane)).unwrap_or_default();
     }
 
     /// The next thing that was read.
@@ -117,24 +137,61 @@ impl Replay {
     }
 }
 
-/// Reads what is asked for, `now`.
-pub(super) fn answer(mut ask: Ask, now: Instant) -> Answer {
-    let (read, fault) = match ask.reader.read(ask.bytes) {
-        Ok(records) => {
-            let (found, understood) = Found::gather(records);
-            (
-                found.parcels(&mut ask, now),
-                understood.err().map(Fault::Wire),
-            )
+/// The readers of one cluster's lanes, by the lanes' numbers.
+pub(super) struct Readers {
+    log: Arc<Log>,
+    open: HashMap<u32, LaneReader>,
+}
+
+impl Readers {
+    /// Of a log; none yet.
+    pub(super) fn of(log: &Arc<Log>) -> Readers {
+        Readers {
+            log: Arc::clone(log),
+            open: HashMap::new(),
         }
-        Err(error) => (Vec::new(), Some(Fault::Read(error))),
-    };
-    Answer {
-        lane: ask.lane,
-        is_all: ask.reader.is_at_end(),
-        reader: ask.reader,
-        read,
-        fault,
+    }
+
+    /// Does a job, `now`.
+    pub(super) fn work(&mut self, job: Job, now: Instant) -> Option<Answer> {
+        match job {
+            Job::Read(ask) => Some(self.read(ask, now)),
+            Job::Close(lane) => {
+                self.open.remove(&lane);
+                None
+            }
+        }
+    }
+
+    fn read(&mut self, mut ask: Ask, now: Instant) -> Answer {
+        if ask.is_first {
+            self.open.remove(&ask.lane);
+        }
+        let reader = match self.open.entry(ask.lane) {
+            Entry::Occupied(open) => Some(open.into_mut()),
+            Entry::Vacant(none) => {
+                let reader = self.log.reader(ask.log_lane);
+                reader.map(|reader| none.insert(reader))
+            }
+        };
+        let (read, is_all, fault) = match reader {
+            // The log knows its own lanes.
+            None => (Vec::new(), false, None),
+            Some(reader) => match reader.read(ask.bytes) {
+                Ok(records) => {
+                    let (found, understood) = Found::gather(records);
+                    let read = found.parcels(&mut ask, now);
+                    (read, reader.is_at_end(), understood.err().map(Fault::Wire))
+                }
+                Err(error) => (Vec::new(), false, Some(Fault::Read(error))),
+            },
+        };
+        Answer {
+            lane: ask.lane,
+            read,
+            is_all,
+            fault,
+        }
     }
 }
 

@@ -115,11 +115,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
             let to = appended.appended_to();
             let to = to.and_then(|lane| self.works.get_mut(lane as usize));
             if let Some(work) = to.and_then(Option::as_mut) {
-                work.append_ended(appended.is_copy());
+                work.append_ended(appended.is_copy(), now);
             }
             let work = self.works.get_mut(appended.lane() as usize);
             if let Some(work) = work.and_then(Option::as_mut) {
-                for parcel in appended.settle(work, &spiller) {
+                for parcel in appended.settle(work, &spiller.log) {
                     self.finished(&parcel);
                 }
             }
@@ -139,7 +139,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             self.reading = self.reading.saturating_sub(READ_BYTES as u64);
             let work = self.works.get_mut(answer.lane as usize);
             if let Some(work) = work.and_then(Option::as_mut)
-                && let Some(fault) = work.take_read(answer, now)
+                && let Some(fault) = spiller.take_read(work, answer, now)
             {
                 let partition = work.lane.partition();
                 tracing::error!(cluster = self.cluster.name(), partition, %fault, "a lane can't be read back from the spill log now; what it holds is kept, and new events go behind it");

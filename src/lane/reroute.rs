@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::Instant;
 
-use super::routing::Unsure;
-use super::spilling::{Mode, Reading, Spiller};
 use super::topic::Topic;
 use super::work::Work;
 use super::worker::Worker;
@@ -104,58 +102,5 @@ fn refuse_all(work: &mut Work, finished: &mut Vec<Arc<Parcel>>) {
     }
     if work.window.outstanding() == 0 {
         finished.extend(work.window.drain().filter(|parcel| parcel.abandon()));
-    }
-}
-
-impl Spiller {
-    /// Makes a lane read its part of the log for so many partitions, or for its own one. True if it may send what it has.
-    /// Adds the parcels whose requests are `finished` because they have nowhere to go.
-    pub(super) fn turns_to(
-        &self,
-        work: &mut Work,
-        sorting: Result<Option<usize>, Unsure>,
-        finished: &mut Vec<Arc<Parcel>>,
-    ) -> bool {
-        let Ok(sorting) = sorting else { return false };
-        let count = sorting.unwrap_or(usize::MAX);
-        let partition = usize::try_from(work.lane.partition);
-        let Mode::OverLog(way) = &mut work.mode else {
-            // Nothing of it was ever sorted.
-            return sorting.is_none();
-        };
-        if way.sorted_by == sorting {
-            way.is_turning = false;
-            return true;
-        }
-        let is_away = way.is_reading();
-        let is_done = work.window.is_empty() && way.read.is_empty() && !is_away;
-        // What was read is bound for partitions that exist; what comes next waits until it's there.
-        let exists = match way.sorted_by {
-            Some(before) => before <= count,
-            None => sorting.is_none() || partition.is_ok_and(|own| own < count),
-        };
-        if exists || is_done {
-            way.is_turning = !is_done;
-            if is_done {
-                way.sorted_by = sorting;
-            }
-            return true;
-        }
-        // It's read again, sorted anew, when all of it is in the log and nothing of it is on the way.
-        let is_appending = way.appending > 0 || way.has_more();
-        // What can't be copied there for now is tried again.
-        if !is_appending && work.window.outstanding() == 0 && self.takes() {
-            let lost_to_it = work.window.take_unstorable().into_iter();
-            finished.extend(lost_to_it.filter(|parcel| parcel.abandon()));
-            way.to_copy = work.window.not_stored().collect();
-        }
-        if !is_appending && !is_away && work.window.is_only_stored() {
-            work.window.forget();
-            way.read.clear();
-            (way.reading, way.is_fresh) = (Reading::NotYet, true);
-            (way.sorted_by, way.is_turning) = (sorting, false);
-            return true;
-        }
-        false
     }
 }

@@ -8,7 +8,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::cluster::Cluster;
 use super::pace::{self, Load};
 use super::settings::Settings;
-use super::spilling::{Mode, READ_BYTES, REPLAY_EVENTS, Spiller};
+use super::spilling::{READ_BYTES, REPLAY_EVENTS, Spiller};
 use super::work::Work;
 use crate::produce::topic_limits::Stamp;
 use crate::produce::{Backoff, Producer};
@@ -58,13 +58,14 @@ impl<P: Producer> Sending<'_, P> {
     pub(super) fn send_due(&mut self, work: &mut Work) {
         let cluster = self.cluster;
         if let Some(spiller) = self.spiller {
-            spiller.note_arrivals(work);
-            if work.mode.is_direct() && self.goes_over_log(work) && spiller.takes() {
-                spiller.enter(work, true);
+            spiller.note_arrivals(work, self.now);
+            if work.life.is_direct() && self.goes_over_log(work) && spiller.takes() {
+                spiller.enter(work, true, self.now);
             }
             let spill_after = self.settings.spill_after;
-            if self.is_over_log(work) || !spiller.is_returning(work, spill_after, self.now) {
-                self.finished.extend(spiller.append_backlog(work, cluster));
+            if self.is_over_log(work) || !spiller.holds_new(work, spill_after, self.now) {
+                self.finished
+                    .extend(spiller.append_backlog(work, cluster, self.now));
             }
         }
         if self.client.is_none() {
@@ -72,7 +73,7 @@ impl<P: Producer> Sending<'_, P> {
         }
         self.send_again(work);
         match self.spiller {
-            Some(spiller) if !work.mode.is_direct() => self.replay(work, spiller),
+            Some(spiller) if !work.life.is_direct() => self.replay(work, spiller),
             _ => self.send_backlog(work),
         }
     }
@@ -140,8 +141,7 @@ impl<P: Producer> Sending<'_, P> {
             && self.allows(work.window.outstanding())
             && self.replays > 0
             && self.may_try(work)
-            && let Mode::OverLog(way) = &mut work.mode
-            && let Some((parcel, position)) = way.read.pop_front()
+            && let Some((parcel, position)) = work.queues.read.pop_front()
         {
             self.replays -= i64::from(parcel.count());
             self.open_topic(work);
@@ -149,7 +149,7 @@ impl<P: Producer> Sending<'_, P> {
             self.send(work, &parcel, position);
         }
         self.flush(work);
-        spiller.leave_if_done(work);
+        spiller.leave_if_done(work, self.now);
     }
 
     fn send_backlog(&mut self, work: &mut Work) {

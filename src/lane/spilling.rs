@@ -1,22 +1,8 @@
-//! A lane whose events can't go to Kafka in time, on their way over the spill log.
+//! A lane whose events can't go to Kafka in time, on their way over the spill log: what [`Life`](super::life) says is done here.
 //!
-//! ```text
-//!            oldest event waits for spill_after, or the ring is half full,
-//!            or the log holds older events, or the stream always goes over it
-//!   direct ───────────────────────────────────────────────────────────────▶ spilling
-//!      ▲                                                                        │ nothing is left in the window
-//!      │                                                                        ▼ of what was sent before
-//!      └──────── all that the log holds of the lane is in the window ────── replaying
-//! ```
-//!
-//! While spilling and replaying, every event that comes goes into the log, behind those that are there, and its receipt
-//! is resolved when it's durable. What was sent before stays in the client's hands, where it can't be called back; a copy goes
+//! What was sent before a lane leaves its direct way stays in the client's hands, where it can't be called back; a copy goes
 //! into the log too, so that its clients can be released. As soon as the window is empty, the log is read back through
 //! it, in order, and what arrives is acknowledged to the log. So at any time the lane's order is: window, log, ring.
-//!
-//! **The way back.** Under steady traffic there is always one more event on its way into the log. So a lane whose events
-//! arrive, and which has read all there was a moment ago, *returns*: new events wait in memory for the moment that the last append and the
-//! last read take, and then go directly, behind the window. If that takes too long they go into the log after all.
 //!
 //! A log that takes nothing (full, failing) keeps lanes on the direct way, where events wait for Kafka and are refused at
 //! their clients' deadline. A lane that is on its way over the log then refuses new events at once.
@@ -24,123 +10,26 @@
 //! An event that Kafka refuses for good, after its client was told that it's durable, becomes a dead letter: a record of a
 //! lane `dead/…` of the log, which nobody replays until somebody asks for it. It blocks nothing. See [`super::dead`].
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 
-use super::Way;
+use super::appended::Appended;
 use super::cluster::Cluster;
 use super::dead::Told;
-use super::replay::{Answer, Ask, Fault, Replay, Replayed};
-use super::store::{Appended, Group};
+use super::life::{Brought, Effect, Input, Sorting};
+use super::replay::{Answer, Ask, Fault, Replay};
+use super::routing::Unsure;
 use super::work::Work;
 use crate::receipt::Parcel;
-use crate::spill::{LaneId, LaneReader, Log, State};
+use crate::spill::{Log, State};
 
 /// Bytes that one read of the log brings, and so the memory of one step of a replay. Tiny in tests of the lanes, so that
 /// every limit is met all the time.
 pub(super) const READ_BYTES: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 /// Events of one lane's replay that the client may hold: enough for full requests, little enough to leave room.
 pub(super) const REPLAY_EVENTS: u32 = if cfg!(test) { 12 } else { 2_000 };
-/// How long new events may wait for a lane to return: a few writes and reads of a disk that is busy.
-const RETURN_WITHIN: Duration = Duration::from_millis(200);
-/// Pause after a read that failed, doubled with each one that fails again, up to a minute.
-const READ_PAUSE: Duration = Duration::from_secs(1);
-
-/// How a lane sends.
-#[derive(Debug, Default)]
-pub(super) enum Mode {
-    /// Ring, window, Kafka.
-    #[default]
-    Direct,
-    /// Over the log.
-    OverLog(Box<OverLog>),
-}
-
-/// A lane's way over the log.
-#[derive(Debug)]
-pub(super) struct OverLog {
-    pub(super) lane: LaneId,
-    /// Appends under way.
-    pub(super) appending: u32,
-    /// Those of them that copy what was in the window.
-    pub(super) copying: u32,
-    /// Parcels of the window that are to be copied, in order, because more waited for the disk than may.
-    pub(super) to_copy: VecDeque<Arc<Parcel>>,
-    /// Taken from the ring and not yet in the log, for the same reason; behind those.
-    pub(super) next: VecDeque<Group>,
-    pub(super) reading: Reading,
-    /// Read back, and not yet sent.
-    pub(super) read: VecDeque<Replayed>,
-    /// The log may hold something that wasn't read.
-    pub(super) is_fresh: bool,
-    /// By how many partitions what is read is sorted; by none if it goes to the lane's own.
-    pub(super) sorted_by: Option<usize>,
-    /// That is about to change, as soon as what was read before has been sent.
-    pub(super) is_turning: bool,
-    /// The next record isn't understood, so that nothing can be replayed.
-    is_blocked: bool,
-    /// After a read that failed: when to try again, and how long the pause was.
-    pause: Option<(Instant, Duration)>,
-    /// The last read brought all that the log had of the lane then.
-    has_caught_up: bool,
-    /// Events of the log have arrived in Kafka since the lane went over it, or since it last failed to return.
-    has_arrivals: bool,
-    /// Since when new events wait, so that the lane can be direct again.
-    returning: Option<Instant>,
-}
-
-#[derive(Debug)]
-pub(super) enum Reading {
-    /// What was sent before is still in the window.
-    NotYet,
-    /// The reader rests.
-    Here(LaneReader),
-    /// The reader is at work.
-    Away,
-}
-
-impl OverLog {
-    fn is_resting(&self) -> bool {
-        matches!(self.reading, Reading::Here(_))
-    }
-
-    /// Whether a read is under way.
-    pub(super) fn is_reading(&self) -> bool {
-        matches!(self.reading, Reading::Away)
-    }
-
-    /// Whether something waits to be appended.
-    pub(super) fn has_more(&self) -> bool {
-        !self.to_copy.is_empty() || !self.next.is_empty()
-    }
-}
-
-impl Mode {
-    /// Whether appends are under way, or have to be made.
-    pub(super) fn is_appending(&self) -> bool {
-        matches!(self, Mode::OverLog(way) if way.appending > 0 || way.has_more())
-    }
-
-    pub(super) fn is_direct(&self) -> bool {
-        matches!(self, Mode::Direct)
-    }
-
-    /// Whether the log holds something that this forebay doesn't understand.
-    pub(super) fn is_blocked(&self) -> bool {
-        matches!(self, Mode::OverLog(way) if way.is_blocked)
-    }
-
-    pub(super) fn way(&self) -> Way {
-        match self {
-            Mode::Direct => Way::Direct,
-            Mode::OverLog(way) if matches!(way.reading, Reading::NotYet) => Way::Spilling,
-            Mode::OverLog(_) => Way::Replaying,
-        }
-    }
-}
 
 /// The log, and where it tells the worker what became of its appends and reads.
 pub(super) struct Spiller {
@@ -156,7 +45,7 @@ impl Spiller {
         Ok(Spiller {
             log: Arc::clone(log),
             appended: Arc::default(),
-            replay: Replay::start(cluster)?,
+            replay: Replay::start(log, cluster)?,
             told: Told::default(),
         })
     }
@@ -178,71 +67,39 @@ impl Spiller {
 
     /// Takes a lane off its direct way. Copies of what is in the window go to the log, if all that it holds of the lane is in
     /// the window too; else what arrives would seem to be behind these.
-    pub(super) fn enter(&self, work: &mut Work, is_all_in_window: bool) {
-        let Some(lane) = work.lane.spill else { return };
-        let to_copy = if is_all_in_window {
-            work.window.not_stored().collect()
-        } else {
-            VecDeque::new()
-        };
-        let way = OverLog {
-            lane,
-            appending: 0,
-            copying: 0,
-            to_copy,
-            next: VecDeque::new(),
-            reading: Reading::NotYet,
-            read: VecDeque::new(),
-            is_fresh: true,
-            sorted_by: None,
-            is_turning: false,
-            is_blocked: false,
-            pause: None,
-            has_caught_up: false,
-            has_arrivals: false,
-            returning: None,
-        };
-        work.mode = Mode::OverLog(Box::new(way));
+    pub(super) fn enter(&self, work: &mut Work, is_all_in_window: bool, now: Instant) {
+        if work.lane.spill.is_none() {
+            return;
+        }
+        let input = Input::GoOver { is_all_in_window };
+        if work.life.step(input, now) == Effect::Copy {
+            work.queues.to_copy = work.window.not_stored().collect();
+        }
     }
 
     /// Acknowledges to the log what arrived.
-    pub(super) fn note_arrivals(&self, work: &mut Work) {
+    pub(super) fn note_arrivals(&self, work: &mut Work, now: Instant) {
         if let (Some(position), Some(lane)) = (work.window.take_arrived(), work.lane.spill) {
             self.log.acked(lane, position);
-            if let Mode::OverLog(way) = &mut work.mode {
-                way.has_arrivals = true;
-            }
+            work.life.step(Input::Arrived, now);
         }
     }
 
     /// Whether new events are to wait because the lane is about to be direct again; makes it so when it can be.
-    pub(super) fn is_returning(
-        &self,
-        work: &mut Work,
-        spill_after: Duration,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn holds_new(&self, work: &mut Work, spill_after: Duration, now: Instant) -> bool {
+        if work.life.is_direct() {
+            return false;
+        }
         let since_sent = work.window.oldest().map_or(Duration::ZERO, |parcel| {
             now.duration_since(parcel.request().received_at())
         });
-        let Mode::OverLog(way) = &mut work.mode else {
-            return false;
+        let input = Input::New {
+            stock: work.stock(),
+            is_prompt: since_sent < spill_after / 2,
         };
-        let has_read_all = way.read.is_empty() && !way.is_fresh && way.is_resting();
-        if has_read_all && way.appending == 0 && !way.has_more() && way.has_arrivals {
-            work.mode = Mode::Direct;
-            return false;
-        }
-        match way.returning {
-            // Not only when all is read: under steady traffic there is something new each time.
-            None if way.has_caught_up && way.has_arrivals && since_sent < spill_after / 2 => {
-                way.returning = Some(now);
-            }
-            None => {}
-            Some(since) if now.duration_since(since) < RETURN_WITHIN => {}
-            Some(_) => (way.returning, way.has_arrivals) = (None, false),
-        }
-        way.returning.is_some()
+        let effect = work.life.step(input, now);
+        self.close_if(effect, work);
+        effect == Effect::Hold
     }
 
     /// Has more read if there may be more, the lane needs it and it `may_ask`. Returns the bytes that are on their way.
@@ -253,115 +110,119 @@ impl Spiller {
         may_ask: bool,
         now: Instant,
     ) -> u64 {
-        let Mode::OverLog(way) = &mut work.mode else {
+        let input = Input::Turn {
+            stock: work.stock(),
+            may_read: may_ask && !work.window.is_rewinding(),
+        };
+        let Effect::Read { sorting, is_first } = work.life.step(input, now) else {
             return 0;
         };
-        // Copies of what has arrived are acknowledged to the log when they're known to be there; read before, they would be
-        // sent again.
-        let has_copies = way.copying > 0 || !way.to_copy.is_empty();
-        if matches!(way.reading, Reading::NotYet) && work.window.is_empty() && !has_copies {
-            way.reading = self
-                .log
-                .reader(way.lane)
-                .map_or(Reading::NotYet, Reading::Here);
+        if self.ask(work, cluster, sorting, is_first) {
+            return READ_BYTES as u64;
         }
-        let may_read = may_ask
-            && way.is_resting()
-            && way.is_fresh
-            && !way.is_blocked
-            && !way.is_turning
-            && way.read.is_empty()
-            && !work.window.is_rewinding()
-            && way.pause.is_none_or(|(until, _)| now >= until);
-        if !may_read {
-            return 0;
-        }
-        let Some(topic) = cluster.topics().get(work.lane.topic as usize) else {
-            return 0;
+        work.life.step(Input::NotAsked, now);
+        0
+    }
+
+    /// False if there is no memory for it.
+    fn ask(&self, work: &Work, cluster: &Cluster, sorting: Sorting, is_first: bool) -> bool {
+        let topic = cluster.topics().get(work.lane.topic as usize);
+        let (Some(topic), Some(log_lane)) = (topic, work.lane.spill) else {
+            return false;
         };
         let Ok(held) = topic.account().hold(2 * READ_BYTES as u64) else {
-            return 0;
+            return false;
         };
-        let Reading::Here(reader) = std::mem::replace(&mut way.reading, Reading::Away) else {
-            return 0;
-        };
-        let ask = Ask {
+        self.replay.ask(Ask {
             lane: work.lane.number,
-            reader,
+            log_lane,
+            is_first,
             bytes: READ_BYTES,
-            partitions: way.sorted_by,
+            partitions: sorting,
             partition: work.lane.partition,
             ledger: Arc::clone(topic.ledger()),
             held,
-        };
-        // What is stored from now on is news again.
-        way.is_fresh = false;
-        match self.replay.ask(ask) {
-            Ok(()) => READ_BYTES as u64,
-            Err(reader) => {
-                (way.reading, way.is_fresh) = (Reading::Here(reader), true);
-                0
-            }
-        }
+        })
     }
 
-    /// Back to direct if nothing of the lane is left on the way. True if so.
-    pub(super) fn leave_if_done(&self, work: &mut Work) -> bool {
-        let Mode::OverLog(way) = &work.mode else {
-            return false;
+    /// A read has ended, and brought something or nothing. Returns what went wrong.
+    pub(super) fn take_read(&self, work: &mut Work, answer: Answer, now: Instant) -> Option<Fault> {
+        let brought = match &answer.fault {
+            None => Brought::Events {
+                has_some: !answer.read.is_empty(),
+                is_all: answer.is_all,
+            },
+            Some(Fault::Read(_)) => Brought::Failure,
+            Some(Fault::Wire(_)) => Brought::Unknown,
         };
-        let is_at_end = way.appending == 0
-            && !way.has_more()
-            && way.read.is_empty()
-            && !way.is_reading()
-            && work.window.is_empty();
-        let is_done = is_at_end && self.log.lane_backlog(way.lane).is_empty();
-        if is_done {
-            work.mode = Mode::Direct;
-        } else if is_at_end && let Mode::OverLog(way) = &mut work.mode {
-            // Somebody else has put something there: dead letters that are sent again.
-            way.is_fresh = true;
-        }
-        is_done
-    }
-}
-
-impl Work {
-    /// The reader is back, with what it read.
-    pub(super) fn take_read(&mut self, answer: Answer, now: Instant) -> Option<Fault> {
-        let Mode::OverLog(way) = &mut self.mode else {
-            return None;
-        };
-        way.reading = Reading::Here(answer.reader);
-        way.has_caught_up = answer.is_all && answer.fault.is_none();
-        way.is_fresh |= !answer.read.is_empty() || answer.fault.is_some();
-        way.read.extend(answer.read);
-        match &answer.fault {
-            None => way.pause = None,
-            Some(Fault::Wire(_)) => way.is_blocked = true,
-            Some(Fault::Read(_)) => {
-                let pause = way.pause.map_or(READ_PAUSE, |(_, pause)| {
-                    (pause * 2).min(Duration::from_secs(60))
-                });
-                way.pause = Some((now + pause, pause));
-            }
-        }
+        work.queues.read.extend(answer.read);
+        let effect = work.life.step(Input::Read(brought), now);
+        self.close_if(effect, work);
         answer.fault
     }
 
-    /// An append to the lane's part of the log is under way.
-    pub(super) fn append_begun(&mut self) {
-        if let Mode::OverLog(way) = &mut self.mode {
-            way.appending += 1;
+    /// Back to direct if nothing of the lane is left on the way.
+    pub(super) fn leave_if_done(&self, work: &mut Work, now: Instant) {
+        let sent = Input::Sent {
+            stock: work.stock(),
+        };
+        if work.life.step(sent, now) == Effect::Look
+            && let Some(lane) = work.lane.spill
+        {
+            let is_empty = self.log.lane_backlog(lane).is_empty();
+            let effect = work.life.step(Input::Looked { is_empty }, now);
+            self.close_if(effect, work);
         }
     }
 
-    /// An append has its answer; there may be something new to read.
-    pub(super) fn append_ended(&mut self, is_copy: bool) {
-        if let Mode::OverLog(way) = &mut self.mode {
-            way.copying = way.copying.saturating_sub(u32::from(is_copy));
-            way.appending = way.appending.saturating_sub(1);
-            way.is_fresh = true;
+    fn close_if(&self, effect: Effect, work: &Work) {
+        if effect == Effect::Close {
+            self.replay.close(work.lane.number);
         }
+    }
+
+    /// Makes a lane read its part of the log for so many partitions, or for its own one. True if it may send what it has.
+    /// Adds the parcels whose requests are `finished` because they have nowhere to go.
+    pub(super) fn turns_to(
+        &self,
+        work: &mut Work,
+        sorting: Result<Sorting, Unsure>,
+        finished: &mut Vec<Arc<Parcel>>,
+        now: Instant,
+    ) -> bool {
+        let Ok(to) = sorting else { return false };
+        let input = Input::Sort {
+            to,
+            partition: work.lane.partition,
+            stock: work.stock(),
+        };
+        match work.life.step(input, now) {
+            Effect::Send => true,
+            Effect::Recall => self.recall(work, to, finished, now),
+            _ => false,
+        }
+    }
+
+    /// Has all that was sent stored and forgotten, so that it's read again and sorted anew. True if it's so.
+    fn recall(
+        &self,
+        work: &mut Work,
+        to: Sorting,
+        finished: &mut Vec<Arc<Parcel>>,
+        now: Instant,
+    ) -> bool {
+        // What can't be copied there for now is tried again.
+        if work.window.outstanding() == 0 && self.takes() {
+            let lost_to_it = work.window.take_unstorable().into_iter();
+            finished.extend(lost_to_it.filter(|parcel| parcel.abandon()));
+            work.queues.to_copy = work.window.not_stored().collect();
+        }
+        let is_stored = work.window.is_only_stored();
+        if !is_stored || work.life.step(Input::Recalled { to }, now) != Effect::Forget {
+            return false;
+        }
+        work.window.forget();
+        work.queues.read.clear();
+        true
     }
 }

@@ -1,44 +1,21 @@
-//! Events on their way into the spill log, and what becomes of them there.
+//! Events on their way into the spill log.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Lane;
+use super::appended::{Appended, What};
 use super::cluster::Cluster;
 use super::dead::{self, Dead};
-use super::spilling::{Mode, Spiller};
-use super::work::Work;
+use super::spilling::Spiller;
+use super::work::{Group, Work};
 use crate::event::wire;
 use crate::receipt::{Cause, Parcel};
-use crate::spill::{self, AppendError, Batch, LaneId, Position};
-
-/// Parcels of one lane that are appended together, in order; never none.
-pub(super) type Group = Arc<Vec<Arc<Parcel>>>;
+use crate::spill::{self, AppendError, Batch, LaneId};
 
 /// Bytes of events that one append gathers: enough that what it costs beside them doesn't count.
 pub(super) const APPEND_BYTES: u64 = if cfg!(test) { 1 << 10 } else { 256 << 10 };
-
-/// What became of an append.
-#[derive(Debug)]
-pub(super) struct Appended {
-    parcels: Group,
-    what: What,
-    result: Result<Position, AppendError>,
-}
-
-/// What an append is for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum What {
-    /// Events that were never sent.
-    Waiting,
-    /// A copy of events that are in the window.
-    Sent,
-    /// The event at this position, which Kafka refused.
-    Dead(u32),
-    /// Events of a held lane, which were never sent, in the unrouted lane of this number.
-    Behind { unrouted: u32 },
-}
 
 impl Spiller {
     /// What came since the last turn goes to the log; returns the parcels whose requests are finished by a refusal.
@@ -46,13 +23,19 @@ impl Spiller {
         &self,
         work: &mut Work,
         cluster: &Arc<Cluster>,
+        now: Instant,
     ) -> Vec<Arc<Parcel>> {
-        self.append_more(work, cluster, usize::MAX)
+        self.append_more(work, cluster, usize::MAX, now)
     }
 
     /// As [`Spiller::append_backlog`], but only what was on its way already and found the disk busy.
-    pub(super) fn append_begun(&self, work: &mut Work, cluster: &Arc<Cluster>) -> Vec<Arc<Parcel>> {
-        self.append_more(work, cluster, 0)
+    pub(super) fn append_begun(
+        &self,
+        work: &mut Work,
+        cluster: &Arc<Cluster>,
+        now: Instant,
+    ) -> Vec<Arc<Parcel>> {
+        self.append_more(work, cluster, 0, now)
     }
 
     fn append_more(
@@ -60,17 +43,18 @@ impl Spiller {
         work: &mut Work,
         cluster: &Arc<Cluster>,
         mut at_most: usize,
+        now: Instant,
     ) -> Vec<Arc<Parcel>> {
         let mut refused = Vec::new();
-        if !self.append_copies(work, cluster) {
+        if work.life.is_direct() || !self.append_copies(work, cluster, now) {
             return refused;
         }
-        let Mode::OverLog(way) = &mut work.mode else {
+        let Some(lane) = work.lane.spill else {
             return refused;
         };
         loop {
             // What isn't claimed can still be refused for certain, should the disk hang.
-            let next = match way.next.pop_front() {
+            let next = match work.queues.to_append.pop_front() {
                 None if at_most == 0 => return refused,
                 None if self.log.has_room(2 * APPEND_BYTES) => {
                     at_most -= 1;
@@ -81,17 +65,17 @@ impl Spiller {
             let Some(group) = next else {
                 return refused;
             };
-            match self.append_all(cluster, way.lane, &group) {
-                Ok(()) => way.appending += 1,
+            match self.append_all(cluster, lane, &group) {
+                Ok(()) => work.append_begun(false, now),
                 // The disk has enough to do for now; the next turn is soon.
                 Err(AppendError::Busy { .. }) => {
-                    way.next.push_front(group);
+                    work.queues.to_append.push_front(group);
                     return refused;
                 }
-                // Then it's all that there is in `next`. One by one they may do.
+                // Then it's all that there is in `to_append`. One by one they may do.
                 Err(AppendError::TooLarge { .. }) if group.len() > 1 => {
                     let alone = group.iter().map(|it| Arc::new(vec![Arc::clone(it)]));
-                    way.next.extend(alone);
+                    work.queues.to_append.extend(alone);
                 }
                 Err(_) => {
                     let finished = group.iter().filter(|it| it.not_stored(Cause::NoRoom));
@@ -102,23 +86,20 @@ impl Spiller {
     }
 
     /// Appends copies of what was in the window when the lane went over the log. False if the disk has enough to do for now.
-    fn append_copies(&self, work: &mut Work, cluster: &Arc<Cluster>) -> bool {
-        let Mode::OverLog(way) = &mut work.mode else {
+    fn append_copies(&self, work: &mut Work, cluster: &Arc<Cluster>, now: Instant) -> bool {
+        let Some(lane) = work.lane.spill else {
             return true;
         };
-        while let Some(parcel) = way.to_copy.pop_front() {
+        while let Some(parcel) = work.queues.to_copy.pop_front() {
             let open = work.window.unresolved_of(&parcel);
             // It may have arrived meanwhile.
             if open.is_empty() {
                 continue;
             }
-            match self.append(cluster, way.lane, &parcel, open, What::Sent) {
-                Ok(()) => {
-                    way.copying += 1;
-                    way.appending += 1;
-                }
+            match self.append(cluster, lane, &parcel, open, What::Sent) {
+                Ok(()) => work.append_begun(true, now),
                 Err(AppendError::Busy { .. }) => {
-                    way.to_copy.push_front(parcel);
+                    work.queues.to_copy.push_front(parcel);
                     return false;
                 }
                 // Its clients go on waiting for Kafka.
@@ -209,79 +190,6 @@ fn encode(parcel: &Parcel, positions: impl IntoIterator<Item = u32>, batch: &mut
     for position in positions {
         let event = &parcel.events()[position as usize];
         batch.push(|out| wire::encode(event, body, parcel.received_ms(position), out));
-    }
-}
-
-impl Appended {
-    /// The number, within its cluster, of the lane that the events came from.
-    pub(super) fn lane(&self) -> u32 {
-        self.parcels[0].lane()
-    }
-
-    /// The number of the lane that they were appended to; none for dead letters.
-    pub(super) fn appended_to(&self) -> Option<u32> {
-        match self.what {
-            What::Waiting | What::Sent => Some(self.lane()),
-            What::Behind { unrouted } => Some(unrouted),
-            What::Dead(_) => None,
-        }
-    }
-
-    /// Whether it's a copy of events that are in the window.
-    pub(super) fn is_copy(&self) -> bool {
-        matches!(self.what, What::Sent)
-    }
-
-    /// How many new events are durable with it, and when the last of them came.
-    pub(super) fn newest(&self) -> Option<(u32, Instant)> {
-        let is_new = matches!(self.what, What::Waiting) && self.result.is_ok();
-        let newest = self.parcels.last().filter(|_| is_new)?;
-        let events = self.parcels.iter().map(|parcel| parcel.count()).sum();
-        Some((events, newest.request().received_at()))
-    }
-
-    /// Notes it. Returns the parcels whose requests are finished by that.
-    pub(super) fn settle(self, work: &mut Work, log: &Spiller) -> Vec<Arc<Parcel>> {
-        let of_all = |resolve: &dyn Fn(&Parcel) -> bool| {
-            let finished = self.parcels.iter().filter(|parcel| resolve(parcel));
-            finished.cloned().collect()
-        };
-        // All but those that wait are appended one by one.
-        let parcel = &self.parcels[0];
-        match (self.what, self.result) {
-            (What::Waiting | What::Behind { .. }, Ok(_)) => of_all(&Parcel::spilled),
-            (What::Waiting | What::Behind { .. }, Err(AppendError::Failed(_))) => {
-                of_all(&|parcel| parcel.not_stored(Cause::Unknown))
-            }
-            (What::Waiting | What::Behind { .. }, Err(_)) => {
-                of_all(&|parcel| parcel.not_stored(Cause::NoRoom))
-            }
-            (What::Sent, Ok(position)) => {
-                if !work.window.stored(parcel, position)
-                    && let Some(lane) = work.lane.spill
-                {
-                    // It arrived meanwhile, and so did all before it.
-                    log.log.acked(lane, position);
-                }
-                of_all(&Parcel::spilled)
-            }
-            // Its clients go on waiting for Kafka.
-            (What::Sent, Err(why)) => {
-                if matches!(why, AppendError::Failed(_)) {
-                    work.window.note_doubt(parcel);
-                }
-                Vec::new()
-            }
-            (What::Dead(position), Ok(_)) => {
-                parcel.dead();
-                work.window.buried(parcel, position, true);
-                Vec::new()
-            }
-            (What::Dead(position), Err(_)) => {
-                work.window.buried(parcel, position, false);
-                Vec::new()
-            }
-        }
     }
 }
 

@@ -25,10 +25,11 @@
 //! ring waits for that.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Lane;
+use super::appended::What;
 use super::send::Sending;
-use super::store::What;
 use super::topic::Topic;
 use super::work::Work;
 use super::worker::Worker;
@@ -48,16 +49,16 @@ impl<P: Producer> Sending<'_, P> {
         else {
             return;
         };
-        spiller.note_arrivals(work);
+        spiller.note_arrivals(work, self.now);
         let routing = &topic.routing;
-        if work.mode.is_direct() && (routing.is_closing() || !work.backlog.is_empty()) {
-            spiller.enter(work, false);
+        if work.life.is_direct() && (routing.is_closing() || !work.backlog.is_empty()) {
+            spiller.enter(work, false, self.now);
         }
         if routing.is_closing() {
             return;
         }
         self.finished
-            .extend(spiller.append_backlog(work, self.cluster));
+            .extend(spiller.append_backlog(work, self.cluster, self.now));
         if !has_to_wait
             && routing.is_changing()
             && spiller.log.lane_backlog(lane).bytes < NEARLY_EMPTY
@@ -65,7 +66,7 @@ impl<P: Producer> Sending<'_, P> {
             self.cluster.publish(topic, self.now);
         }
         let sorting = routing.sorting(&work.lane);
-        if self.client.is_some() && spiller.turns_to(work, sorting, &mut self.finished) {
+        if self.client.is_some() && spiller.turns_to(work, sorting, &mut self.finished, self.now) {
             self.send_again(work);
             if !has_to_wait {
                 self.replay(work, spiller);
@@ -79,7 +80,7 @@ impl<P: Producer> Sending<'_, P> {
         let (Some(spiller), Some(topic)) = (self.spiller, topic) else {
             return;
         };
-        spiller.note_arrivals(work);
+        spiller.note_arrivals(work, self.now);
         let sorting = topic.routing.sorting(&work.lane);
         let is_gone = sorting != Ok(None);
         let has_turn = match turn {
@@ -87,12 +88,14 @@ impl<P: Producer> Sending<'_, P> {
             Turn::Only(lane) => lane == work.lane.number(),
         };
         let is_late = is_gone || work.is_late(self.settings, self.now);
-        if work.mode.is_direct() && !work.window.is_empty() && is_late && spiller.takes() {
-            spiller.enter(work, true);
+        if work.life.is_direct() && !work.window.is_empty() && is_late && spiller.takes() {
+            spiller.enter(work, true, self.now);
         }
         self.finished
-            .extend(spiller.append_begun(work, self.cluster));
-        if has_turn && self.client.is_some() && spiller.turns_to(work, sorting, &mut self.finished)
+            .extend(spiller.append_begun(work, self.cluster, self.now));
+        if has_turn
+            && self.client.is_some()
+            && spiller.turns_to(work, sorting, &mut self.finished, self.now)
         {
             self.send_again(work);
             self.replay(work, spiller);
@@ -119,8 +122,8 @@ pub(super) fn whose_turn(works: &[Option<Box<Work>>], topic: &Topic, unrouted: &
     };
     let has_events = |lane: &Lane| match work_of(lane) {
         // What a later forebay wrote is left to it.
-        Some(work) if work.mode.is_blocked() && work.window.is_empty() => false,
-        Some(work) => !work.mode.is_direct() || !work.window.is_empty(),
+        Some(work) if work.is_blocked() && work.window.is_empty() => false,
+        Some(work) => !work.life.is_direct() || !work.window.is_empty(),
         // It was woken, perhaps for what an earlier run stored; the next turn knows.
         None => lane.is_open(),
     };
@@ -178,7 +181,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                         spiller.append(&self.cluster, lane, parcel, all, what)
                     };
                     let has_room = |parcel: &Parcel| spiller.log.has_room(2 * parcel.bytes());
-                    behind(&mut held, front, has_room, append)
+                    behind(&mut held, front, has_room, append, self.now)
                 })
             });
             for parcel in refused.flatten().unwrap_or_default() {
@@ -197,9 +200,10 @@ fn behind(
     front: &mut Work,
     has_room: impl Fn(&Parcel) -> bool,
     append: impl Fn(&Arc<Parcel>, crate::spill::LaneId) -> Result<(), crate::spill::AppendError>,
+    now: Instant,
 ) -> Vec<Arc<Parcel>> {
     let mut refused = Vec::new();
-    let Some(lane) = front.lane.spill.filter(|_| !front.mode.is_direct()) else {
+    let Some(lane) = front.lane.spill.filter(|_| !front.life.is_direct()) else {
         return refused;
     };
     while held.backlog.front().is_some_and(|next| has_room(next))
@@ -210,7 +214,7 @@ fn behind(
             continue;
         }
         match append(&parcel, lane) {
-            Ok(()) => front.append_begun(),
+            Ok(()) => front.append_begun(false, now),
             Err(_) if parcel.not_stored(Cause::NoRoom) => refused.push(parcel),
             Err(_) => {}
         }

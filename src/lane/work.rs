@@ -5,12 +5,27 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
 
+use super::life::{Input, Life, Stock};
+use super::replay::Replayed;
 use super::settings::Settings;
-use super::spilling::{Mode, OverLog};
 use super::window::Window;
-use super::{Lane, Way};
+use super::{Lane, Phase};
 use crate::produce::Backoff;
 use crate::receipt::Parcel;
+
+/// Parcels of one lane that are appended together, in order; never none.
+pub(super) type Group = Arc<Vec<Arc<Parcel>>>;
+
+/// What a lane that isn't direct has outside of its ring, its backlog and its window.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    /// Parcels of the window that are to be copied, in order, because more waited for the disk than may.
+    pub(super) to_copy: VecDeque<Arc<Parcel>>,
+    /// Taken from the backlog and not yet in the log, for the same reason; behind those.
+    pub(super) to_append: VecDeque<Group>,
+    /// Read back, and not yet sent.
+    pub(super) read: VecDeque<Replayed>,
+}
 
 /// One lane as its worker sees it.
 pub(super) struct Work {
@@ -18,7 +33,8 @@ pub(super) struct Work {
     /// Popped from the ring, in order, not yet sent.
     pub(super) backlog: VecDeque<Arc<Parcel>>,
     pub(super) window: Window,
-    pub(super) mode: Mode,
+    pub(super) life: Life,
+    pub(super) queues: Queues,
     pub(super) sent_at: Option<Instant>,
     /// When to try again, after Kafka took nothing of it.
     pub(super) pause: Backoff,
@@ -34,7 +50,8 @@ impl Work {
             lane,
             backlog: VecDeque::new(),
             window: Window::default(),
-            mode: Mode::default(),
+            life: Life::default(),
+            queues: Queues::default(),
             sent_at: None,
             active: false,
         }
@@ -66,9 +83,40 @@ impl Work {
 
     /// Whether events are on their way that were sorted by partition when they were read.
     pub(super) fn sends_sorted(&self) -> bool {
-        let is_under_way =
-            |way: &OverLog| way.is_reading() || !way.read.is_empty() || !self.window.is_empty();
-        matches!(&self.mode, Mode::OverLog(way) if way.sorted_by.is_some() && is_under_way(way))
+        let is_any_under_way =
+            self.life.is_reading() || !self.queues.read.is_empty() || !self.window.is_empty();
+        self.life.is_sorted() && is_any_under_way
+    }
+
+    /// An append to its part of the log is under way.
+    pub(super) fn append_begun(&mut self, is_copy: bool, now: Instant) {
+        self.life.step(Input::AppendBegun { is_copy }, now);
+    }
+
+    /// An append has its answer; there may be something new to read.
+    pub(super) fn append_ended(&mut self, is_copy: bool, now: Instant) {
+        self.life.step(Input::AppendEnded { is_copy }, now);
+    }
+
+    /// Whether appends are under way, or have to be made.
+    pub(super) fn is_appending(&self) -> bool {
+        let waits = !self.queues.to_copy.is_empty() || !self.queues.to_append.is_empty();
+        waits || self.life.is_appending()
+    }
+
+    /// Whether the log holds something that this forebay doesn't understand.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.life.phase() == Phase::Blocked
+    }
+
+    /// What its life has to know of what is on the way.
+    pub(super) fn stock(&self) -> Stock {
+        Stock {
+            is_window_empty: self.window.is_empty(),
+            has_to_copy: !self.queues.to_copy.is_empty(),
+            has_to_append: !self.queues.to_append.is_empty(),
+            has_read: !self.queues.read.is_empty(),
+        }
     }
 
     pub(super) fn drop_given_up(&mut self) {
@@ -85,12 +133,12 @@ impl Work {
 
     /// Takes an empty lane off the list; true if it's off. A push that comes meanwhile announces it again.
     pub(super) fn rest(&mut self) -> bool {
-        if !self.mode.is_direct() || !self.backlog.is_empty() || !self.window.is_empty() {
+        if !self.life.is_direct() || !self.backlog.is_empty() || !self.window.is_empty() {
             return false;
         }
         self.lane.stalled_ms.store(0, Release);
         self.lane.age_ms.store(0, Relaxed);
-        self.lane.way.store(Way::Direct as u8, Relaxed);
+        self.lane.phase.store(Phase::Direct as u8, Relaxed);
         self.lane.scheduled.store(false, SeqCst);
         if !self.lane.ring.is_empty() && !self.lane.scheduled.swap(true, SeqCst) {
             return false;

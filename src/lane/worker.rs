@@ -219,12 +219,12 @@ impl<P: Producer + Send + 'static> Worker<P> {
             .get_or_insert_with(|| Box::new(Work::new(Arc::clone(lane), &self.settings)));
         // The unrouted lane may get events by the log alone: dead letters that are sent again.
         if (is_new || lane.partition() == UNROUTED)
-            && work.mode.is_direct()
+            && work.life.is_direct()
             && let Some(spiller) = &self.spiller
             && self.cluster.has_backlog(lane)
         {
             // An earlier run's events go before all others.
-            spiller.enter(work, false);
+            spiller.enter(work, false, self.now);
         }
         if !work.active {
             work.active = true;
@@ -266,7 +266,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             let Some(work) = self.works[number as usize].as_mut() else {
                 break;
             };
-            has_arrivals |= work.pull() && work.mode.is_direct();
+            has_arrivals |= work.pull() && work.life.is_direct();
             if work.lane.partition() == UNROUTED {
                 sending.send_unrouted(work, turn_of(&turns, &work.lane));
             } else if self.cluster.unrouted_before(&work.lane).is_none() {
@@ -277,7 +277,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                     waits.push(number);
                 }
             }
-            lanes_out += u32::from(work.mode.is_direct() && work.window.outstanding() > 0);
+            lanes_out += u32::from(work.life.is_direct() && work.window.outstanding() > 0);
             if self.cluster.may_rest(&work.lane) && work.rest() {
                 self.cluster.rested(&work.lane);
                 self.active.swap_remove(index);
@@ -325,7 +325,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             );
             // With a spill log that takes events nothing stands still: what Kafka doesn't take goes there.
             let is_stalled = !spills && age >= self.settings.stalled_after;
-            work.lane.way.store(work.mode.way() as u8, Relaxed);
+            work.lane.phase.store(work.life.phase() as u8, Relaxed);
             work.lane.age_ms.store(age.as_millis() as u32, Relaxed);
             stalled += u64::from(is_stalled);
             work.lane.stalled_ms.store(

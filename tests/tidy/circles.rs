@@ -30,7 +30,6 @@ const KNOWN: &[&[&str]] = &[
         "lane/signal.rs",
         "lane/topic.rs",
     ],
-    &["lane/spilling.rs", "lane/store.rs", "lane/work.rs"],
     &["lane/unrouted.rs", "lane/worker.rs"],
     &[
         "produce/native/context.rs",

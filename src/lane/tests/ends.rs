@@ -72,7 +72,7 @@ impl World {
     /// Whether all lanes send directly.
     pub(super) fn is_direct(&self) -> bool {
         let works = self.run.as_ref().unwrap().worker.works.iter().flatten();
-        works.into_iter().all(|work| work.mode.is_direct())
+        works.into_iter().all(|work| work.life.is_direct())
     }
 
     /// Nothing is left anywhere in memory.

@@ -12,7 +12,7 @@ use crossbeam_queue::SegQueue;
 use super::kafka::{FakeClient, Kafka, new_client, new_kafka, value};
 use crate::budget::Budget;
 use crate::event::{Event, Key};
-use crate::lane::replay::{Answer, Ask, Replay, answer};
+use crate::lane::replay::{Answer, Job, Readers, Replay};
 use crate::lane::spilling::Spiller;
 use crate::lane::worker::Worker;
 use crate::lane::{Cluster, Lane, Memory, Settings, TopicOf, Wanted, admit};
@@ -64,7 +64,8 @@ pub(super) struct Looked {
 pub(super) struct Run {
     pub(super) cluster: Arc<Cluster>,
     pub(super) worker: Worker<FakeClient>,
-    asked: Receiver<Ask>,
+    asked: Receiver<Job>,
+    readers: Readers,
     answers: Arc<SegQueue<Answer>>,
 }
 
@@ -174,7 +175,7 @@ impl World {
         let shared = probe::SharedClient::default();
         let mut worker = Worker::new(Arc::clone(&cluster), shared, Some(spiller), new_client);
         worker.swept_at = self.start;
-        self.log = Some(log);
+        self.log = Some(Arc::clone(&log));
         let memory = Arc::clone(&self.memory);
         cluster.remember_in(memory);
         if !is_known {
@@ -185,6 +186,7 @@ impl World {
             cluster,
             worker,
             asked,
+            readers: Readers::of(&log),
             answers,
         });
         match remembered {
@@ -333,9 +335,11 @@ impl World {
 
     /// The disk gives what the worker asked for.
     pub(super) fn read(&mut self) {
-        let run = self.run.as_ref().unwrap();
-        for ask in run.asked.try_iter() {
-            run.answers.push(answer(ask, self.start + self.now));
+        let run = self.run.as_mut().unwrap();
+        for job in run.asked.try_iter() {
+            if let Some(answer) = run.readers.work(job, self.start + self.now) {
+                run.answers.push(answer);
+            }
         }
     }
 

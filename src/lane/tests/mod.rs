@@ -20,6 +20,7 @@ mod ends;
 mod faults;
 mod gateway;
 mod kafka;
+mod life;
 mod model;
 mod redrive;
 mod returns;
