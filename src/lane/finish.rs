@@ -34,11 +34,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
             .flat_map(|work| work.window.drain())
             .collect();
         for parcel in unresolved.iter().filter(|parcel| parcel.abandon()) {
-            self.finished(parcel);
+            self.outbox.finished(parcel);
         }
         // What was being admitted while the door closed.
         self.refuse_waiting();
-        self.knock();
+        self.outbox.knock();
     }
 
     /// Brings all that is only in memory to the spill log, if there is one.
@@ -49,10 +49,9 @@ impl<P: Producer + Send + 'static> Worker<P> {
         self.put_held_behind(|cluster, lane| cluster.is_closing(lane));
         self.spill_unrouted();
         self.put_held_behind(|_, _| true);
-        let Some(spiller) = self.spiller.take() else {
+        let Some(spiller) = &self.spiller else {
             return;
         };
-        let mut finished = Vec::new();
         for work in self.works.iter_mut().flatten() {
             let waits = !self.cluster.holds(&work.lane) && !work.backlog.is_empty()
                 || !work.window.is_empty();
@@ -60,10 +59,10 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 spiller.enter(work, true, self.now);
             }
             if work.lane.partition() != UNROUTED {
-                finished.extend(append_last(&spiller, &self.cluster, work, self.now));
+                let refused = append_last(spiller, &self.cluster, work, self.now);
+                refused.iter().for_each(|it| self.outbox.finished(it));
             }
         }
-        self.spiller = Some(spiller);
         let deadline = Instant::now() + STORE_WITHIN;
         while (self.is_appending() || self.is_behind()) && Instant::now() < deadline {
             self.take_appended();
@@ -73,14 +72,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
             if let Some(spiller) = &self.spiller {
                 let works = self.works.iter_mut().flatten();
                 for work in works.filter(|work| work.lane.partition() != UNROUTED) {
-                    let cluster = &self.cluster;
-                    finished.extend(append_last(spiller, cluster, work, self.now));
+                    let refused = append_last(spiller, &self.cluster, work, self.now);
+                    refused.iter().for_each(|it| self.outbox.finished(it));
                 }
             }
             std::thread::sleep(Duration::from_millis(1));
-        }
-        for parcel in finished {
-            self.finished(&parcel);
         }
     }
 
@@ -115,20 +111,16 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let topics = self.cluster.topics().iter();
         let is_ready = |topic: &Topic| !topic.routing.is_closing() || self.is_empty(topic, false);
         let ready: Vec<bool> = topics.map(|topic| is_ready(topic)).collect();
-        let Some(spiller) = self.spiller.take() else {
+        let Some(spiller) = &self.spiller else {
             return;
         };
-        let mut finished = Vec::new();
         let works = self.works.iter_mut().flatten();
         for work in works.filter(|work| work.lane.partition() == UNROUTED) {
             work.pull();
             if ready.get(work.lane.topic as usize) == Some(&true) {
-                finished.extend(spiller.append_backlog(work, &self.cluster, self.now));
+                let refused = spiller.append_backlog(work, &self.cluster, self.now);
+                refused.iter().for_each(|it| self.outbox.finished(it));
             }
-        }
-        self.spiller = Some(spiller);
-        for parcel in finished {
-            self.finished(&parcel);
         }
     }
 
@@ -169,7 +161,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             .iter()
             .filter(|parcel| parcel.refuse(Cause::Draining))
         {
-            self.finished(parcel);
+            self.outbox.finished(parcel);
         }
     }
 }

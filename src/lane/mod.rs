@@ -39,6 +39,7 @@ pub mod dead;
 mod finish;
 mod learn;
 mod life;
+mod outbox;
 pub mod pace;
 pub mod redrive;
 mod replay;

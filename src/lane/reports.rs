@@ -45,7 +45,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
                 self.acked_bytes += bytes;
                 if parcel.acked(count) {
-                    self.finished(parcel);
+                    self.outbox.finished(parcel);
                 }
                 self.note_progress(parcel.lane());
             }
@@ -103,7 +103,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     /// Notes what became of appends to the spill log; returns how many there were.
     pub(super) fn take_appended(&mut self) -> usize {
-        let Some(spiller) = self.spiller.take() else {
+        let Some(spiller) = &self.spiller else {
             return 0;
         };
         let (mut count, now) = (0, Instant::now());
@@ -120,11 +120,10 @@ impl<P: Producer + Send + 'static> Worker<P> {
             let work = self.works.get_mut(appended.lane() as usize);
             if let Some(work) = work.and_then(Option::as_mut) {
                 for parcel in appended.settle(work, &spiller.log) {
-                    self.finished(&parcel);
+                    self.outbox.finished(&parcel);
                 }
             }
         }
-        self.spiller = Some(spiller);
         count
     }
 
@@ -151,7 +150,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
     /// Notes what couldn't be sent: requests that are finished because the log has no room, and events that the client refused.
     pub(super) fn note_not_sent(&mut self, finished: Vec<Arc<Parcel>>, refused: Vec<Refused>) {
         for parcel in finished {
-            self.finished(&parcel);
+            self.outbox.finished(&parcel);
         }
         for (parcel, position, code) in refused {
             // The client looks at each event by itself.
@@ -276,7 +275,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 &format!("kafka refused an event for good: {code:?}"),
             );
             if parcel.failed(position, cause) {
-                self.finished(parcel);
+                self.outbox.finished(parcel);
             }
             return;
         }
@@ -296,21 +295,6 @@ impl<P: Producer + Send + 'static> Worker<P> {
             work.window.came_back(parcel, position)
         };
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
-    }
-
-    pub(super) fn finished(&mut self, parcel: &Arc<Parcel>) {
-        let request = parcel.request();
-        if let Some(mailbox) = request.mailbox()
-            && mailbox.put(Arc::clone(request))
-        {
-            self.to_knock.push(Arc::clone(mailbox));
-        }
-    }
-
-    pub(super) fn knock(&mut self) {
-        for mailbox in self.to_knock.drain(..) {
-            mailbox.knock();
-        }
     }
 
     /// As [`Worker::take_report`], but nothing is sent again.
@@ -336,7 +320,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                     _ => parcel.given_up(position, Cause::Unknown),
                 };
                 if finished {
-                    self.finished(parcel);
+                    self.outbox.finished(parcel);
                 }
             }
             report => self.take_report(report),

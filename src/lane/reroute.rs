@@ -86,7 +86,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             }
         }
         for parcel in finished {
-            self.finished(&parcel);
+            self.outbox.finished(&parcel);
         }
     }
 }

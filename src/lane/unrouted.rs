@@ -165,31 +165,25 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     /// The events that wait in a held lane go behind the unrouted ones of their topic, in the log.
     pub(super) fn go_behind_unrouted(&mut self, number: u32) {
-        let Some(spiller) = self.spiller.take() else {
+        let Some(spiller) = &self.spiller else {
             return;
         };
-        let held = self.works[number as usize].take();
-        if let Some(mut held) = held {
-            let unrouted = self.cluster.unrouted_before(&held.lane);
-            let refused = unrouted.map(|unrouted| {
-                let unrouted = unrouted.number();
-                let front = self.works.get_mut(unrouted as usize);
-                let front = front.and_then(Option::as_deref_mut);
-                front.map(|front| {
-                    let append = |parcel: &Arc<Parcel>, lane| {
-                        let (all, what) = (0..parcel.count(), What::Behind { unrouted });
-                        spiller.append(&self.cluster, lane, parcel, all, what)
-                    };
-                    let has_room = |parcel: &Parcel| spiller.log.has_room(2 * parcel.bytes());
-                    behind(&mut held, front, has_room, append, self.now)
-                })
-            });
-            for parcel in refused.flatten().unwrap_or_default() {
-                self.finished(&parcel);
-            }
-            self.works[number as usize] = Some(held);
-        }
-        self.spiller = Some(spiller);
+        let held = self.works.get(number as usize).and_then(Option::as_deref);
+        let unrouted = held.and_then(|held| self.cluster.unrouted_before(&held.lane));
+        let Some(unrouted) = unrouted.map(|lane| lane.number()) else {
+            return;
+        };
+        let both = [number as usize, unrouted as usize];
+        let Ok([Some(held), Some(front)]) = self.works.get_disjoint_mut(both) else {
+            return;
+        };
+        let append = |parcel: &Arc<Parcel>, lane| {
+            let (all, what) = (0..parcel.count(), What::Behind { unrouted });
+            spiller.append(&self.cluster, lane, parcel, all, what)
+        };
+        let has_room = |parcel: &Parcel| spiller.log.has_room(2 * parcel.bytes());
+        let refused = behind(held, front, has_room, append, self.now);
+        refused.iter().for_each(|it| self.outbox.finished(it));
     }
 }
 

@@ -31,6 +31,7 @@ use rdkafka::error::KafkaResult;
 
 use super::burial::Burials;
 use super::cluster::Cluster;
+use super::outbox::Outbox;
 use super::pace;
 use super::send::Sending;
 use super::signal::sleep_until_beat;
@@ -41,7 +42,6 @@ use super::work::Work;
 use super::{Lane, Settings, UNROUTED};
 use crate::produce::settings::Answers;
 use crate::produce::{Backoff, Native, Producer, client, probe};
-use crate::receipt::Mailbox;
 use crate::telemetry::LogLimit;
 
 /// How long an idle worker sleeps before it looks for logs and statistics of its client.
@@ -86,7 +86,7 @@ pub(super) struct Worker<P> {
     pub(super) acked_bytes: u64,
     pub(super) swept_at: Instant,
     pub(super) replace_client: bool,
-    pub(super) to_knock: Vec<Arc<Mailbox>>,
+    pub(super) outbox: Outbox,
     pub(super) log: LogLimit,
 }
 
@@ -156,7 +156,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             acked_bytes: 0,
             swept_at: now,
             replace_client: false,
-            to_knock: Vec::new(),
+            outbox: Outbox::default(),
             log: LogLimit::new(cluster.name()),
             cluster,
         }
@@ -197,7 +197,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         if now.duration_since(self.swept_at) >= SWEEP {
             self.sweep(now);
         }
-        self.knock();
+        self.outbox.knock();
         reports > 0 || sent
     }
 

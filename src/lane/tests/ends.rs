@@ -1,10 +1,11 @@
 //! How processes end, and that nothing is left in one that rests.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
 use super::gateway::{Run, World};
-use crate::lane::{Wanted, admit};
+use crate::lane::{TopicOf, Wanted, admit};
 use crate::receipt::Parcels;
 use crate::spill::tests::hand::Trouble;
 
@@ -75,6 +76,32 @@ impl World {
         works.into_iter().all(|work| work.life.is_direct())
     }
 
+    /// The topic's stream is taken away, or comes back. Who looked before goes on sending.
+    pub(super) fn retire(&mut self, is_retired: bool) {
+        let cluster = &self.run.as_ref().unwrap().cluster;
+        if is_retired {
+            cluster.retire_topic(0);
+        } else {
+            let of = TopicOf {
+                is_over_log: self.is_over_log,
+                ..TopicOf::new("stream", "topic")
+            };
+            let topic = cluster.add_topic(of);
+            assert!(Arc::ptr_eq(&topic, &cluster.topics()[0]));
+        }
+        assert_eq!(cluster.topics()[0].is_retired(), is_retired);
+    }
+
+    /// A topic that is called drained may be forgotten: nothing of it waits anywhere.
+    pub(super) fn assert_drained_is_empty(&self) {
+        let cluster = &self.run.as_ref().unwrap().cluster;
+        if cluster.is_drained(&cluster.topics()[0]) {
+            assert_eq!((self.waiting(), self.backlog()), (0, 0), "it isn't drained");
+            let held = self.run.as_ref().unwrap().worker.in_flight_events;
+            assert_eq!(held, 0, "the client holds events of a drained topic");
+        }
+    }
+
     /// Nothing is left anywhere in memory.
     pub(super) fn assert_rested(&self) {
         let Run {
@@ -95,7 +122,9 @@ impl World {
             assert_eq!((work.lane.bytes(), work.lane.events()), (0, 0));
         }
         assert_eq!(self.budget.used(), 0, "bytes of memory");
-        let ledger = cluster.topics()[0].ledger();
+        let topic = &cluster.topics()[0];
+        assert!(cluster.is_drained(topic), "it never drains");
+        let ledger = topic.ledger();
         assert_eq!((ledger.in_flight(), ledger.lost.load(Acquire)), (0, 0));
         if !self.has_restarted {
             let (replayed, dead) = (ledger.replayed.load(Acquire), ledger.dead.load(Acquire));

@@ -95,7 +95,7 @@ pub(super) struct World {
     start: Instant,
     now: Duration,
     pub(super) run: Option<Run>,
-    is_over_log: bool,
+    pub(super) is_over_log: bool,
     /// What happened so far, as a clock.
     time: u64,
     pub(super) facts: Vec<Fact>,

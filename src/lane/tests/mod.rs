@@ -10,6 +10,7 @@
 //! - real lanes aren't held while something is unrouted, or the unrouted lane doesn't wait for what real lanes have: order;
 //! - nothing is sent again after a client failed: lanes stand still;
 //! - a lane is direct before all is read: events are lost;
+//! - a topic counts as drained though its lanes are in their worker's hands: events would be forgotten;
 //! - an append that failed counts as spilled: events are lost;
 //! - copies of the window are read before their fate is known: events are sent and counted twice.
 //!

@@ -35,6 +35,10 @@ enum Step {
     Deny(bool),
     /// The right to use the cluster goes, and with it the client; or it comes back.
     DenyClients(bool),
+    /// A reload wants another client, when the present one holds nothing any more.
+    Renew,
+    /// The stream is taken away, and clients that don't know it yet go on sending; or it comes back.
+    Retire(bool),
     /// The partitions become known.
     Learn,
     /// The topic has another number of partitions.
@@ -82,6 +86,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => trouble().prop_map(Step::Disk),
         2 => prop::bool::weighted(0.6).prop_map(Step::Deny),
         1 => prop::bool::weighted(0.6).prop_map(Step::DenyClients),
+        1 => Just(Step::Renew),
+        1 => any::<bool>().prop_map(Step::Retire),
         2 => Just(Step::Learn),
         1 => count().prop_map(Step::Resize),
         1 => count().prop_map(Step::Hear),
@@ -125,6 +131,8 @@ impl World {
                     self.may_double = true;
                 }
             }
+            Step::Renew => self.run.as_ref().unwrap().cluster.renew_client(),
+            Step::Retire(is_retired) => self.retire(is_retired),
             Step::Learn => self.learn(),
             Step::Resize(count) => {
                 self.kafka().resize(count);
@@ -157,6 +165,7 @@ proptest! {
         let mut world = World::new(seed, is_over_log, is_known);
         for step in steps {
             world.step(step);
+            world.assert_drained_is_empty();
         }
         world.finish_and_audit(is_over_log);
     }
