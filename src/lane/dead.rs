@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
 use super::topic::Topic;
-use crate::receipt::{Cause, Parcel};
+use crate::produce::verdict::EventFault;
+use crate::receipt::Parcel;
 use crate::spill::{LaneId, Log, Lsn, RecoveredLane};
 
 /// What the names of lanes of dead letters begin with. No cluster may have this name.
@@ -48,11 +49,11 @@ impl Reason {
         Reason::ALL.into_iter().find(|it| it.as_str() == word)
     }
 
-    /// The reason for what an event's client would have been told.
-    pub(super) fn of(cause: Cause) -> Reason {
-        match cause {
-            Cause::TooLargeForKafka => Reason::TooLarge,
-            _ => Reason::Refused,
+    /// The reason for a fault of an event.
+    pub(super) fn of(fault: EventFault) -> Reason {
+        match fault {
+            EventFault::TooLarge => Reason::TooLarge,
+            EventFault::Refused => Reason::Refused,
         }
     }
 
@@ -377,7 +378,7 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), Some(reason));
         }
-        assert_eq!(Reason::of(Cause::TooLargeForKafka), Reason::TooLarge);
-        assert_eq!(Reason::of(Cause::RefusedByKafka), Reason::Refused);
+        assert_eq!(Reason::of(EventFault::TooLarge), Reason::TooLarge);
+        assert_eq!(Reason::of(EventFault::Refused), Reason::Refused);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Topic;
-use crate::produce::verdict::{Fault, TopicFault};
+use crate::produce::verdict::{EventFault, Fault, TopicFault};
 use crate::receipt::{Arrival, Cause, Parcel};
 
 /// Notes what is learned from a fault that Kafka found in the event at `position` of a parcel, which was alone in its batch or
@@ -18,7 +18,7 @@ pub(super) fn learn(
 ) -> Fault {
     let limits = topic.limits();
     match fault {
-        Fault::Event(Cause::TooLargeForKafka) if was_alone => {
+        Fault::Event(EventFault::TooLarge) if was_alone => {
             let event = &parcel.events()[position as usize];
             let key = event.key.bytes(parcel.request().body());
             let key_bytes = key.map_or(0, <[u8]>::len) as u64;
@@ -34,4 +34,12 @@ pub(super) fn learn(
         _ => {}
     }
     fault
+}
+
+/// What an event's client is told of a fault that Kafka found in it.
+pub(super) fn cause_of(fault: EventFault) -> Cause {
+    match fault {
+        EventFault::TooLarge => Cause::TooLargeForKafka,
+        EventFault::Refused => Cause::RefusedByKafka,
+    }
 }

@@ -11,11 +11,11 @@ use rdkafka::error::RDKafkaErrorCode::{
 use tracing::Level;
 
 use super::dead::{Dead, Reason};
-use super::learn::learn;
+use super::learn::{cause_of, learn};
 use super::send::Refused;
 use super::spilling::READ_BYTES;
 use super::worker::Worker;
-use crate::produce::verdict::{Fault, TopicFault, fault};
+use crate::produce::verdict::{EventFault, Fault, TopicFault, fault};
 use crate::produce::{Producer, Report};
 use crate::receipt::{Cause, Parcel};
 
@@ -210,8 +210,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
             self.shared_client.nudge();
         }
         let bytes = match fault {
-            Fault::Event(cause) if was_alone => {
-                return self.gone_for_good(parcel, position, cause, code);
+            Fault::Event(fault) if was_alone => {
+                return self.gone_for_good(parcel, position, fault, code);
             }
             Fault::Event(_) => work.window.came_back_suspect(parcel, position),
             // Kafka said so of the batch as a whole.
@@ -257,7 +257,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         &mut self,
         parcel: &Arc<Parcel>,
         position: u32,
-        cause: Cause,
+        fault: EventFault,
         code: RDKafkaErrorCode,
     ) {
         let Some(work) = self
@@ -274,12 +274,12 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 Level::WARN,
                 &format!("kafka refused an event for good: {code:?}"),
             );
-            if parcel.failed(position, cause) {
+            if parcel.failed(position, cause_of(fault)) {
                 self.outbox.finished(parcel);
             }
             return;
         }
-        let reason = Reason::of(cause);
+        let reason = Reason::of(fault);
         let dead = Dead {
             parcel,
             position,
@@ -313,7 +313,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                     (window.is_in_doubt(parcel), is_named || window.was_alone())
                 });
                 let finished = match fault(code) {
-                    Fault::Event(cause) if was_alone => parcel.failed(position, cause),
+                    Fault::Event(fault) if was_alone => parcel.failed(position, cause_of(fault)),
                     _ if code == PurgeQueue && !is_in_doubt => {
                         parcel.given_up(position, Cause::Draining)
                     }

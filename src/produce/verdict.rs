@@ -10,14 +10,12 @@
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::receipt::Cause;
-
 /// Whose fault it is that an event wasn't delivered, and so what to do with the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Kafka doesn't take the batch that it was in: because of this event or another one, or because all of them together are too
     /// large. If it was alone, Kafka never takes it; else it's sent again, with fewer others.
-    Event(Cause),
+    Event(EventFault),
     /// Kafka doesn't take the timestamp of an event in the batch. That is ours to mend: it's sent again with another one. If
     /// Kafka doesn't take the present either, it's the topic's fault, [`TopicFault::Clock`].
     Stamp,
@@ -27,6 +25,15 @@ pub enum Fault {
     Client(ClientFault),
     /// Nobody's. The event was not stored, or that isn't known; it's sent again.
     Passing,
+}
+
+/// What is wrong with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventFault {
+    /// It's larger than the topic or the broker allows.
+    TooLarge,
+    /// The topic doesn't take such an event: without a key, for example.
+    Refused,
 }
 
 /// What is wrong with a topic.
@@ -88,10 +95,10 @@ impl std::fmt::Display for ClientFault {
 pub fn fault(code: Code) -> Fault {
     match code {
         Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge => {
-            Fault::Event(Cause::TooLargeForKafka)
+            Fault::Event(EventFault::TooLarge)
         }
         // Before Kafka 2.4 a record without a key for a compacted topic is an invalid message.
-        Code::InvalidMessage | Code::InvalidRecord => Fault::Event(Cause::RefusedByKafka),
+        Code::InvalidMessage | Code::InvalidRecord => Fault::Event(EventFault::Refused),
         Code::InvalidTimestamp => Fault::Stamp,
         Code::TopicAuthorizationFailed => Fault::Topic(TopicFault::Denied),
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => {
@@ -209,7 +216,7 @@ mod tests {
 
     #[test]
     fn an_event_that_is_too_large_is_told_apart_from_one_that_is_not_allowed() {
-        let (large, refused) = (Cause::TooLargeForKafka, Cause::RefusedByKafka);
+        let (large, refused) = (EventFault::TooLarge, EventFault::Refused);
         assert_eq!(fault(Code::MessageSizeTooLarge), Fault::Event(large));
         assert_eq!(fault(Code::InvalidRecord), Fault::Event(refused));
     }
