@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_queue::SegQueue;
 
 use super::{Lane, pace};
+use crate::receipt::Parcel;
 
 /// The first beat of all workers.
 static FIRST_BEAT: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -70,5 +71,20 @@ impl Signal {
             std::thread::park_timeout(at_most);
         }
         self.asleep.store(false, Release);
+    }
+}
+
+impl Lane {
+    /// Asks the worker to look at it, without an event.
+    pub(super) fn wake(self: &Arc<Self>, signal: &Signal) {
+        if !self.scheduled.swap(true, AcqRel) {
+            signal.announce(self);
+        }
+    }
+
+    /// Adds a parcel for which room was reserved.
+    pub(super) fn push(self: &Arc<Self>, parcel: Arc<Parcel>, signal: &Signal) {
+        self.ring.push(parcel);
+        self.wake(signal);
     }
 }

@@ -36,7 +36,7 @@ use super::pace;
 use super::send::Sending;
 use super::signal::sleep_until_beat;
 use super::spilling::Spiller;
-use super::unrouted::turn_of;
+use super::turn::turn_of;
 use super::wave::Wave;
 use super::work::Work;
 use super::{Lane, Settings, UNROUTED};

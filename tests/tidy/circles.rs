@@ -22,16 +22,6 @@ const KNOWN: &[&[&str]] = &[
     &["http/answer.rs", "http/rejected.rs"],
     &["http/heads.rs", "http/ingest.rs", "http/server.rs"],
     &[
-        "lane/admit.rs",
-        "lane/cluster.rs",
-        "lane/counts.rs",
-        "lane/mod.rs",
-        "lane/routing.rs",
-        "lane/signal.rs",
-        "lane/topic.rs",
-    ],
-    &["lane/unrouted.rs", "lane/worker.rs"],
-    &[
         "produce/native/context.rs",
         "produce/native/hold.rs",
         "produce/native/wakeups.rs",

@@ -1,0 +1,71 @@
+//! When the lanes of a topic come into use, and which of them have to wait until then.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::cluster::Cluster;
+use super::routing::Memory;
+use super::topic::Topic;
+use super::{Lane, UNROUTED};
+
+/// How long a new number of partitions may wait to be remembered. If the disk takes longer, it's used all the same; only a
+/// crash just then could cost order.
+const REMEMBER_WITHIN: Duration = Duration::from_secs(5);
+
+impl Cluster {
+    /// Where numbers of partitions are kept beyond the process. To be called once, before any is noted.
+    pub fn remember_in(&self, memory: Arc<dyn Memory>) {
+        // A second one would be a bug of ours, and the first one does.
+        drop(self.memory.set(memory));
+    }
+
+    /// Puts the planned lanes of a topic into use, as soon as their number is remembered. True if they are in use.
+    pub(super) fn publish(&self, topic: &Topic, now: Instant) -> bool {
+        let routing = &topic.routing;
+        let count = routing.planned().len();
+        if let Some(memory) = self.memory.get() {
+            let name = self.log_prefix(topic);
+            let mut state = routing.state();
+            if state.asked.is_none() {
+                memory.note(&name, count);
+            }
+            let since = *state.asked.get_or_insert(now);
+            if !memory.has(&name, count) && now.duration_since(since) < REMEMBER_WITHIN {
+                return false;
+            }
+            state.asked = None;
+        }
+        routing.publish();
+        tracing::info!(
+            cluster = self.name(),
+            topic = topic.name(),
+            partitions = count,
+            "events go to their partitions directly"
+        );
+        true
+    }
+
+    /// Whether a lane is held: its new events go behind unrouted ones.
+    pub(super) fn holds(&self, lane: &Lane) -> bool {
+        lane.partition != UNROUTED && self.unrouted_before(lane).is_some()
+    }
+
+    /// The lane of unrouted events for which a lane has to wait, if there are any.
+    pub(super) fn unrouted_before(&self, lane: &Lane) -> Option<&Arc<Lane>> {
+        let topic = self.topics().get(lane.topic as usize)?;
+        let unrouted = topic.unrouted.as_ref();
+        unrouted.filter(|unrouted| unrouted.is_open())
+    }
+
+    /// Whether a lane's topic is closing the lanes that were in use.
+    pub(super) fn is_closing(&self, lane: &Lane) -> bool {
+        let topic = self.topics().get(lane.topic as usize);
+        topic.is_some_and(|topic| topic.routing.is_closing())
+    }
+
+    /// Whether a lane without events may be left alone: not the unrouted one of a topic whose lanes are to come into use.
+    pub(super) fn may_rest(&self, lane: &Lane) -> bool {
+        let topic = self.topics().get(lane.topic as usize);
+        lane.partition != UNROUTED || topic.is_none_or(|topic| !topic.routing.is_changing())
+    }
+}
