@@ -22,33 +22,41 @@ const CONNECTION_BYTES: u64 = super::server::CONNECTION_WINDOW_BYTES as u64 + 64
 const ENTRY_BYTES: u64 = 2 * 104;
 
 /// Charges a request's head, or refuses the request and forgets it: also if it has more than `most` headers. Nothing for
-/// HTTP/1.1.
+/// HTTP/1.1. The problem is boxed, because what this returns is moved with each request.
+#[inline]
 pub(super) fn charge_head<B>(
     local: &Local,
     most: usize,
     request: &mut Request<B>,
-) -> Result<Option<HeldByProcess>, Problem> {
+) -> Result<Option<HeldByProcess>, Box<Problem>> {
     if request.headers().len() > most {
-        let detail = format!("the request has more than {most} headers");
-        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Err(refuse(
-            request,
-            Problem::new(status, "too_many_headers", detail),
-        ));
+        return Err(refuse(request, too_many(most)));
     }
     if request.version() != Version::HTTP_2 {
         return Ok(None);
     }
+    charge_stream(local, request).map(Some)
+}
+
+/// Charges the head of a request of HTTP/2.
+#[inline(never)]
+fn charge_stream<B>(
+    local: &Local,
+    request: &mut Request<B>,
+) -> Result<HeldByProcess, Box<Problem>> {
     let port = &local.port;
     let bytes = STREAM_BYTES + head_bytes(request.headers(), request.uri());
-    match HeldByProcess::hold_part(&port.budget, &port.framed, bytes) {
-        Ok(held) => Ok(Some(held)),
-        Err(exhausted) => {
-            let detail = exhausted.to_string();
-            let problem = Problem::unavailable("no_memory", detail, retry::SHORTEST);
-            Err(refuse(request, problem))
-        }
-    }
+    HeldByProcess::hold_part(&port.budget, &port.framed, bytes).map_err(|exhausted| {
+        let detail = exhausted.to_string();
+        let problem = Problem::unavailable("no_memory", detail, retry::SHORTEST);
+        refuse(request, problem)
+    })
+}
+
+fn too_many(most: usize) -> Problem {
+    let detail = format!("the request has more than {most} headers");
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    Problem::new(status, "too_many_headers", detail)
 }
 
 /// Charges a connection that turns out to be one of HTTP/2.
@@ -56,13 +64,14 @@ pub(super) fn charge_connection(port: &Port) -> Option<HeldByProcess> {
     HeldByProcess::hold_part(&port.budget, &port.framed, CONNECTION_BYTES).ok()
 }
 
-fn refuse<B>(request: &mut Request<B>, problem: Problem) -> Problem {
+#[cold]
+fn refuse<B>(request: &mut Request<B>, problem: Problem) -> Box<Problem> {
     *request.headers_mut() = HeaderMap::new();
     *request.uri_mut() = Uri::default();
-    Problem {
+    Box::new(Problem {
         close: true,
         ..problem
-    }
+    })
 }
 
 fn head_bytes(headers: &HeaderMap, uri: &Uri) -> u64 {

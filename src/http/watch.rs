@@ -31,7 +31,7 @@ pub struct Activity {
     is_ending: AtomicBool,
     /// When the socket first took no more of what it was to write, as `head_us`; 0 when it has taken all.
     blocked_us: AtomicU64,
-    /// HTTP/2: answers that are ready and not taken, and since when none of them was.
+    /// HTTP/2: answers that are ready and not taken, and since when none of them was, as `head_us`.
     untaken: AtomicU32,
     untaken_us: AtomicU64,
     /// What lists of its answers are charged, until it has ended.
@@ -171,14 +171,14 @@ impl Activity {
         self.is_framed.load(Relaxed)
     }
 
-    /// Notes the time of a head that began to arrive and isn't complete, and of a socket that takes no more. To be called
-    /// whenever the connection has done what it could.
+    /// Notes the time of a head that began to arrive and isn't complete, of a socket that takes no more, and of answers that are
+    /// ready. To be called whenever the connection has done what it could.
     pub fn stamp(&self) {
         self.stamp_at(Instant::now);
     }
 
     fn stamp_at(&self, now: impl Fn() -> Instant) {
-        for stamp in [&self.head_us, &self.blocked_us] {
+        for stamp in [&self.head_us, &self.blocked_us, &self.untaken_us] {
             if stamp.load(Relaxed) == JUST_NOW {
                 stamp.store(self.us_at(now()), Relaxed);
             }
@@ -245,8 +245,7 @@ impl Busy {
     pub fn answer(&self) -> Untaken {
         let activity = Arc::clone(&self.activity);
         if activity.untaken.fetch_add(1, Relaxed) == 0 {
-            let now = activity.us_at(Instant::now());
-            activity.untaken_us.store(now, Relaxed);
+            activity.untaken_us.store(JUST_NOW, Relaxed);
         }
         Untaken(activity)
     }
@@ -278,11 +277,7 @@ pub struct Untaken(Arc<Activity>);
 impl Drop for Untaken {
     fn drop(&mut self) {
         let is_last = self.0.untaken.fetch_sub(1, Relaxed) == 1;
-        let since = if is_last {
-            0
-        } else {
-            self.0.us_at(Instant::now())
-        };
+        let since = if is_last { 0 } else { JUST_NOW };
         self.0.untaken_us.store(since, Relaxed);
     }
 }
@@ -342,11 +337,15 @@ mod tests {
         let at = |ms: u32| activity.start + ms * MS;
         let busy = activity.request();
         let [first, second] = [busy.answer(), busy.answer()];
-        activity.untaken_us.store(activity.us_at(at(10)), Relaxed);
+        for stamped_at in [10, 20] {
+            activity.stamp_at(|| at(stamped_at));
+        }
         assert!(activity.check_at(at(49), &TIMES).is_ok());
         assert_eq!(activity.check_at(at(50), &TIMES), Err(Slow::Answers));
         drop(first);
-        assert_ne!(activity.untaken_us.load(Relaxed), activity.us_at(at(10)));
+        activity.stamp_at(|| at(50));
+        assert!(activity.check_at(at(89), &TIMES).is_ok());
+        assert_eq!(activity.check_at(at(90), &TIMES), Err(Slow::Answers));
         drop(second);
         assert!(activity.check_at(at(9999), &TIMES).is_ok());
     }
