@@ -9,6 +9,9 @@
 //! are busy, the smaller each one's part, and there is always room for the next one. No shares need to be configured,
 //! and nothing has to be taken back: who is over its threshold gets nothing new until it has drained.
 //!
+//! **Replays** have shares of their own, smaller ones: a backlog that is read back could always use more, and must not take what
+//! new events need. A lone stream's replay may take a fifth of the memory, and a cluster's replays a third.
+//!
 //! What is absent: this module knows no event, no stream and no cluster.
 
 use std::sync::Arc;
@@ -64,6 +67,10 @@ impl Budget {
         self.total
     }
 
+    fn free(&self) -> u64 {
+        self.total.saturating_sub(self.used())
+    }
+
     fn take(&self, bytes: u64) -> bool {
         let before = self.used.fetch_add(bytes, Relaxed);
         if before + bytes <= self.total {
@@ -91,6 +98,19 @@ impl Share {
         })
     }
 
+    /// The share of what is read back for a stream: alone, it may take a fifth of the budget.
+    pub fn of_replay() -> Arc<Share> {
+        Share::of_answers()
+    }
+
+    /// The share of what is read back for a cluster: alone, it may take a third of the budget.
+    pub fn of_replays() -> Arc<Share> {
+        Arc::new(Share {
+            weight: 2,
+            used: CachePadded::new(AtomicU64::new(0)),
+        })
+    }
+
     /// The share of what HTTP/2 makes us hold beside events: alone, it may take half of the budget.
     pub fn of_streams() -> Arc<Share> {
         Share::of_stream()
@@ -110,8 +130,12 @@ impl Share {
     }
 
     fn may_take(&self, bytes: u64, budget: &Budget) -> bool {
-        let free = budget.total.saturating_sub(budget.used());
-        4 * (self.used() + bytes) <= self.weight * free
+        4 * (self.used() + bytes) <= self.weight * budget.free()
+    }
+
+    /// Bytes that may still be taken.
+    fn room(&self, budget: &Budget) -> u64 {
+        (self.weight * budget.free() / 4).saturating_sub(self.used())
     }
 }
 
@@ -135,6 +159,27 @@ impl Account {
         };
         held.grow(bytes)?;
         Ok(held)
+    }
+
+    /// As [`Account::hold`]; but if nothing of the cluster's is held, half of what is free is enough room. So there is always
+    /// some progress, however small the budget is and however many share it.
+    pub fn hold_one(self: &Arc<Self>, bytes: u64) -> Option<Held> {
+        let is_first = self.cluster.used() == 0 && bytes <= self.budget.free() / 2;
+        let first = || {
+            let mut held = Held {
+                account: Arc::clone(self),
+                bytes: 0,
+            };
+            held.owe(bytes);
+            held
+        };
+        self.hold(bytes).ok().or_else(|| is_first.then(first))
+    }
+
+    /// Bytes that may still be held.
+    pub fn room(&self) -> u64 {
+        let room = |share: &Share| share.room(&self.budget);
+        room(&self.stream).min(room(&self.cluster))
     }
 }
 
@@ -162,6 +207,14 @@ impl Held {
         account.cluster.used.fetch_add(bytes, Relaxed);
         self.bytes += bytes;
         Ok(())
+    }
+
+    /// Holds `bytes` more, room or not: they are there already. Others find less room, until they are given back.
+    pub fn owe(&mut self, bytes: u64) {
+        self.account.budget.used.fetch_add(bytes, Relaxed);
+        self.account.stream.used.fetch_add(bytes, Relaxed);
+        self.account.cluster.used.fetch_add(bytes, Relaxed);
+        self.bytes += bytes;
     }
 
     /// Gives `bytes` of it back.
@@ -309,6 +362,39 @@ mod tests {
         assert!(other.hold(1_000).is_ok());
         drop(held);
         assert_eq!((budget.used(), dead.used()), (0, 0));
+    }
+
+    #[test]
+    fn replays_leave_room_for_new_events_and_go_on_in_the_smallest_budget() {
+        let budget = Budget::new(1_000);
+        let (live, replays) = (Share::of_cluster(), Share::of_replays());
+        let replay = || {
+            Arc::new(Account {
+                budget: Arc::clone(&budget),
+                stream: Share::of_replay(),
+                cluster: Arc::clone(&replays),
+            })
+        };
+        let lone = replay();
+        let mut held: Vec<_> = std::iter::from_fn(|| lone.hold_one(10)).collect();
+        assert_eq!((held.len(), lone.room()), (20, 0));
+        for _ in 0..10 {
+            let other = replay();
+            held.extend(std::iter::from_fn(|| other.hold_one(10)));
+        }
+        assert!(replays.used() <= 333, "{}", replays.used());
+        // What new events of one stream may take beside them.
+        let new = fill(&account(&budget, &live), 10);
+        assert!(new.len() >= 33, "{}", new.len());
+        drop((held, new));
+        assert!(lone.hold(300).is_err());
+        let mut one = lone.hold_one(300).unwrap();
+        assert!(lone.hold_one(300).is_none(), "only the first");
+        one.owe(900);
+        assert_eq!((budget.used(), lone.room()), (1_200, 0));
+        drop(one);
+        assert_eq!((budget.used(), lone.room(), replays.used()), (0, 250, 0));
+        assert!(lone.hold_one(501).is_none());
     }
 
     #[test]

@@ -16,17 +16,7 @@ use crate::lane::{Lane, Wanted};
 use crate::receipt::Slot;
 use crate::route::{KeySource, OnMissingKey, partition_of};
 
-/// What an event costs beside its bytes while it waits: our bookkeeping (about 100 bytes), librdkafka's message (176
-/// bytes, measured), its part of the request that is being sent, and librdkafka's copy of a key as long as usual.
-pub(super) const EVENT_OVERHEAD_BYTES: u64 = 384;
-
-/// A key up to here is in [`EVENT_OVERHEAD_BYTES`].
-const USUAL_KEY_BYTES: u64 = 64;
-
-/// What a key is charged beside what each event is.
-pub(super) fn unusual_bytes(key: usize) -> u64 {
-    (key as u64).saturating_sub(USUAL_KEY_BYTES)
-}
+pub(super) use crate::event::{OVERHEAD_BYTES as EVENT_OVERHEAD_BYTES, unusual_bytes};
 
 /// How a body holds its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
