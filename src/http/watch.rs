@@ -27,6 +27,8 @@ pub struct Activity {
     rest_us: AtomicU64,
     /// HTTP/2: bytes between requests are pings and the like, and no head begins with them.
     is_framed: AtomicBool,
+    /// HTTP/2: bytes that came.
+    brought: AtomicU64,
     /// The connection is to end with what is under way.
     is_ending: AtomicBool,
     /// When the socket first took no more of what it was to write, as `head_us`; 0 when it has taken all.
@@ -79,6 +81,7 @@ impl Activity {
             head_us: AtomicU64::new(0),
             rest_us: AtomicU64::new(1),
             is_framed: AtomicBool::new(false),
+            brought: AtomicU64::new(0),
             is_ending: AtomicBool::new(false),
             blocked_us: AtomicU64::new(0),
             untaken: AtomicU32::new(0),
@@ -92,6 +95,16 @@ impl Activity {
     /// Whether the connection is to end with what is under way.
     pub fn is_ending(&self) -> bool {
         self.is_ending.load(Relaxed)
+    }
+
+    /// The connection is to end with what is under way.
+    pub fn end(&self) {
+        self.is_ending.store(true, Relaxed);
+    }
+
+    /// Bytes that a connection of HTTP/2 has brought.
+    pub fn brought(&self) -> u64 {
+        self.brought.load(Relaxed)
     }
 
     /// Whether a request is under way.
@@ -146,12 +159,14 @@ impl Activity {
         }
     }
 
-    /// Bytes came.
-    pub(super) fn bytes_came(&self) {
-        if self.requests.load(Relaxed) == 0
-            && self.head_us.load(Relaxed) == 0
-            && !self.is_framed.load(Relaxed)
-        {
+    /// So many bytes came.
+    pub(super) fn bytes_came(&self, bytes: usize) {
+        if self.is_framed() {
+            let brought = self.brought.load(Relaxed) + bytes as u64;
+            self.brought.store(brought, Relaxed);
+            return;
+        }
+        if self.requests.load(Relaxed) == 0 && self.head_us.load(Relaxed) == 0 {
             self.head_us.store(JUST_NOW, Relaxed);
         }
     }
@@ -236,7 +251,7 @@ impl Busy {
         lists.push(held);
         let all: u64 = lists.iter().map(HeldByProcess::bytes).sum();
         if the_last || all > LISTS_BYTES {
-            activity.is_ending.store(true, Relaxed);
+            activity.end();
         }
         activity.is_ending()
     }
@@ -300,10 +315,10 @@ mod tests {
         let at = |ms: u32| activity.start + ms * MS;
         let check = |ms| activity.check_at(at(ms), &TIMES);
         assert_eq!(check(10), Ok(20 * MS), "a head may begin at once");
-        activity.bytes_came();
+        activity.bytes_came(1);
         activity.stamp_at(|| at(10));
         assert!(check(29).is_ok());
-        activity.bytes_came();
+        activity.bytes_came(1);
         activity.stamp_at(|| at(29));
         assert_eq!(check(30), Err(Slow::Head), "further bytes don't buy time");
         activity.request().end(at(40));
@@ -315,7 +330,7 @@ mod tests {
     fn a_head_that_came_as_a_whole_begins_nothing() {
         let activity = Activity::new();
         let at = |ms: u32| activity.start + ms * MS;
-        activity.bytes_came();
+        activity.bytes_came(1);
         activity.request().end(at(10));
         activity.stamp_at(|| at(10));
         assert!(activity.check_at(at(40), &TIMES).is_ok());
