@@ -12,6 +12,7 @@ mod answers;
 mod backlog;
 mod chaos;
 mod check;
+mod clusters;
 mod delivery;
 mod disks;
 mod door;

@@ -145,6 +145,9 @@ impl Subject for Known {
         let cluster = &self.cluster;
         match finding {
             Finding::Partitions { topic, count } => {
+                if !cluster.health().is_warm() {
+                    cluster.look();
+                }
                 return cluster.hear_partitions(topic as u32, count, Instant::now());
             }
             Finding::Limits { topic, config } => {

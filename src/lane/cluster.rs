@@ -212,6 +212,11 @@ impl Cluster {
         }
     }
 
+    /// Has the worker look at its client now: there is something to see, such as that its producer has an id.
+    pub fn look(&self) {
+        self.signal.wake();
+    }
+
     /// Asks the worker to replace its client.
     pub fn replace_client(&self) {
         self.stop.replace.store(true, Release);

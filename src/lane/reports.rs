@@ -66,8 +66,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 // That all are down is no reason: the one noted before, of a single broker, says why.
                 if code != AllBrokersDown {
                     self.cluster.health().trouble(text);
+                    self.log.write(if fatal { 3 } else { 4 }, text);
                 }
-                self.log.write(if fatal { 3 } else { 4 }, text);
                 if let Fault::Client(fault) = fault(code) {
                     let reason = || format!("{fault}: {text}");
                     self.cluster.health().client().set(fault, self.now, reason);

@@ -63,14 +63,14 @@ impl Signal {
         self.worker.get_or_init(std::thread::current);
     }
 
-    /// Sleeps until woken, at most `at_most`. Returns at once if a lane is ready.
-    pub(super) fn sleep(&self, at_most: Duration) {
+    /// Sleeps until woken, at most `at_most`. Returns at once if a lane is ready. True if somebody woke it.
+    pub(super) fn sleep(&self, at_most: Duration) -> bool {
         self.asleep.store(true, Relaxed);
         fence(SeqCst);
         if self.ready.is_empty() {
             std::thread::park_timeout(at_most);
         }
-        self.asleep.store(false, Release);
+        !self.asleep.swap(false, AcqRel) || !self.ready.is_empty()
     }
 }
 

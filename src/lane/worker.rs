@@ -44,8 +44,13 @@ use crate::produce::settings::Answers;
 use crate::produce::{Backoff, Native, Producer, client, probe};
 use crate::telemetry::LogLimit;
 
-/// How long an idle worker sleeps before it looks for logs and statistics of its client.
+/// How long an idle worker sleeps before it looks at the log of its client.
 const IDLE: Duration = Duration::from_millis(250);
+/// A worker that was left alone for so long is calm: it sleeps as long as the pause between two signs of life, so that many
+/// clusters cost next to nothing, and its own sign of life is as fresh as theirs.
+const CALM_AFTER: Duration = Duration::from_secs(5);
+/// The longest sleep of a calm worker.
+const CALM: Duration = Duration::from_secs(2);
 /// After so many turns in which nothing moved, the tick becomes longer: lanes only wait for Kafka.
 const QUIET_TURNS: u32 = 20;
 /// The tick while nothing moves; a lane that gets work ends it.
@@ -165,7 +170,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
     fn run(&mut self) {
         self.cluster.signal.adopt();
         let tick = pace::tick(&self.settings);
-        let mut quiet_turns = 0;
+        let (mut quiet_turns, mut busy_at) = (0, Instant::now());
         loop {
             let now = Instant::now();
             quiet_turns = if self.turn(now) { 0 } else { quiet_turns + 1 };
@@ -176,8 +181,15 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 return;
             }
             if self.active.is_empty() && !self.cluster.is_rerouting.load(Relaxed) {
-                self.cluster.signal.sleep(IDLE);
-            } else if quiet_turns > QUIET_TURNS {
+                let calm = now.duration_since(busy_at) >= CALM_AFTER;
+                let pause = self.cluster.settings().probe.clamp(IDLE, CALM);
+                if self.cluster.signal.sleep(if calm { pause } else { IDLE }) {
+                    busy_at = Instant::now();
+                }
+                continue;
+            }
+            busy_at = now;
+            if quiet_turns > QUIET_TURNS {
                 self.cluster.signal.sleep(QUIET_TICK.max(tick));
             } else {
                 sleep_until_beat(tick);

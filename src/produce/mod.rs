@@ -20,6 +20,8 @@ pub mod native;
 pub mod probe;
 mod producer;
 pub mod settings;
+mod shared_client;
+mod subject;
 pub mod topic_limits;
 pub mod trouble;
 pub mod verdict;

@@ -2,22 +2,29 @@
 //!
 //! librdkafka's metadata request blocks, so it has a thread of its own; the lanes' worker never waits for it. Each question
 //! has a deadline.
+//!
+//! A cluster that can't be reached isn't waited for: librdkafka's wait looks for a broker at each change of a connection, asks for
+//! another connection when there is none, and each that fails is a change. Where connections are refused at once, that was 800
+//! wake-ups a second for each dead cluster. So the probe *knocks*: it asks whether a broker is there, which brings a connection on, and comes
+//! back later, after a pause that grows.
 
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_queue::SegQueue;
 use rdkafka::client::Client;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::health::Health;
 use super::settings::Settings;
-use super::topic_limits::{TopicConfig, TopicLimits};
+pub use super::shared_client::SharedClient;
+pub use super::subject::{Finding, Subject};
+use super::subject::{LIMITS_RETRY, Limits};
 use super::watchdog::Watchdog;
 use super::{Context, native};
 use crate::telemetry::Standing;
@@ -26,112 +33,12 @@ use crate::telemetry::Standing;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How soon a topic is asked for again of which nothing is known yet.
 const RETRY: Duration = Duration::from_millis(300);
-/// Topics that may be on the list of those to ask for soon.
-const ASKED_AT_MOST: usize = 1_000;
-
+/// The first pause after nobody was there; the longest is that between two signs of life.
+const KNOCK_AGAIN: Duration = RETRY;
 /// How soon a topic is asked for again whose answer is doubted.
 const DOUBT: Duration = Duration::from_secs(2);
-/// How soon a topic is asked for its limits again when there was no answer, or when Kafka refused what it should have taken.
-const LIMITS_RETRY: Duration = Duration::from_secs(1);
 /// For how many topics' limits one request asks, at most: about 2 KB of answer for each.
 const TOPICS_PER_REQUEST: usize = 64;
-
-/// What a probe finds out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
-    /// How many partitions a topic has; topics are numbered as they were given.
-    Partitions {
-        /// The topic.
-        topic: usize,
-        /// Its partitions.
-        count: usize,
-    },
-    /// What a topic takes has changed.
-    Limits {
-        /// The topic.
-        topic: usize,
-        /// What Kafka says of it.
-        config: TopicConfig,
-    },
-    /// Kafka doesn't let us use a topic.
-    Unusable {
-        /// The topic.
-        topic: usize,
-        /// Why.
-        code: RDKafkaErrorCode,
-    },
-    /// The client makes no progress while another one finds the cluster in order: it is of no more use.
-    Stuck,
-}
-
-/// A cluster as its probe sees it.
-pub trait Subject: Send {
-    /// The topic of this number, and what is known of what it takes. There may be more of them each time.
-    fn topic(&self, number: usize) -> Option<(String, Arc<TopicLimits>)>;
-
-    /// Whether a topic is to be asked for.
-    fn is_wanted(&self, number: usize) -> bool;
-
-    /// Hears what is found out. True if the topic is to be asked for again soon.
-    fn hear(&self, finding: Finding) -> bool;
-}
-
-/// The cluster's present client, handed from the worker that owns it to the probe.
-#[derive(Clone, Default)]
-pub struct SharedClient(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    client: Mutex<Option<KafkaClient>>,
-    changed: Condvar,
-    /// Topics about which the probe is to ask soon.
-    asked: SegQueue<u32>,
-}
-
-type KafkaClient = Arc<Client<Context>>;
-
-impl SharedClient {
-    /// Sets the client; `None` while there is none.
-    pub fn set(&self, client: Option<KafkaClient>) {
-        *self.lock() = client;
-        self.0.changed.notify_all();
-    }
-
-    /// Has the topic of this number asked for soon. librdkafka refuses events for a topic that it found denied or missing, until it
-    /// has heard that it isn't.
-    pub fn ask(&self, topic: u32) {
-        // Some are enough: a question that is due is asked once.
-        if self.0.asked.len() < ASKED_AT_MOST {
-            self.0.asked.push(topic);
-            self.0.changed.notify_all();
-        }
-    }
-
-    fn wait(&self, at_most: Duration) -> Option<KafkaClient> {
-        let guard = self.lock();
-        let waited = self
-            .0
-            .changed
-            .wait_timeout_while(guard, at_most, |client| client.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
-    }
-
-    /// Has the probe look around now.
-    pub fn nudge(&self) {
-        self.0.changed.notify_all();
-    }
-
-    fn pause(&self, at_most: Duration) {
-        let guard = self.lock();
-        // A changed client is worth looking at early, and so is a question; waking for no reason does no harm.
-        drop(self.0.changed.wait_timeout(guard, at_most));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<KafkaClient>> {
-        let client = &self.0.client;
-        client.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A running probe. Dropping it stops it; the thread ends within the time of one request.
 pub struct Probe {
@@ -164,6 +71,7 @@ pub fn spawn(
         client: client.clone(),
         health,
         due: Vec::new(),
+        out: None,
         unusable: Vec::new(),
         limits: Vec::new(),
         topics: Vec::new(),
@@ -221,47 +129,14 @@ struct Run {
     health: Arc<Health>,
     topics: Vec<String>,
     due: Vec<Instant>,
+    /// Since the cluster couldn't be reached: the pause until the next knock.
+    out: Option<Duration>,
     /// By topic: why it can't be used, if so.
     unusable: Vec<Standing>,
     limits: Vec<Limits>,
     watchdog: Watchdog,
     subject: Box<dyn Subject>,
     orders: Arc<Orders>,
-}
-
-/// What is known of when to ask for a topic's limits.
-struct Limits {
-    of: Arc<TopicLimits>,
-    /// When to ask; none while its partitions aren't known.
-    due: Option<Instant>,
-    asked: Option<Instant>,
-    /// Whether it was said that they can't be had.
-    is_told: bool,
-}
-
-impl Limits {
-    fn new(of: Arc<TopicLimits>) -> Limits {
-        Limits {
-            of,
-            due: None,
-            asked: None,
-            is_told: false,
-        }
-    }
-
-    fn is_due(&mut self, now: Instant) -> bool {
-        let Some(due) = self.due else {
-            return false;
-        };
-        if self.asked.is_some_and(|at| now < at + LIMITS_RETRY) {
-            return false;
-        }
-        // Who isn't told, and was told so, isn't told sooner.
-        if self.of.takes_doubt() && !self.is_told {
-            self.due = Some(now);
-        }
-        now >= due || self.due == Some(now)
-    }
 }
 
 impl Run {
@@ -273,14 +148,15 @@ impl Run {
                 continue;
             };
             let now = Instant::now();
-            while let Some(topic) = self.client.0.asked.pop() {
+            while let Some(topic) = self.client.next_asked() {
                 if let Some(due) = self.due.get_mut(topic as usize) {
                     *due = now;
                 }
             }
             let mut asked = false;
             for index in 0..self.topics.len() {
-                if self.due[index] <= now && self.subject.is_wanted(index) && !self.is_stopped() {
+                let is_over = self.is_stopped() || (asked && self.out.is_some());
+                if self.due[index] <= now && self.subject.is_wanted(index) && !is_over {
                     asked = true;
                     self.ask(&client, index);
                 }
@@ -290,7 +166,9 @@ impl Run {
                 next = (next + 1) % self.topics.len();
                 self.ask(&client, next);
             }
-            self.ask_limits(&client);
+            if self.out.is_none() {
+                self.ask_limits(&client);
+            }
             drop(client);
             if self.watchdog.is_due(self.health.stands_still_for(), now)
                 && let is_in_order = self.watchdog.another_client_finds(&self.topics)
@@ -302,15 +180,46 @@ impl Run {
                 );
                 self.subject.hear(Finding::Stuck);
             }
-            let due = (0..).zip(&self.due);
-            let due = due.filter(|(topic, _)| self.subject.is_wanted(*topic));
-            let soonest = due.map(|(_, due)| *due).min();
-            let soonest = soonest.map_or(self.pause, |due| {
-                due.saturating_duration_since(Instant::now())
-            });
-            self.client
-                .pause(self.pause.min(soonest).max(Duration::from_millis(50)));
+            self.client.pause(self.until_next());
         }
+    }
+
+    fn until_next(&self) -> Duration {
+        if let Some(pause) = self.out {
+            return pause;
+        }
+        let due = (0..).zip(&self.due);
+        let due = due.filter(|(topic, _)| self.subject.is_wanted(*topic));
+        let soonest = due.map(|(_, due)| *due).min();
+        let soonest = soonest.map_or(self.pause, |due| {
+            due.saturating_duration_since(Instant::now())
+        });
+        self.pause.min(soonest).max(Duration::from_millis(50))
+    }
+
+    /// What the cluster says of a topic. If it couldn't be reached before, and can't be now, that is known at once.
+    fn fetch(&mut self, client: &Client<Context>, index: usize) -> KafkaResult<Metadata> {
+        let topic = Some(self.topics[index].as_str());
+        let is_out = |answer: &KafkaResult<Metadata>| {
+            let code = answer
+                .as_ref()
+                .err()
+                .and_then(KafkaError::rdkafka_error_code);
+            code == Some(RDKafkaErrorCode::BrokerTransportFailure)
+        };
+        let mut answer = None;
+        if self.out.is_some() {
+            // It may be there and have had no time to answer.
+            let knock = client.fetch_metadata(topic, Duration::ZERO);
+            answer = Some(knock).filter(|knock| knock.is_ok() || is_out(knock));
+        }
+        let answer = answer.unwrap_or_else(|| client.fetch_metadata(topic, ANSWER_WITHIN));
+        self.out = is_out(&answer).then(|| {
+            let longest = self.pause.max(KNOCK_AGAIN);
+            self.out
+                .map_or(KNOCK_AGAIN, |pause| (2 * pause).min(longest))
+        });
+        answer
     }
 
     fn is_stopped(&self) -> bool {
@@ -336,9 +245,10 @@ impl Run {
     }
 
     fn ask(&mut self, client: &Client<Context>, index: usize) {
-        let topic = &self.topics[index];
         self.due[index] = Instant::now() + RETRY;
-        let metadata = match client.fetch_metadata(Some(topic), ANSWER_WITHIN) {
+        let answer = self.fetch(client, index);
+        let topic = &self.topics[index];
+        let metadata = match answer {
             Ok(metadata) => metadata,
             Err(error) => {
                 self.health.trouble(error.to_string());

@@ -19,8 +19,9 @@ const PER_PERIOD: u32 = 10;
 const REMEMBERED: usize = 16;
 /// Bytes of a line that are kept; librdkafka's are shorter.
 const LINE_BYTES: usize = 512;
-/// The first pause before a line that came again is written again; the pause doubles up to [`LONGEST`].
-const FIRST: Duration = PERIOD;
+/// The first pause before a line that came again is written again; the pause doubles up to [`LONGEST`]. One of many clusters that
+/// are down has a line in it, so that fifty of them write less than one a second.
+const FIRST: Duration = Duration::from_secs(60);
 /// The longest pause: somebody who looks at the last minutes of a log shall see what is wrong.
 const LONGEST: Duration = Duration::from_secs(600);
 /// The levels that have a shelf, the most important first.
