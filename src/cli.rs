@@ -55,6 +55,27 @@ pub enum Command {
         #[arg(long)]
         print: bool,
     },
+    /// Have a gateway that runs read its configuration again: all of it comes into force while traffic flows, or none.
+    ///
+    /// The gateway reads the file that it was started with, and its secrets, with its own environment. `kill -HUP` and POST /reload
+    /// do the same. Exit code 78: the file is wrong, or needs a restart; nothing has changed.
+    Reload {
+        /// The configuration file: it says where the admin port is, and is checked first.
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Where the admin port is, if the file isn't to say it: http://HOST:PORT.
+        #[arg(long, value_name = "URL")]
+        admin: Option<String>,
+        /// Only say what would change, and what that means.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Look at the configuration of a gateway that runs.
+    Config {
+        /// What to look at.
+        #[command(subcommand)]
+        what: Configuration,
+    },
     /// Show a stream's events as consumers see them.
     Tail {
         /// The stream's name in the configuration.
@@ -74,6 +95,19 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         what: Spill,
+    },
+}
+
+/// What can be asked about a configuration.
+#[derive(Debug, Subcommand)]
+pub enum Configuration {
+    /// Say how a file differs from what a gateway runs with. Secrets aren't compared.
+    Diff {
+        /// The configuration file.
+        file: PathBuf,
+        /// Where the gateway's admin port is, if the file isn't to say it: http://HOST:PORT.
+        #[arg(long, value_name = "URL")]
+        admin: Option<String>,
     },
 }
 

@@ -61,7 +61,7 @@
 //! | --- | --- |
 //! | `cli` | – |
 //! | `commands` | `app` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` |
-//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `route` `spill` |
+//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |
 //! | `admin` | `budget` `http` `lane` `lifecycle` `produce` `spill` `telemetry` |
 //! | `http` | `budget` `decode` `event` `lane` `lifecycle` `produce` `receipt` `route` `telemetry` |
 //! | `config` | `admin` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |

@@ -1,8 +1,8 @@
 //! The program: reads the command line, runs the command, ends with an exit code as in sysexits(3).
 
 use clap::Parser;
-use forebay::cli::{Cli, Command, Spill};
-use forebay::commands::{check, dev, serve, spill, tail};
+use forebay::cli::{Cli, Command, Configuration, Spill};
+use forebay::commands::{check, dev, reload, serve, spill, tail};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -77,6 +77,14 @@ fn main() -> std::process::ExitCode {
                 within,
             } => spill::redrive(&dir, &config, &lane, reason.as_deref(), dry_run, within),
         },
+        Command::Reload {
+            config,
+            admin,
+            dry_run,
+        } => reload::reload(config.as_deref(), admin.as_deref(), dry_run),
+        Command::Config {
+            what: Configuration::Diff { file, admin },
+        } => reload::diff(&file, admin.as_deref()),
         Command::Tail {
             stream,
             config,

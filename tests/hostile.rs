@@ -8,7 +8,6 @@ mod kept;
 mod limits;
 mod memory;
 mod refusals;
-mod replay;
 mod slow;
 
 use std::time::{Duration, Instant};

@@ -24,6 +24,7 @@ mod lifecycle;
 mod overload;
 mod partitions;
 mod redrive;
+mod reload;
 mod rights;
 mod spilling;
 mod support;

@@ -9,9 +9,11 @@
 //! | `/lanes` | each lane as JSON: its way to Kafka, what waits in memory and in the spill log, and how old it is |
 //! | `/dead` | the lanes of dead letters as JSON, and how far the last redrive is |
 //! | `POST /dead/redrive` | sends dead letters again, `?lane=` (the beginning of a name) and `reason=` say which; `dry_run=true` only says what it would be |
+//! | `POST /reload` | reads the configuration again; `dry_run=true` only says what it would change. See [`reload`] |
+//! | `/config` | the configuration in force as TOML, secrets masked |
 //! | `/` | a page for people |
 //!
-//! It only reads, but for the redrive. Most of it is counters and gauges, which need no lock. The reason of a fault is a text under a lock
+//! It only reads, but for redrive and reload. Most of it is counters and gauges, which need no lock. The reason of a fault is a text under a lock
 //! that everybody holds for a copy of it and no longer. The log's statistics need locks of the data path: the sampler's thread
 //! takes them (`sampler`), once a second and for as long as counting takes, and never while a disk is waited for. So no answer of
 //! this port waits for a disk or for Kafka.
@@ -23,6 +25,7 @@ mod disk;
 mod page;
 pub mod readiness;
 mod redrive;
+pub mod reload;
 mod resident;
 pub mod sampler;
 pub mod server;
@@ -33,6 +36,7 @@ mod trend;
 
 pub use adopted::Adopted;
 pub use redrive::Redriver;
+pub use reload::Reloads;
 pub use sampler::Sampler;
 pub use settings::Settings;
 pub use status::View;

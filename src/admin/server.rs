@@ -48,6 +48,11 @@ pub async fn serve(listener: std::net::TcpListener, view: Arc<View>) -> io::Resu
                     if request.uri().path() != "/livez" {
                         view.sampler.refresh().await;
                     }
+                    if request.uri().path() == "/reload" && request.method() == Method::POST {
+                        let query = request.uri().query().unwrap_or_default();
+                        let (status, body) = view.reloads.answer(query).await;
+                        return Ok(reply(status, "application/json", format!("{body:#}\n")));
+                    }
                     Ok::<_, Infallible>(answer(&view, &request))
                 }
             });
@@ -62,16 +67,9 @@ pub async fn serve(listener: std::net::TcpListener, view: Arc<View>) -> io::Resu
 }
 
 fn answer(view: &Arc<View>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    if request.uri().path() == "/dead/redrive" {
+    if matches!(request.uri().path(), "/dead/redrive" | "/reload") {
         if request.method() != Method::POST {
-            let mut answer = reply(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "text/plain",
-                "use POST\n".into(),
-            );
-            let allowed = HeaderValue::from_static("POST");
-            answer.headers_mut().insert(ALLOW, allowed);
-            return answer;
+            return use_post();
         }
         let (status, body) = view.redrive(request.uri().query().unwrap_or_default());
         return reply(status, "application/json", format!("{body:#}\n"));
@@ -119,6 +117,11 @@ fn answer(view: &Arc<View>, request: &Request<Incoming>) -> Response<Full<Bytes>
             "application/json",
             format!("{:#}\n", view.dead()),
         ),
+        "/config" => reply(
+            StatusCode::OK,
+            "application/toml",
+            view.reloads.loaded().text.clone(),
+        ),
         "/" => reply(
             StatusCode::OK,
             "text/html; charset=utf-8",
@@ -127,9 +130,20 @@ fn answer(view: &Arc<View>, request: &Request<Incoming>) -> Response<Full<Bytes>
         _ => reply(
             StatusCode::NOT_FOUND,
             "text/plain",
-            "there is /livez, /readyz, /metrics, /status, /lanes, /dead and /; POST /dead/redrive\n".into(),
+            "there is /livez, /readyz, /metrics, /status, /lanes, /dead, /config and /; POST /dead/redrive, POST /reload\n".into(),
         ),
     }
+}
+
+fn use_post() -> Response<Full<Bytes>> {
+    let mut answer = reply(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "text/plain",
+        "use POST\n".into(),
+    );
+    let allowed = HeaderValue::from_static("POST");
+    answer.headers_mut().insert(ALLOW, allowed);
+    answer
 }
 
 fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
 use super::sampler::{STALE, Sample, log_takes};
-use super::{Adopted, Redriver, Sampler, Trend, dead, disk};
+use super::{Adopted, Redriver, Reloads, Sampler, Trend, dead, disk};
 use crate::budget::Budget;
 use crate::http::{Port, Route, Server, Snapshot};
 use crate::lane::Cluster;
@@ -21,13 +21,14 @@ use crate::spill::{Log, Stats};
 use crate::telemetry::metrics;
 use crate::telemetry::samples::{ClusterSample, ProcessSample, Samples, StreamSample};
 
+/// Why a stream takes nothing that isn't configured any more.
+const REMOVED: &str = "the stream is no longer configured; what it took drains";
+
 /// Everything that the admin port looks at.
 #[derive(Debug)]
 pub struct View {
     /// When the process started.
     pub start: Instant,
-    /// See [`super::Settings::wait_for_all`].
-    pub wait_for_all: Duration,
     /// The process's phase.
     pub phase: Watch,
     /// The memory budget.
@@ -40,6 +41,8 @@ pub struct View {
     pub spill: Option<Arc<Log>>,
     /// All clusters, as they are each time somebody looks.
     pub clusters: Arc<ArcSwap<Vec<Arc<Cluster>>>>,
+    /// The configuration in force, and the way to another.
+    pub reloads: Reloads,
     /// Directories of others that are being brought to Kafka.
     pub adopted: Adopted,
     /// Dead letters that are sent again.
@@ -76,12 +79,12 @@ impl View {
             .iter()
             .map(|cluster| judged_cluster(cluster, spills))
             .collect();
-        let routes = now.shown.iter();
+        let routes = now.taking();
         let streams: Vec<_> = routes.map(|route| judged_stream(route, known)).collect();
         let mut readiness = judge(
             self.phase(),
             self.start.elapsed(),
-            self.wait_for_all,
+            now.wait_for_all,
             &clusters,
             &streams,
         );
@@ -114,10 +117,7 @@ impl View {
             .iter()
             .map(|cluster| cluster_sample(cluster))
             .collect();
-        let streams: Vec<_> = now
-            .shown
-            .iter()
-            .zip(&readiness.refused)
+        let streams: Vec<_> = with_refusals(&now, &readiness)
             .map(|(route, refused)| StreamSample {
                 residual: self.trend.residual(route.name()),
                 takes: refused.is_none(),
@@ -129,6 +129,7 @@ impl View {
         let of_log = |read: fn(&Stats) -> u64| log.as_ref().map_or(0, read);
         let dead = &sample.dead;
         let (dead_events, dead_bytes) = dead::sums(dead);
+        let loaded = self.reloads.loaded();
         let process = ProcessSample {
             ready: readiness.ready,
             connections: self.server.connections() as u64,
@@ -141,7 +142,10 @@ impl View {
             spill_backlog_events: of_log(|log| log.backlog_events).saturating_sub(dead_events),
             spill_backlog: of_log(|log| log.backlog_bytes).saturating_sub(dead_bytes),
             time_to_loss: self.trend.time_to_loss(),
+            config_generation: loaded.generation,
+            config_reload_failed: loaded.failed.is_some(),
         };
+
         metrics::render(Samples {
             process,
             refusals: self.port.refusals.all().to_vec(),
@@ -165,6 +169,7 @@ impl View {
             "phase": format!("{:?}", self.phase()).to_lowercase(),
             "ready": readiness.ready,
             "reasons": readiness.reasons,
+            "configuration": self.reloads.loaded().status(),
             "connections": self.server.connections(),
             "refusals": self.port.refusals.all().iter().map(|(reason, count)| (*reason, *count)).collect::<std::collections::BTreeMap<_, _>>(),
             "memory": {
@@ -179,9 +184,20 @@ impl View {
             "adopted": self.adopted.status(),
             "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),
             "clusters": known.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
-            "streams": now.shown.iter().zip(&readiness.refused).map(|(route, why)| (route.name().to_owned(), self.stream_status(route, why.as_deref()))).collect::<serde_json::Map<_, _>>(),
+            "streams": with_refusals(&now, &readiness).map(|(route, why)| (route.name().to_owned(), self.stream_status(route, why))).collect::<serde_json::Map<_, _>>(),
         })
     }
+}
+
+/// All routes that are shown, with why their events aren't accepted.
+fn with_refusals<'a>(
+    now: &'a Snapshot,
+    readiness: &'a Readiness,
+) -> impl Iterator<Item = (&'a Arc<Route>, Option<&'a str>)> {
+    let taking = now.taking().zip(&readiness.refused);
+    let taking = taking.map(|(route, why)| (route, why.as_deref()));
+    let leaving = now.leaving().map(|route| (route, Some(REMOVED)));
+    taking.chain(leaving)
 }
 
 fn judged_stream(route: &Route, known: &[Arc<Cluster>]) -> readiness::Stream {
@@ -248,7 +264,7 @@ fn cluster_status(cluster: &Cluster) -> Value {
         "stalled_lanes": gauges.stalled_lanes.load(Relaxed),
         "replaced_clients": gauges.replaced_clients.load(Relaxed),
         "new_epochs": gauges.new_epochs.load(Relaxed),
-        "memory_bytes": cluster.memory_bytes(),
+        "memory_bytes": cluster.share().used(),
     })
 }
 
@@ -266,6 +282,6 @@ fn cluster_sample(cluster: &Cluster) -> ClusterSample {
         replaced_clients: gauges.replaced_clients.load(Relaxed),
         new_epochs: gauges.new_epochs.load(Relaxed),
         ack: gauges.ack.sample(),
-        memory: cluster.memory_bytes(),
+        memory: cluster.share().used(),
     }
 }

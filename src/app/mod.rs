@@ -4,6 +4,8 @@ mod backend;
 pub mod drain;
 mod limits;
 mod partitions;
+mod reload;
+mod routes;
 mod unit;
 mod vital;
 
@@ -21,12 +23,14 @@ use anyhow::{Context, Result, anyhow};
 
 use self::backend::{Backend, wait_for};
 use self::drain::{Drain, Left};
+use self::reload::Reloader;
+pub use self::reload::Source;
 use self::unit::END_WITHIN;
 use self::vital::Door;
-use crate::admin::{Adopted, Redriver, Sampler, Trend, View};
+use crate::admin::{Adopted, Redriver, Reloads, Sampler, Trend, View};
 use crate::budget::{Budget, Share};
 use crate::config::Config;
-use crate::http::{Port, Route, Routes, Server, Snapshot, Stream, linger, listener};
+use crate::http::{Port, Server, Snapshot, linger, listener};
 use crate::lifecycle::{Life, Phase, Vitals, Watch, reached};
 
 /// Everything, wired and bound, with nothing running yet.
@@ -37,16 +41,17 @@ pub struct App {
     backend: Backend,
     adopting: Vec<Drain>,
     port: Arc<Port>,
+    source: Source,
     data: std::net::TcpListener,
     admin: std::net::TcpListener,
 }
 
 /// Everything, running.
 pub struct Running {
-    config: Config,
+    config: Arc<ArcSwap<Config>>,
     life: Life,
     view: Arc<View>,
-    backend: Backend,
+    backend: Arc<Backend>,
     adopting: Vec<JoinHandle<()>>,
     server: Arc<Server>,
     data: SocketAddr,
@@ -88,18 +93,11 @@ impl App {
         let budget = Budget::new(config.memory.budget.as_u64());
         let limits = config.decode.limits().context("decode")?;
         let backend = Backend::build(&config, &config.spill, &budget)?;
-        let mut routes = Routes::new();
-        for cluster in backend.clusters().iter() {
-            for topic in cluster.topics() {
-                let name = topic.stream();
-                let settings = &config.streams[name];
-                let route = Route::new(&Stream::of(topic), settings, cluster, topic);
-                let route = route.map_err(|error| anyhow!(error))?;
-                routes.insert(name.to_owned(), Arc::new(route));
-            }
-        }
+        let routes = routes::first(&config, &backend.clusters());
+        let routes = routes.map_err(|error| anyhow!(error))?;
         let (http, idle) = (config.http.clone(), config.shutdown.idle);
-        let snapshot = Snapshot::first(http, idle, limits, config.lane.clone(), routes);
+        let mut snapshot = Snapshot::first(http, idle, limits, config.lane.clone(), routes);
+        snapshot.wait_for_all = config.admin.wait_for_all;
         let port = Port {
             snapshot: ArcSwap::from_pointee(snapshot),
             replaced: watch::Sender::default(),
@@ -118,8 +116,14 @@ impl App {
             backend,
             adopting: Vec::new(),
             port: Arc::new(port),
+            source: Arc::new(|| Err("this process has no configuration file".into())),
             config,
         })
+    }
+
+    /// Where the configuration is read again when somebody asks for a reload.
+    pub fn reload_from(&mut self, source: Source) {
+        self.source = source;
     }
 
     /// Takes over the spill directory of a gateway that is gone: what it holds goes to Kafka beside our own events.
@@ -138,23 +142,26 @@ impl App {
             backend,
             adopting,
             port,
+            source,
             data,
             admin,
         } = self;
+        let (config, backend) = (Arc::new(config), Arc::new(backend));
         let (data_address, admin_address) = (data.local_addr()?, admin.local_addr()?);
         backend.spawn()?;
         let vitals = Vitals::new(&life.watch());
         let server = Arc::new(Server::spawn(&port, &life.watch(), &vitals)?);
         let (sampler, wishes) = Sampler::new();
+        let (reloads, asks) = Reloads::new(reload::loaded(&config, 1));
         let view = Arc::new(View {
             start: Instant::now(),
-            wait_for_all: config.admin.wait_for_all,
             phase: life.watch(),
             budget: Arc::clone(&budget),
             server: Arc::clone(&server),
             spill: backend.spill.clone(),
             clusters: Arc::clone(backend.list()),
             port: Arc::clone(&port),
+            reloads,
             adopted: Adopted::default(),
             redriver: Redriver::default(),
             trend: Trend::default(),
@@ -168,11 +175,21 @@ impl App {
         let adopting = adopting.collect();
         let door = Door {
             listener: data,
-            port,
+            port: Arc::clone(&port),
             watch: life.watch(),
             server: Arc::clone(&server),
         };
         vital::spawn(door, admin, &view, wishes)?;
+        let config = Arc::new(ArcSwap::new(config));
+        let reloader = Reloader {
+            source,
+            config: Arc::clone(&config),
+            backend: Arc::clone(&backend),
+            port,
+            view: Arc::clone(&view),
+            replaced: Vec::new(),
+        };
+        vital::reload(reloader, asks, &view, life.watch());
         life.enter(Phase::Running);
         Ok(Running {
             config,
@@ -203,6 +220,13 @@ impl Running {
         &self.view
     }
 
+    /// Has the configuration read again and put in force, without waiting for it; `by` is who wants it. The log and the admin port
+    /// tell the outcome.
+    pub fn reload(&self, by: &'static str) {
+        let view = Arc::clone(&self.view);
+        tokio::spawn(async move { view.reloads.ask(false, by).await });
+    }
+
     /// Waits until a part has failed that the process can't do without.
     pub fn fails(&self) -> impl Future<Output = String> + use<> {
         let vitals = self.view.vitals.clone();
@@ -226,6 +250,7 @@ impl Running {
             server,
             ..
         } = self;
+        let config = config.load_full();
         let mut hurry = std::pin::pin!(hurry);
         let mut hurried = false;
         life.enter(Phase::Grace);
@@ -302,13 +327,7 @@ fn account(view: &View) -> Account {
         dead_letters: dead.iter().map(|it| it.events).sum(),
         ..Account::default()
     };
-    for ledger in view
-        .port
-        .now()
-        .shown
-        .iter()
-        .map(|route| &route.stream.ledger)
-    {
+    for ledger in view.port.now().streams.iter().map(|stream| &stream.ledger) {
         sum.accepted += ledger.accepted.load(Acquire);
         sum.acked += ledger.acked.load(Acquire);
         sum.spilled += ledger.spilled.load(Acquire);

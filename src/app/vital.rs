@@ -4,6 +4,10 @@
 use std::io;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
+use super::reload::Reloader;
+use crate::admin::reload::Ask;
 use crate::admin::sampler::{self, Wishes};
 use crate::admin::{self, View};
 use crate::http::{Port, Server, listener};
@@ -34,6 +38,20 @@ pub(super) fn spawn(
         }
     });
     Ok(())
+}
+
+/// Reloading has a task of its own: it waits for files and threads, which nobody else does.
+pub(super) fn reload(
+    reloader: Reloader,
+    asks: mpsc::Receiver<Ask>,
+    view: &Arc<View>,
+    watch: Watch,
+) {
+    let vital = view.vitals.guard("reloading the configuration");
+    tokio::spawn(async move {
+        reloader.run(asks, watch).await;
+        drop(vital);
+    });
 }
 
 /// Accepting has a thread of its own: `http` says why there is one acceptor.

@@ -45,7 +45,7 @@ pub fn run(listen: SocketAddr, admin: SocketAddr, quiet: bool) -> Result<(), Fai
         };
         tokio::select! {
             () = ready => {}
-            _ = signals.next() => return Ok(()),
+            _ = signals.stop() => return Ok(()),
         }
         let shower = if quiet {
             None

@@ -10,6 +10,7 @@ mod brokers;
 pub mod check;
 mod connect;
 pub mod dev;
+pub mod reload;
 pub mod serve;
 pub mod spill;
 pub mod tail;

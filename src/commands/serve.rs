@@ -1,12 +1,13 @@
 //! `forebay serve`: the gateway.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{Failure, configuration, control_runtime};
-use crate::app::{Account, App, Running};
-use crate::lifecycle::signals::Signals;
+use crate::app::{Account, App, Running, Source};
+use crate::lifecycle::signals::{Signals, Wish};
 use crate::telemetry::logs;
 
 /// Files that are open beside connections: those of the Kafka clients, of the spill log, and the process's own.
@@ -29,12 +30,23 @@ pub fn run(file: &Path, adopt: &[PathBuf]) -> Result<(), Failure> {
         let mut signals = Signals::new().map_err(Failure::internal)?;
         let unavailable = |error| Failure::unavailable(format!("{error:#}"));
         let mut app = App::build(config).map_err(unavailable)?;
+        app.reload_from(source(file));
         for dir in adopt {
             app.adopt(dir).map_err(unavailable)?;
         }
         let running = app.spawn().map_err(unavailable)?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %running.data(), admin = %running.admin(), "forebay listens");
         until_stopped(running, &mut signals).await
+    })
+}
+
+/// Reads the file again, and has files enough for what it says.
+fn source(file: &Path) -> Source {
+    let file = file.to_owned();
+    Arc::new(move || {
+        let config = configuration(&file).map_err(|failure| failure.message)?;
+        raise_open_files(config.http.connections(config.memory.budget.0));
+        Ok(config)
     })
 }
 
@@ -61,17 +73,22 @@ fn raise_open_files(connections: usize) {
     }
 }
 
-/// Waits for a signal, or for a part to fail, and stops; a further signal hurries.
+/// Waits for a signal, or for a part to fail, and stops; a further signal hurries. A hang-up reloads meanwhile.
 pub(super) async fn until_stopped(running: Running, signals: &mut Signals) -> Result<(), Failure> {
-    let failed = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping; once more to hurry");
-            None
+    let failed = loop {
+        tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::Stop(signal) => {
+                    tracing::info!(signal, "stopping; once more to hurry");
+                    break None;
+                }
+                Wish::Reload => running.reload("SIGHUP"),
+            },
+            why = running.fails() => break Some(why),
         }
-        why = running.fails() => Some(why),
     };
     let hurry = async {
-        signals.next().await;
+        signals.stop().await;
     };
     let account = running.stop(hurry).await;
     say(&account);

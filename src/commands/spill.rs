@@ -105,7 +105,7 @@ pub fn drain(dir: &Path, file: &Path, within: Option<Duration>) -> Result<(), Fa
         let drain = begin(&config, dir)?;
         tokio::select! {
             () = drain.finished(tell_left) => {}
-            _ = signals.next() => {}
+            _ = signals.stop() => {}
             () = tokio::time::sleep(within.unwrap_or(FOREVER)) => {}
         }
         Ok::<_, Failure>(drain.stop().await)
@@ -156,7 +156,7 @@ pub fn redrive(
         };
         let moved = tokio::select! {
             moved = sent => Some(moved),
-            _ = signals.next() => None,
+            _ = signals.stop() => None,
             () = tokio::time::sleep_until(deadline) => None,
         };
         let refused = drain.refused();

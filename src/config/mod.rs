@@ -2,12 +2,13 @@
 //!
 //! It comes from the defaults, then a TOML file, then the environment (`FOREBAY__HTTP__LISTEN`), each over the former.
 //! It refuses and never repairs: an unknown key, a stream whose cluster doesn't exist, a limit that contradicts another
-//! is an error that names the key and says what to do. No stage imports this module.
+//! is an error that names the key and says what to do. [`plan`] compares two, for a reload. No stage imports this module.
 
 mod check;
 mod env;
 pub mod load;
 mod nearest;
+pub mod plan;
 pub mod print;
 mod properties;
 mod secret;

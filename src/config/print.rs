@@ -24,11 +24,21 @@ fn tree(config: &Config) -> Result<String, toml::ser::Error> {
             }
         }
     }
-    let mut tree = toml::Table::try_from(&shown)?;
+    toml::to_string(&table(&shown)?)
+}
+
+/// Every key with its value, as it's written; secrets as well.
+pub(super) fn table(config: &Config) -> Result<toml::Table, toml::ser::Error> {
+    let mut tree = toml::Table::try_from(config)?;
     for (path, bytes) in sizes(config) {
         set(&mut tree, &path, size(bytes));
     }
-    toml::to_string(&tree)
+    Ok(tree)
+}
+
+/// A short name for what [`effective`] shows: the same for the same configuration, whatever its secrets are.
+pub fn hash(config: &Config) -> String {
+    format!("{:08x}", crc32c::crc32c(effective(config).as_bytes()))
 }
 
 /// A size with the largest unit that shows it exactly: `4MiB`, `900KiB`, `1000B`.

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod loading;
+mod planning;
 mod reference;
 mod secrets;
 mod validating;

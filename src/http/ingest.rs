@@ -40,8 +40,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Answers one request of the data port. Inlined, so that what it returns is made where hyper keeps it.
-#[inline(always)]
+/// Answers one request of the data port.
 pub fn handle(
     local: Arc<Local>,
     busy: Busy,
@@ -79,7 +78,6 @@ pub fn handle(
 }
 
 /// The answer to a request that isn't for any stream, or not yet.
-#[cold]
 fn refused(local: &Local, problem: &Problem) -> Reply {
     local.port.refusals.count(problem.code);
     problem.reply()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::port::Port;
 use super::settings::Settings;
@@ -162,16 +162,11 @@ pub async fn accept(
     let mut closing = std::pin::pin!(closing);
     loop {
         // At the limit nothing is accepted: clients wait in the backlog, and then for the kernel.
-        places.fit(port.connections());
         let permit = tokio::select! {
-            permit = Arc::clone(&places.free).acquire_owned() => permit,
-            _ = replaced.changed() => continue,
+            permit = places.take(&port, &mut replaced) => permit,
             () = &mut closing => return Ok(()),
         };
         let Ok(permit) = permit else { return Ok(()) };
-        let Some(permit) = places.keep(permit, port.connections()) else {
-            continue;
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut closing => return Ok(()),
@@ -232,6 +227,24 @@ impl Places {
         Places {
             free: Arc::new(Semaphore::new(0)),
             count: 0,
+        }
+    }
+
+    /// A place, as soon as there is one by what is configured then.
+    async fn take(
+        &mut self,
+        port: &Port,
+        replaced: &mut watch::Receiver<()>,
+    ) -> Result<OwnedSemaphorePermit, AcquireError> {
+        loop {
+            self.fit(port.connections());
+            let place = tokio::select! {
+                place = Arc::clone(&self.free).acquire_owned() => place?,
+                _ = replaced.changed() => continue,
+            };
+            if let Some(place) = self.keep(place, port.connections()) {
+                return Ok(place);
+            }
         }
     }
 

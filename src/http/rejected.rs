@@ -72,10 +72,7 @@ impl Rejected {
 impl From<Vec<EventError>> for Rejected {
     fn from(errors: Vec<EventError>) -> Rejected {
         let mut rejected = Rejected::default();
-        // Mostly there are none.
-        if !errors.is_empty() {
-            rejected.add(errors);
-        }
+        rejected.add(errors);
         rejected
     }
 }

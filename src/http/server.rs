@@ -236,8 +236,7 @@ impl Connection {
             return;
         };
         let activity = Activity::new();
-        let settings = &*settings;
-        let builder = builder(settings);
+        let builder = builder(&settings);
         let service = service_fn({
             let (local, activity) = (Arc::clone(&local), Arc::clone(&activity));
             move |request| ingest::handle(Arc::clone(&local), activity.request(), request)
@@ -248,8 +247,8 @@ impl Connection {
                 service
             ));
             let mut is_new = true;
-            let mut framed = heads::Framed::default();
-            let times = times(settings);
+            let mut framed = None;
+            let times = times(&settings);
             let first_look = times.head.min(times.idle).min(times.send);
             let mut look = pin!(sleep_until(Instant::now() + first_look));
             let mut told_to_close = false;
@@ -261,8 +260,13 @@ impl Connection {
                     return Poll::Ready(false);
                 }
                 activity.stamp();
-                if activity.is_framed() && !framed.charge(&local.port, &activity) {
-                    return Poll::Ready(true);
+                if framed.is_none() && activity.is_framed() {
+                    framed = heads::charge_connection(&local.port);
+                    if framed.is_none() {
+                        local.port.refusals.count("no_memory");
+                        tracing::debug!("no memory for a connection of http/2");
+                        return Poll::Ready(true);
+                    }
                 }
                 if ending.is_due(&activity, cx) || (!told_to_close && activity.is_ending()) {
                     told_to_close = true;
@@ -282,7 +286,7 @@ impl Connection {
                 socket,
                 activity.may_be_sending(),
                 &local.port.lingering,
-                settings,
+                &settings,
             )
             .await;
         }

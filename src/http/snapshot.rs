@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::settings::Settings;
-use super::streams::{Route, Routes};
+use super::streams::{Route, Routes, Stream};
 use crate::decode::Limits;
 use crate::lane;
 
 /// One configuration of the data port.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Which configuration it is: 1 at the start, one more with each reload.
     pub generation: u64,
@@ -29,8 +29,13 @@ pub struct Snapshot {
     pub lanes: lane::Settings,
     /// The routes by the streams' names.
     pub routes: Routes,
-    /// The routes that are shown on the admin port, by name.
+    /// The routes that are shown on the admin port, by name: all of `routes`, and those of streams that aren't configured any more,
+    /// of which something is left.
     pub shown: Vec<Arc<Route>>,
+    /// All streams that there ever were in this process.
+    pub streams: Vec<Arc<Stream>>,
+    /// How long readiness waits for all streams at the start (`admin.wait_for_all`).
+    pub wait_for_all: Duration,
 }
 
 impl Snapshot {
@@ -42,16 +47,45 @@ impl Snapshot {
         lanes: lane::Settings,
         routes: Routes,
     ) -> Snapshot {
-        let mut shown: Vec<_> = routes.values().cloned().collect();
-        shown.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+        let shown = by_name(&routes);
+        let streams = shown.iter().map(|route| Arc::clone(&route.stream));
         Snapshot {
             generation: 1,
             settings: Arc::new(settings),
             idle_at_end,
             limits,
             lanes,
+            streams: streams.collect(),
             routes,
             shown,
+            wait_for_all: Duration::ZERO,
         }
     }
+
+    /// The same configuration, of which other routes are shown.
+    pub fn showing(&self, shown: Vec<Arc<Route>>) -> Snapshot {
+        Snapshot {
+            shown,
+            ..self.clone()
+        }
+    }
+
+    /// The routes that are in force, by name.
+    pub fn taking(&self) -> impl Iterator<Item = &Arc<Route>> {
+        let shown = self.shown.iter();
+        shown.filter(|route| self.routes.contains_key(route.name()))
+    }
+
+    /// The routes of streams that aren't configured any more, by name.
+    pub fn leaving(&self) -> impl Iterator<Item = &Arc<Route>> {
+        let shown = self.shown.iter();
+        shown.filter(|route| !self.routes.contains_key(route.name()))
+    }
+}
+
+/// Routes by the names of their streams.
+pub fn by_name(routes: &Routes) -> Vec<Arc<Route>> {
+    let mut all: Vec<_> = routes.values().cloned().collect();
+    all.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+    all
 }

@@ -44,6 +44,8 @@ impl Stream {
 pub struct Route {
     /// Whose they are.
     pub stream: Arc<Stream>,
+    /// What it's made of.
+    pub settings: route::Settings,
     /// What a body holds.
     pub format: Format,
     /// Where the key is.
@@ -75,11 +77,7 @@ impl Route {
         cluster: &Arc<Cluster>,
         topic: &Arc<Topic>,
     ) -> Result<Route, String> {
-        let name = &stream.name;
-        let key = KeySource::parse(settings.key.as_deref())
-            .map_err(|error| format!("streams.{name}.key: {error}"))?;
-        let id = settings.id.as_deref().map(Pointer::parse).transpose();
-        let id = id.map_err(|error| format!("streams.{name}.id: {error}"))?;
+        let (key, id) = parse(&stream.name, settings)?;
         let in_event = if let KeySource::Event(pointer) = &key {
             Some(pointer.clone())
         } else {
@@ -87,6 +85,7 @@ impl Route {
         };
         Ok(Route {
             stream: Arc::clone(stream),
+            settings: settings.clone(),
             format: settings.format,
             on_missing_key: settings.on_missing_key,
             wanted: Wanted { key: in_event, id },
@@ -99,8 +98,22 @@ impl Route {
         })
     }
 
+    /// Whether a route can be made of these settings.
+    pub fn check(name: &str, settings: &route::Settings) -> Result<(), String> {
+        parse(name, settings).map(drop)
+    }
+
     /// The stream's name.
     pub fn name(&self) -> &str {
         &self.stream.name
     }
+}
+
+/// Where the key and the id of a stream are.
+fn parse(name: &str, settings: &route::Settings) -> Result<(KeySource, Option<Pointer>), String> {
+    let key = KeySource::parse(settings.key.as_deref())
+        .map_err(|error| format!("streams.{name}.key: {error}"))?;
+    let id = settings.id.as_deref().map(Pointer::parse).transpose();
+    let id = id.map_err(|error| format!("streams.{name}.id: {error}"))?;
+    Ok((key, id))
 }

@@ -94,7 +94,7 @@ impl AsyncRead for Watched {
                 // A client that sends even the preface in drops is watched like any other.
                 self.activity.begins(came.starts_with(b"PRI "));
             }
-            self.activity.bytes_came(came.len());
+            self.activity.bytes_came();
         }
         polled
     }

@@ -1,9 +1,18 @@
-//! SIGTERM and SIGINT: the first asks for an orderly stop, the second for one at once. Signals that mean something to
-//! other programs are logged and end nothing.
+//! SIGTERM and SIGINT: the first asks for an orderly stop, the second for one at once. SIGHUP asks for a reload. Signals that
+//! mean something to other programs are logged and end nothing.
 
 use std::time::Instant;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A stop, by the signal of this name.
+    Stop(&'static str),
+    /// The configuration is to be read again.
+    Reload,
+}
 
 /// The signals, from the moment on when this is made.
 #[derive(Debug)]
@@ -33,12 +42,21 @@ impl Signals {
     }
 
     /// The name of the next signal that asks for a stop.
-    pub async fn next(&mut self) -> &'static str {
+    pub async fn stop(&mut self) -> &'static str {
+        loop {
+            if let Wish::Stop(signal) = self.next().await {
+                return signal;
+            }
+        }
+    }
+
+    /// What the next signal asks for, if it's something that we know.
+    pub async fn next(&mut self) -> Wish {
         loop {
             let ignored = tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hang_up.recv() => "SIGHUP",
+                _ = self.terminate.recv() => return Wish::Stop("SIGTERM"),
+                _ = self.interrupt.recv() => return Wish::Stop("SIGINT"),
+                _ = self.hang_up.recv() => return Wish::Reload,
                 _ = self.user1.recv() => "SIGUSR1",
                 _ = self.user2.recv() => "SIGUSR2",
             };
@@ -54,13 +72,6 @@ impl Signals {
             return;
         }
         self.logged = Some(now);
-        if signal == "SIGHUP" {
-            tracing::warn!(
-                signal,
-                "ignored: there is no reload yet; restart forebay to change its configuration"
-            );
-        } else {
-            tracing::warn!(signal, "ignored: it means nothing to forebay");
-        }
+        tracing::warn!(signal, "ignored: it means nothing to forebay");
     }
 }

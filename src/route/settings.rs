@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// `[streams.NAME]`: a named flow of events with an owner.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Name of the cluster (`[clusters.NAME]`) that the stream's topic is in. Required.

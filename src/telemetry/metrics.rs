@@ -84,6 +84,18 @@ const PROCESS: &[Metric<ProcessSample>] = &[
                 .map_or(f64::INFINITY, |left| left.as_secs_f64())
         }),
     ),
+    (
+        "config_generation",
+        None,
+        "Which configuration is in force: 1 at the start, one more with each reload",
+        Read::Gauge(|s| s.config_generation as f64),
+    ),
+    (
+        "config_reload_failed",
+        None,
+        "1 if the last reload failed, and so changed nothing; /status says why",
+        Read::Gauge(|s| f64::from(s.config_reload_failed)),
+    ),
 ];
 
 const CLUSTER: &[Metric<ClusterSample>] = &[
@@ -332,12 +344,8 @@ pub fn render(samples: Samples) -> String {
 
 impl Collector for Samples {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        family(
-            &mut encoder,
-            PROCESS,
-            std::slice::from_ref(&self.process),
-            |_| vec![],
-        )?;
+        let process = std::slice::from_ref(&self.process);
+        family(&mut encoder, PROCESS, process, |_| vec![])?;
         family(&mut encoder, REFUSAL, &self.refusals, |(reason, _)| {
             vec![("reason", (*reason).to_owned())]
         })?;
@@ -348,11 +356,10 @@ impl Collector for Samples {
             vec![("stream", s.name.clone()), ("cluster", s.cluster.clone())]
         })?;
         family(&mut encoder, DEAD, &self.dead, |s| {
-            let reason = s.reason.to_owned();
             vec![
                 ("cluster", s.cluster.clone()),
                 ("stream", s.stream.clone()),
-                ("reason", reason),
+                ("reason", s.reason.to_owned()),
             ]
         })?;
         family(&mut encoder, DAMAGE, &self.damage, |s| {
@@ -378,12 +385,16 @@ impl Samples {
 
     fn durations(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let help = "Time from a request's head to its answer";
-        let streams = self.streams.iter();
-        let streams = streams.map(|s| (vec![("stream", s.name.clone())], &s.latency));
+        let streams = self
+            .streams
+            .iter()
+            .map(|s| (vec![("stream", s.name.clone())], &s.latency));
         histograms(encoder, "request_duration", help, streams)?;
         let help = "Time from handing a batch to the cluster's client until its acknowledgement was read, by its oldest event: Kafka's part of a request's time";
-        let clusters = self.clusters.iter();
-        let clusters = clusters.map(|s| (vec![("cluster", s.name.clone())], &s.ack));
+        let clusters = self
+            .clusters
+            .iter()
+            .map(|s| (vec![("cluster", s.name.clone())], &s.ack));
         histograms(encoder, "cluster_ack_duration", help, clusters)
     }
 }

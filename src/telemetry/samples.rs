@@ -46,6 +46,10 @@ pub struct ProcessSample {
     pub spill_backlog: u64,
     /// Time until memory and disk are full, if they fill.
     pub time_to_loss: Option<Duration>,
+    /// Which configuration is in force.
+    pub config_generation: u64,
+    /// The last reload failed.
+    pub config_reload_failed: bool,
 }
 
 /// A cluster at one moment.

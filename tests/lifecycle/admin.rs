@@ -18,6 +18,8 @@ const METRICS: &[(&str, &str)] = &[
     ("cluster_replaced_clients", "counter"),
     ("cluster_stalled_lanes", "gauge"),
     ("cluster_up", "gauge"),
+    ("config_generation", "gauge"),
+    ("config_reload_failed", "gauge"),
     ("connections", "gauge"),
     ("dead_letters", "gauge"),
     ("dead_letters_bytes", "gauge"),
@@ -103,6 +105,27 @@ fn families(text: &str) -> BTreeMap<String, (String, Vec<(String, f64)>)> {
     }
     families
 }
+
+/// The keys of `/status`.
+const TOP: [&str; 17] = [
+    "adopted",
+    "clusters",
+    "configuration",
+    "connections",
+    "damage",
+    "dead_letters",
+    "memory",
+    "phase",
+    "ready",
+    "reasons",
+    "redrive",
+    "refusals",
+    "spill",
+    "streams",
+    "time_to_loss_seconds",
+    "uptime_seconds",
+    "version",
+];
 
 #[test]
 fn metrics_are_openmetrics_and_complete() {
@@ -207,25 +230,7 @@ fn status_and_the_page_show_every_cluster_and_stream() {
     };
     let mut top = keys(&status);
     top.sort_unstable();
-    let expected = [
-        "adopted",
-        "clusters",
-        "connections",
-        "damage",
-        "dead_letters",
-        "memory",
-        "phase",
-        "ready",
-        "reasons",
-        "redrive",
-        "refusals",
-        "spill",
-        "streams",
-        "time_to_loss_seconds",
-        "uptime_seconds",
-        "version",
-    ];
-    assert_eq!(top, expected);
+    assert_eq!(top, TOP);
     assert_eq!(
         (&status["phase"], &status["ready"]),
         (&"running".into(), &true.into())

@@ -296,7 +296,7 @@ fn signals_that_ask_for_no_stop_end_nothing_and_are_logged() {
         assert_eq!(gateway.client().post_json("events", EVENT).status, 200);
         assert_eq!(is_logged(), logged, "{}", gateway.log());
     }
-    assert!(gateway.log().contains("there is no reload yet"));
+    assert!(gateway.log().contains("the configuration was reloaded"));
     check_account(&gateway.stop(), "accepted=4 acked=4");
 }
 

@@ -92,7 +92,7 @@ pub struct Gateway {
     pub data: SocketAddr,
     /// Where health and metrics are.
     pub admin: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
     _place: Place,
 }
 
@@ -179,7 +179,7 @@ impl Gateway {
             data: address("data"),
             admin: address("admin"),
             child,
-            _folder: folder,
+            folder,
             _place: place,
         })
     }
@@ -223,6 +223,22 @@ impl Gateway {
     /// What it has logged.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Its configuration file.
+    pub fn file(&self) -> std::path::PathBuf {
+        self.folder.path().join("forebay.toml")
+    }
+
+    /// Writes another configuration into its file, which it doesn't know before a reload.
+    pub fn rewrite(&self, config: &str) {
+        std::fs::write(self.file(), config).unwrap();
+    }
+
+    /// Asks for a reload; status and answer.
+    pub fn reload(&self, query: &str) -> (u16, Value) {
+        let answer = Client::connect(self.admin).post(&format!("/reload{query}"), &[], b"");
+        (answer.status, answer.json())
     }
 
     /// Its process.

@@ -21,6 +21,7 @@ const PROMISES: &[&str] = &[
     "redrive",
     "isolation",
     "told",
+    "reload",
     "proof",
 ];
 

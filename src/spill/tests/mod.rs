@@ -5,7 +5,6 @@ mod errors;
 mod formats;
 pub(crate) mod hand;
 mod hanging;
-mod known;
 mod losses;
 mod model;
 mod real;

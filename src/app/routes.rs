@@ -1,0 +1,88 @@
+//! From streams of a configuration to routes: each gets a topic in its cluster, and keeps what it has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::backend::Backend;
+use crate::config::Config;
+use crate::http::{Route, Routes, Snapshot, Stream};
+use crate::lane::{Cluster, TopicOf};
+use crate::route::{self, Ack};
+
+/// The routes of a configuration.
+pub(super) struct Wired {
+    pub(super) routes: Routes,
+    /// All streams that there ever were, by name.
+    pub(super) streams: Vec<Arc<Stream>>,
+}
+
+/// Whether routes can be made of a configuration: what validation says as well, and what wiring mustn't find out.
+pub(super) fn check(config: &Config) -> Result<(), String> {
+    let streams = config.streams.iter();
+    let mut checked = streams.map(|(name, settings)| Route::check(name, settings));
+    checked.try_for_each(|checked| checked)
+}
+
+/// The name of a stream's topic.
+fn topic_of(stream: &str, settings: &route::Settings) -> TopicOf {
+    TopicOf {
+        is_over_log: settings.ack == Ack::Disk,
+        ..TopicOf::new(stream, settings.topic.as_deref().unwrap_or(stream))
+    }
+}
+
+/// Wires the streams of `new`. A stream that is known keeps its counters and its memory, a route that is the same is kept. Topics
+/// that come are added to their clusters, which have to be there.
+pub(super) fn wire(
+    new: &Config,
+    backend: &Backend,
+    before: &Snapshot,
+    mut known: BTreeMap<String, Arc<Stream>>,
+) -> Result<Wired, String> {
+    let mut routes = Routes::new();
+    for (name, settings) in &new.streams {
+        let mut of = topic_of(name, settings);
+        if let Some(stream) = known.get(name) {
+            of.ledger = Arc::clone(&stream.ledger);
+            of.share = Arc::clone(&stream.share);
+        }
+        let added = backend.with(&settings.cluster, |unit| {
+            (Arc::clone(unit.cluster()), unit.add_topic(of))
+        });
+        let (cluster, topic) = added
+            .ok_or_else(|| format!("streams.{name}: there is no cluster {}", settings.cluster))?;
+        let stream = known
+            .entry(name.clone())
+            .or_insert_with(|| Stream::of(&topic));
+        let old = before.shown.iter().find(|route| route.name() == name);
+        let same = old.filter(|old| Arc::ptr_eq(&old.topic, &topic));
+        let route = match same.filter(|old| old.settings == *settings) {
+            Some(old) => Arc::clone(old),
+            None => {
+                let mut route = Route::new(stream, settings, &cluster, &topic)?;
+                if let Some(old) = old.filter(|old| old.settings.quota == settings.quota) {
+                    route.quota = Arc::clone(&old.quota);
+                }
+                Arc::new(route)
+            }
+        };
+        routes.insert(name.clone(), route);
+    }
+    Ok(Wired {
+        routes,
+        streams: known.into_values().collect(),
+    })
+}
+
+/// The routes of the configuration that the clusters were made with.
+pub(super) fn first(config: &Config, clusters: &[Arc<Cluster>]) -> Result<Routes, String> {
+    let mut routes = Routes::new();
+    for cluster in clusters {
+        for topic in cluster.topics() {
+            let name = topic.stream();
+            let route = Route::new(&Stream::of(topic), &config.streams[name], cluster, topic)?;
+            routes.insert(name.to_owned(), Arc::new(route));
+        }
+    }
+    Ok(routes)
+}

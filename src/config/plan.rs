@@ -1,0 +1,225 @@
+//! What a reload would change: two configurations, compared key by key, and what each change means for traffic.
+//!
+//! Pure: nothing here reads files or touches what runs. Every key has an [`Effect`]; a test walks all keys and fails if one has
+//! none. A key that only a restart changes makes the whole reload impossible: all of a configuration is in force, or none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::Config;
+use super::check::dotted;
+use super::print::table;
+use super::secret::{MASK, is_secret_at};
+
+/// What a change means for traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// In force at once, for all that is under way.
+    AtOnce,
+    /// For requests whose head comes after it. Those before keep what they began with.
+    Requests,
+    /// For connections that are accepted after it. Those before keep what they were charged by.
+    Connections,
+    /// The cluster gets another client. What the old one has in hand is settled first; new events wait meanwhile.
+    Client,
+    /// New events go to another topic. What was taken before drains to the old one; there is no order between the two.
+    Target,
+    /// A stream or cluster comes.
+    Comes,
+    /// A stream or cluster goes. What was taken drains, then nothing of it is left but its counters.
+    Goes,
+    /// Only a restart changes it.
+    Restart,
+}
+
+impl Effect {
+    /// In words for an operator.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Effect::AtOnce => "at once",
+            Effect::Requests => "for new requests",
+            Effect::Connections => "for new connections",
+            Effect::Client => "the cluster gets another client, when the old one holds nothing",
+            Effect::Target => {
+                "new events go to the other topic; earlier ones drain to the old one, without order between the two"
+            }
+            Effect::Comes => "it is added",
+            Effect::Goes => "it is removed; what it took drains",
+            Effect::Restart => "needs a restart",
+        }
+    }
+
+    /// Of the key at `path`; `None` if there is no such key.
+    pub(super) fn of(path: &[&str]) -> Option<Effect> {
+        Some(match path {
+            ["http", "listen" | "threads"] | ["admin", "listen"] | ["log", "format"] => {
+                Effect::Restart
+            }
+            // The log was opened with them.
+            ["spill", _] => Effect::Restart,
+            [
+                "http",
+                "max_body" | "max_decompressed" | "body_timeout" | "answer_within",
+            ] => Effect::Requests,
+            ["http", _] | ["shutdown", "idle"] => Effect::Connections,
+            ["decode", _] => Effect::Requests,
+            ["lane", _] | ["memory", _] | ["admin", _] | ["shutdown", _] | ["log", "filter"] => {
+                Effect::AtOnce
+            }
+            ["clusters", _, "kafka", ..] => Effect::Client,
+            [
+                "clusters",
+                _,
+                "bootstrap" | "idempotence" | "answers" | "max_in_flight" | "max_in_flight_events",
+            ] => Effect::Client,
+            ["clusters", _, _] => Effect::AtOnce,
+            ["streams", _, "cluster" | "topic"] => Effect::Target,
+            ["streams", _, _] => Effect::Requests,
+            _ => return None,
+        })
+    }
+}
+
+impl Serialize for Effect {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One key, or one whole stream or cluster, that is another than before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The key: `http.max_body`, `streams.installs`.
+    pub key: String,
+    /// What it was; nothing if it wasn't there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// What it is to be; nothing if it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// What that means.
+    pub effect: Effect,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.key)?;
+        match (&self.from, &self.to) {
+            (Some(from), Some(to)) => write!(f, ": {from} -> {to}")?,
+            (Some(from), None) => write!(f, ": {from} -> (default)")?,
+            (None, Some(to)) => write!(f, ": (default) -> {to}")?,
+            (None, None) => {}
+        }
+        write!(f, " [{}]", self.effect.as_str())
+    }
+}
+
+/// All that a reload would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Plan {
+    /// By key.
+    pub changes: Vec<Change>,
+}
+
+impl Plan {
+    /// What is to change so that `old` becomes `new`.
+    pub fn new(old: &Config, new: &Config) -> Plan {
+        let (old_leaves, new_leaves) = (leaves(old), leaves(new));
+        let mut changes = named("clusters", &old.clusters, &new.clusters);
+        changes.extend(named("streams", &old.streams, &new.streams));
+        let is_whole = |path: &[String]| match path {
+            [section, name, ..] if section == "clusters" => {
+                old.clusters.contains_key(name) != new.clusters.contains_key(name)
+            }
+            [section, name, ..] if section == "streams" => {
+                old.streams.contains_key(name) != new.streams.contains_key(name)
+            }
+            _ => false,
+        };
+        let paths: BTreeSet<_> = old_leaves.keys().chain(new_leaves.keys()).collect();
+        for path in paths {
+            let (from, to) = (old_leaves.get(path), new_leaves.get(path));
+            if from == to || is_whole(path) {
+                continue;
+            }
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let shown = |value: &String| match is_secret_at(&path) {
+                true => MASK.to_owned(),
+                false => value.clone(),
+            };
+            changes.push(Change {
+                key: dotted(&path),
+                from: from.map(shown),
+                to: to.map(shown),
+                // A key that nobody thought of isn't changed on the fly.
+                effect: Effect::of(&path).unwrap_or(Effect::Restart),
+            });
+        }
+        changes.sort_by(|one, other| one.key.cmp(&other.key));
+        Plan { changes }
+    }
+
+    /// Whether both are the same.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The keys that only a restart changes.
+    pub fn needs_restart(&self) -> Vec<&str> {
+        let changes = self.changes.iter();
+        let of_restart = changes.filter(|change| change.effect == Effect::Restart);
+        of_restart.map(|change| &*change.key).collect()
+    }
+
+    /// Whether anything of a cluster or stream changes: `section` is `clusters` or `streams`.
+    pub fn touches(&self, section: &str, name: &str) -> bool {
+        let key = dotted(&[section, name]);
+        let is_of = |change: &Change| {
+            let rest = change.key.strip_prefix(&key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.changes.iter().any(is_of)
+    }
+}
+
+/// What comes and goes of what has names.
+fn named<T>(section: &str, old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> Vec<Change> {
+    let change = |name: &str, effect| Change {
+        key: dotted(&[section, name]),
+        from: None,
+        to: None,
+        effect,
+    };
+    let gone = old.keys().filter(|name| !new.contains_key(*name));
+    let come = new.keys().filter(|name| !old.contains_key(*name));
+    gone.map(|name| change(name, Effect::Goes))
+        .chain(come.map(|name| change(name, Effect::Comes)))
+        .collect()
+}
+
+/// Every key with its value as it's written.
+fn leaves(config: &Config) -> BTreeMap<Vec<String>, String> {
+    fn collect(
+        table: &toml::Table,
+        path: &mut Vec<String>,
+        all: &mut BTreeMap<Vec<String>, String>,
+    ) {
+        for (key, value) in table {
+            path.push(key.clone());
+            match value {
+                toml::Value::Table(inside) => collect(inside, path, all),
+                value => drop(all.insert(path.clone(), value.to_string())),
+            }
+            path.pop();
+        }
+    }
+    let mut all = BTreeMap::new();
+    // What was read from TOML can be written as TOML: a test does it with every key.
+    if let Ok(table) = table(config) {
+        collect(&table, &mut Vec::new(), &mut all);
+    }
+    all
+}
