@@ -1,13 +1,17 @@
-//! Lines and areas over time as SVG. Colours are classes, which the page's style fills in for light and dark.
+//! Lines and areas over time as SVG, drawn by `plotters`. Colours are such that they can be seen on a light page and on a dark one.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
-const WIDTH: f64 = 900.0;
-const HEIGHT: f64 = 220.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 12.0;
-const TOP: f64 = 16.0;
-const BOTTOM: f64 = 26.0;
+use anyhow::Result;
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::ValueFormatter;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+
+const SIZE: (u32, u32) = (900, 220);
+const GRID: RGBAColor = RGBAColor(128, 128, 128, 0.35);
+const MARK: RGBColor = RGBColor(128, 128, 128);
 
 /// How a value becomes a height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +27,17 @@ pub(super) enum Scale {
 pub(super) struct Line {
     /// For the legend.
     pub(super) name: String,
-    /// CSS class that has its colour.
-    pub(super) class: String,
+    /// Its colour.
+    pub(super) colour: RGBColor,
     /// Seconds and value.
     pub(super) points: Vec<(f64, f64)>,
 }
 
 /// A drawing.
 #[derive(Debug)]
-pub(super) struct Chart<'a> {
+pub(super) struct Chart {
     /// What is drawn, with its unit.
-    pub(super) title: &'a str,
+    pub(super) title: String,
     /// Areas on top of each other instead of lines. All need points at the same times.
     pub(super) stacked: bool,
     /// Of the values.
@@ -41,220 +45,160 @@ pub(super) struct Chart<'a> {
     /// Length of the time axis in seconds.
     pub(super) seconds: f64,
     /// What happened, and when, in seconds.
-    pub(super) marks: &'a [(f64, String)],
+    pub(super) marks: Vec<(f64, String)>,
     /// In the order of the legend.
     pub(super) lines: Vec<Line>,
 }
 
-impl Chart<'_> {
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn<'a, Y> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, Y>>;
+
+impl Chart {
     /// The SVG with its heading and legend.
-    pub(super) fn render(&self) -> String {
-        let (low, high) = self.range();
-        let mut out = String::new();
-        let mut legend = String::new();
-        for line in &self.lines {
-            put(
-                &mut legend,
-                format_args!(
-                    "<span class=\"{}\"><i></i>{}</span>",
-                    line.class,
-                    escape(&line.name)
-                ),
-            );
+    pub(super) fn render(&self) -> Result<String> {
+        let title = escape(&self.title);
+        let mut out = format!("<figure><figcaption><b>{title}</b>");
+        for Line { name, colour, .. } in &self.lines {
+            let RGBColor(r, g, b) = colour;
+            let name = escape(name);
+            write!(
+                out,
+                "<span><i style=\"background:rgb({r},{g},{b})\"></i>{name}</span>"
+            )?;
         }
-        put(
-            &mut out,
-            format_args!(
-                "<figure><figcaption><b>{}</b>{legend}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
-                escape(self.title),
-                escape(self.title)
-            ),
+        let mut svg = String::new();
+        let columns = self.draw(&SVGBackend::with_string(&mut svg, SIZE).into_drawing_area())?;
+        // In a page the name space goes without saying.
+        let svg = svg.replace(
+            " xmlns=\"http://www.w3.org/2000/svg\"",
+            &format!(" role=\"img\" aria-label=\"{title}\""),
         );
-        self.grid(&mut out, low, high);
+        let svg = svg.trim_end().trim_end_matches("</svg>");
+        writeln!(out, "</figcaption>\n{svg}{columns}</svg></figure>")?;
+        Ok(out)
+    }
+
+    /// Draws all; what shows the values when pointed at comes back.
+    fn draw(&self, area: &Area<'_>) -> Result<String> {
+        let mut chart = ChartBuilder::on(area);
+        chart
+            .margin_top(18)
+            .margin_right(12)
+            .x_label_area_size(26)
+            .y_label_area_size(64);
+        let Range { start, end } = self.range();
+        let columns = match self.scale {
+            Scale::Linear => self.fill(
+                chart.build_cartesian_2d(0.0..self.seconds, start..end)?,
+                end,
+            )?,
+            Scale::Log => {
+                let values = (start..end).log_scale();
+                self.fill(chart.build_cartesian_2d(0.0..self.seconds, values)?, end)?
+            }
+        };
+        area.present()?;
+        Ok(columns)
+    }
+
+    fn fill<Y>(&self, mut chart: Drawn<'_, Y>, highest: f64) -> Result<String>
+    where
+        Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    {
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .axis_style(GRID)
+            .bold_line_style(GRID)
+            .light_line_style(TRANSPARENT)
+            .x_label_formatter(&|at| format!("{at:.0} s"))
+            .y_label_formatter(&|value| short(*value))
+            .y_labels(5)
+            .draw()?;
         if self.stacked {
-            self.areas(&mut out, low, high);
+            // The sum of all goes first, and what is less over it.
+            for place in (0..self.lines.len()).rev() {
+                let colour = self.lines[place].colour.filled();
+                chart.draw_series(AreaSeries::new(self.sums(place), 0.0, colour))?;
+            }
         } else {
-            self.polylines(&mut out, low, high);
+            for Line { colour, points, .. } in &self.lines {
+                chart.draw_series(LineSeries::new(
+                    points.iter().copied(),
+                    colour.stroke_width(2),
+                ))?;
+            }
         }
-        for (at, words) in self.marks {
-            let x = self.x(*at);
-            put(
-                &mut out,
-                format_args!(
-                    "<line class=\"mark\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{:.1}\"/><text class=\"mark\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
-                    HEIGHT - BOTTOM,
-                    x + 3.0,
-                    TOP - 4.0,
-                    escape(words)
-                ),
-            );
+        for (at, words) in &self.marks {
+            let line = vec![(*at, self.range().start), (*at, highest)];
+            chart.draw_series([PathElement::new(line, MARK)])?;
+            let font = ("sans-serif", 11).into_font().color(&MARK);
+            chart.draw_series([Text::new(words.clone(), (*at, highest), font)])?;
         }
-        self.values(&mut out);
-        out.push_str("</svg></figure>\n");
-        out
+        self.columns(chart.plotting_area().get_pixel_range())
+    }
+
+    /// The points of a line with all that are below it.
+    fn sums(&self, place: usize) -> Vec<(f64, f64)> {
+        let below = |index: usize| -> f64 {
+            let lines = self.lines[..=place].iter();
+            lines
+                .filter_map(|line| line.points.get(index))
+                .map(|point| point.1)
+                .sum()
+        };
+        let points = self.lines[place].points.iter().enumerate();
+        points.map(|(index, (at, _))| (*at, below(index))).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        let values = self.lines.iter().flat_map(|line| &line.points);
+        let values = values.map(|point| point.1);
+        if self.scale == Scale::Log {
+            let above_zero = values.clone().filter(|value| *value > 0.0);
+            let high = values.fold(0.0, f64::max);
+            if high <= 0.0 {
+                return 0.1..1.0;
+            }
+            let low = above_zero.fold(high, f64::min);
+            let low = 10_f64.powf(low.log10().floor());
+            return low..10_f64.powf(high.log10().ceil()).max(low * 10.0);
+        }
+        let high = match self.lines.len().checked_sub(1) {
+            Some(last) if self.stacked => self
+                .sums(last)
+                .iter()
+                .map(|point| point.1)
+                .fold(0.0, f64::max),
+            _ => values.fold(0.0, f64::max),
+        };
+        0.0..if high > 0.0 { high * 1.05 } else { 1.0 }
     }
 
     /// Invisible columns that show their values when pointed at.
-    fn values(&self, out: &mut String) {
-        let Some(first) = self.lines.iter().max_by_key(|line| line.points.len()) else {
-            return;
+    fn columns(&self, (across, down): (Range<i32>, Range<i32>)) -> Result<String> {
+        let mut out = String::new();
+        let Some(most) = self.lines.iter().max_by_key(|line| line.points.len()) else {
+            return Ok(out);
         };
-        let width = (WIDTH - LEFT - RIGHT) / first.points.len().max(1) as f64;
-        for (at, _) in &first.points {
-            put(
+        let width = f64::from(across.end - across.start);
+        let (top, height) = (down.start, down.end - down.start);
+        let column = width / most.points.len().max(1) as f64;
+        for (at, _) in &most.points {
+            let x = f64::from(across.start) + width * (at / self.seconds).clamp(0.0, 1.0);
+            write!(
                 out,
-                format_args!(
-                    "<rect class=\"hover\" x=\"{:.1}\" y=\"{TOP}\" width=\"{width:.1}\" height=\"{:.1}\"><title>{at:.0} s",
-                    self.x(*at),
-                    HEIGHT - TOP - BOTTOM
-                ),
-            );
+                "<rect class=\"hover\" x=\"{x:.1}\" y=\"{top}\" width=\"{column:.1}\" height=\"{height}\"><title>{at:.0} s"
+            )?;
             for line in &self.lines {
-                let point = line.points.iter().find(|(time, _)| time == at);
-                if let Some((_, value)) = point {
-                    put(
-                        out,
-                        format_args!("\n{} {}", escape(&line.name), short(*value)),
-                    );
+                if let Some((_, value)) = line.points.iter().find(|(time, _)| time == at) {
+                    write!(out, "\n{} {}", escape(&line.name), short(*value))?;
                 }
             }
             out.push_str("</title></rect>\n");
         }
+        Ok(out)
     }
-
-    fn range(&self) -> (f64, f64) {
-        let values = || {
-            self.lines
-                .iter()
-                .flat_map(|line| &line.points)
-                .map(|point| point.1)
-        };
-        if self.scale == Scale::Log {
-            let low = values()
-                .filter(|value| *value > 0.0)
-                .fold(f64::INFINITY, f64::min);
-            let high = values().fold(0.0, f64::max);
-            if high <= 0.0 {
-                return (0.1, 1.0);
-            }
-            let low = 10_f64.powf(low.log10().floor());
-            return (low, 10_f64.powf(high.log10().ceil()).max(low * 10.0));
-        }
-        let high = if self.stacked {
-            let count = self.lines.first().map_or(0, |line| line.points.len());
-            let sum = |place: usize| -> f64 {
-                self.lines
-                    .iter()
-                    .filter_map(|line| line.points.get(place))
-                    .map(|point| point.1)
-                    .sum()
-            };
-            (0..count).map(sum).fold(0.0, f64::max)
-        } else {
-            values().fold(0.0, f64::max)
-        };
-        (0.0, nice(high))
-    }
-
-    fn grid(&self, out: &mut String, low: f64, high: f64) {
-        let ticks: Vec<f64> = match self.scale {
-            Scale::Linear => (0..=4).map(|part| high * f64::from(part) / 4.0).collect(),
-            Scale::Log => {
-                let decades = (high / low).log10().round() as i32;
-                (0..=decades)
-                    .map(|power| low * 10_f64.powi(power))
-                    .collect()
-            }
-        };
-        for value in ticks {
-            let y = self.y(value, low, high);
-            put(
-                out,
-                format_args!(
-                    "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\"/><text class=\"axis\" text-anchor=\"end\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
-                    WIDTH - RIGHT,
-                    LEFT - 6.0,
-                    y + 4.0,
-                    short(value)
-                ),
-            );
-        }
-        for part in 0..=6 {
-            let at = self.seconds * f64::from(part) / 6.0;
-            put(
-                out,
-                format_args!(
-                    "<text class=\"axis\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{at:.0} s</text>\n",
-                    self.x(at),
-                    HEIGHT - 8.0
-                ),
-            );
-        }
-    }
-
-    fn areas(&self, out: &mut String, low: f64, high: f64) {
-        let count = self.lines.first().map_or(0, |line| line.points.len());
-        let mut below = vec![0.0; count];
-        for line in &self.lines {
-            let mut path = String::new();
-            let mut back = Vec::new();
-            for (place, (at, value)) in line.points.iter().enumerate().take(count) {
-                let x = self.x(*at);
-                back.push((x, self.y(below[place], low, high)));
-                below[place] += value;
-                put(
-                    &mut path,
-                    format_args!("{x:.1},{:.1} ", self.y(below[place], low, high)),
-                );
-            }
-            for (x, y) in back.into_iter().rev() {
-                put(&mut path, format_args!("{x:.1},{y:.1} "));
-            }
-            put(
-                out,
-                format_args!("<polygon class=\"{}\" points=\"{path}\"/>\n", line.class),
-            );
-        }
-    }
-
-    fn polylines(&self, out: &mut String, low: f64, high: f64) {
-        for line in &self.lines {
-            let mut path = String::new();
-            for (at, value) in &line.points {
-                put(
-                    &mut path,
-                    format_args!("{:.1},{:.1} ", self.x(*at), self.y(*value, low, high)),
-                );
-            }
-            put(
-                out,
-                format_args!("<polyline class=\"{}\" points=\"{path}\"/>\n", line.class),
-            );
-        }
-    }
-
-    fn x(&self, seconds: f64) -> f64 {
-        LEFT + (WIDTH - LEFT - RIGHT) * (seconds / self.seconds).clamp(0.0, 1.0)
-    }
-
-    fn y(&self, value: f64, low: f64, high: f64) -> f64 {
-        let part = match self.scale {
-            Scale::Linear => (value - low) / (high - low),
-            Scale::Log => (value.max(low) / low).log10() / (high / low).log10(),
-        };
-        HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * part.clamp(0.0, 1.0)
-    }
-}
-
-/// The next of 1, 2, 4, 8 times a power of ten.
-fn nice(value: f64) -> f64 {
-    if value <= 0.0 {
-        return 1.0;
-    }
-    let power = 10_f64.powf(value.log10().floor());
-    let steps = [1.0, 2.0, 4.0, 8.0, 10.0];
-    let step = steps.into_iter().find(|step| step * power >= value);
-    step.unwrap_or(10.0) * power
 }
 
 /// A number as people write it on an axis.
@@ -281,9 +225,4 @@ pub(super) fn escape(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
-}
-
-/// Writing to a string doesn't fail.
-fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
-    out.write_fmt(what).unwrap_or_default();
 }

@@ -53,6 +53,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     });
     let audit = audit.transpose()?;
     let title = args.title.as_deref().unwrap_or(&series.title);
-    let page = page::render(title, &series, audit.as_ref());
+    let page = page::render(title, &series, audit.as_ref())?;
     std::fs::write(&args.out, page).with_context(|| format!("can't write {}", args.out.display()))
 }

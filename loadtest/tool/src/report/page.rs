@@ -1,5 +1,8 @@
 //! The page: what is drawn, in which order, and how it looks in light and dark.
 
+use anyhow::Result;
+use plotters::style::RGBColor;
+
 use super::Histogram;
 use super::chart::{Chart, Line, Scale, escape, short};
 use super::series::{Series, Slice};
@@ -8,42 +11,52 @@ use crate::ledger::Sample;
 use crate::outcome::Outcome;
 
 const STYLE: &str = "
-:root { color-scheme: light dark; --page: #fff; --ink: #1c2024; --dim: #6b7178; --rule: #dfe3e8; --bad: #c62828;
-  --acked: #2e7d4f; --spilled: #d9a400; --refused: #d9662b; --rejected: #8a5cc2; --unknown: #c62828; --unsent: #8d949c;
-  --shed: #c9ced4; --a: #9ec5e8; --b: #5b9bd5; --c: #2f6fb0; --d: #8a5cc2; --e: #c62828; }
-@media (prefers-color-scheme: dark) { :root { --page: #14171a; --ink: #e4e7ea; --dim: #98a0a8; --rule: #2c3238;
-  --bad: #ff7a70; --acked: #4fb37b; --spilled: #e6bd3a; --refused: #ef8a55; --rejected: #b08be0; --unknown: #ff7a70;
-  --unsent: #7d858d; --shed: #4a5158; --a: #3b5f80; --b: #5b9bd5; --c: #a5d0f5; --d: #b08be0; --e: #ff7a70; } }
+:root { color-scheme: light dark; --page: #fff; --ink: #1c2024; --dim: #6b7178; --rule: #dfe3e8; --bad: #c62828; }
+@media (prefers-color-scheme: dark) { :root { --page: #14171a; --ink: #e4e7ea; --dim: #98a0a8; --rule: #2c3238; --bad: #ff7a70; } }
 body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; max-width: 940px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } p { color: var(--dim); }
 figure { margin: 1.2rem 0; } figcaption b { margin-right: 1rem; } figcaption span { margin-right: .9rem; white-space: nowrap; }
-figcaption i { display: inline-block; width: .8em; height: .8em; margin-right: .3em; background: var(--colour); border-radius: 2px; }
-svg { width: 100%; height: auto; } .grid { stroke: var(--rule); } text { font-size: 11px; fill: var(--dim); }
-line.mark { stroke: var(--ink); stroke-dasharray: 3 3; } text.mark { fill: var(--ink); }
-polyline { fill: none; stroke: var(--colour); stroke-width: 1.6; } polygon { fill: var(--colour); }
+figcaption i { display: inline-block; width: .8em; height: .8em; margin-right: .3em; border-radius: 2px; }
+svg { width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: var(--dim); }
 .hover { fill: transparent; } .hover:hover { fill: var(--ink); fill-opacity: .08; }
 table { border-collapse: collapse; } td, th { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--rule); text-align: right; }
 td:first-child, th:first-child { text-align: left; } .bad { color: var(--bad); font-weight: 600; }
 ";
 
-const COLOURS: [&str; 12] = [
-    "acked", "spilled", "refused", "rejected", "unknown", "unsent", "shed", "a", "b", "c", "d", "e",
+/// The colour of events with this outcome.
+fn colour(outcome: Outcome) -> RGBColor {
+    match outcome {
+        Outcome::Acked => RGBColor(56, 146, 99),
+        Outcome::Spilled => SPILLED,
+        Outcome::Refused => RGBColor(226, 117, 63),
+        Outcome::Rejected => VIOLET,
+        Outcome::Unknown => RGBColor(214, 62, 56),
+        Outcome::Unsent => RGBColor(133, 141, 149),
+    }
+}
+
+const SPILLED: RGBColor = RGBColor(217, 164, 0);
+const SHED: RGBColor = RGBColor(168, 174, 181);
+const BLUE: RGBColor = RGBColor(91, 155, 213);
+const VIOLET: RGBColor = RGBColor(150, 108, 206);
+/// Of percentiles, from the lowest to the highest.
+const SHADES: [RGBColor; 5] = [
+    RGBColor(142, 188, 228),
+    BLUE,
+    RGBColor(47, 111, 176),
+    VIOLET,
+    RGBColor(214, 62, 56),
 ];
-/// Of percentiles, and of what is sampled.
-const SHADES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 /// Place of the resident memory among [`Sample::NAMES`].
 const RESIDENT: usize = 6;
 
 /// The whole file.
-pub(super) fn render(title: &str, series: &Series, audit: Option<&Verdict>) -> String {
+pub(super) fn render(title: &str, series: &Series, audit: Option<&Verdict>) -> Result<String> {
     let mut page =
         String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     page += "<meta name=\"viewport\" content=\"width=device-width\">";
     page += &format!("<title>{}</title>\n<style>{STYLE}", escape(title));
-    for colour in COLOURS {
-        page += &format!(".{colour} {{ --colour: var(--{colour}); }}\n");
-    }
     page += &format!("</style></head><body>\n<h1>{}</h1>\n", escape(title));
     page += &heading(series);
     if let Some(verdict) = audit {
@@ -55,10 +68,10 @@ pub(super) fn render(title: &str, series: &Series, audit: Option<&Verdict>) -> S
     page += "<h2>Over time</h2>\n";
     page += &memory(series).unwrap_or_default();
     for chart in charts(series) {
-        page += &chart.render();
+        page += &chart.render()?;
     }
     page += "</body></html>\n";
-    page
+    Ok(page)
 }
 
 fn heading(series: &Series) -> String {
@@ -140,14 +153,14 @@ fn memory(series: &Series) -> Option<String> {
     ))
 }
 
-fn charts(series: &Series) -> Vec<Owned> {
+fn charts(series: &Series) -> Vec<Chart> {
     let seconds = series.length_us() as f64 / 1e6;
     let marks: Vec<(f64, String)> = series
         .marks
         .iter()
         .map(|(at, words)| (*at as f64 / 1e6, words.clone()))
         .collect();
-    let chart = |title: String, scale, stacked, lines| Owned {
+    let chart = |title: String, scale, stacked, lines| Chart {
         title,
         scale,
         stacked,
@@ -168,7 +181,7 @@ fn charts(series: &Series) -> Vec<Owned> {
         }
     }
     if !series.samples.is_empty() {
-        let waiting = vec![sampled(series, 0, "b"), sampled(series, 1, "d")];
+        let waiting = vec![sampled(series, 0, BLUE), sampled(series, 1, VIOLET)];
         charts.push(chart(
             "waiting in memory, events".into(),
             Scale::Linear,
@@ -179,40 +192,16 @@ fn charts(series: &Series) -> Vec<Owned> {
             "waiting in the spill log, events".into(),
             Scale::Linear,
             false,
-            vec![sampled(series, 2, "spilled")],
+            vec![sampled(series, 2, SPILLED)],
         ));
         let bytes = vec![
-            sampled(series, 3, "spilled"),
-            sampled(series, 4, "b"),
-            sampled(series, RESIDENT, "d"),
+            sampled(series, 3, SPILLED),
+            sampled(series, 4, BLUE),
+            sampled(series, RESIDENT, VIOLET),
         ];
         charts.push(chart("bytes".into(), Scale::Linear, false, bytes));
     }
     charts
-}
-
-/// A chart and what it shows.
-struct Owned {
-    title: String,
-    scale: Scale,
-    stacked: bool,
-    seconds: f64,
-    marks: Vec<(f64, String)>,
-    lines: Vec<Line>,
-}
-
-impl Owned {
-    fn render(self) -> String {
-        Chart {
-            title: &self.title,
-            stacked: self.stacked,
-            scale: self.scale,
-            seconds: self.seconds,
-            marks: &self.marks,
-            lines: self.lines,
-        }
-        .render()
-    }
 }
 
 /// When each slice begins, in seconds, with its value.
@@ -229,7 +218,7 @@ fn rates(series: &Series) -> Vec<Line> {
         if series.total.events[outcome.index()] > 0 {
             lines.push(Line {
                 name: outcome.word().into(),
-                class: outcome.word().into(),
+                colour: colour(outcome),
                 points: points(series, |slice| {
                     Some(slice.events[outcome.index()] as f64 / length)
                 }),
@@ -239,7 +228,7 @@ fn rates(series: &Series) -> Vec<Line> {
     if series.total.shed > 0 {
         lines.push(Line {
             name: "shed by the generator".into(),
-            class: "shed".into(),
+            colour: SHED,
             points: points(series, |slice| Some(slice.shed as f64 / length)),
         });
     }
@@ -249,7 +238,7 @@ fn rates(series: &Series) -> Vec<Line> {
 fn latencies(series: &Series, outcome: Outcome) -> Vec<Line> {
     let line = |(place, name): (usize, &str)| Line {
         name: name.into(),
-        class: SHADES[place].into(),
+        colour: SHADES[place],
         points: points(series, |slice| {
             let latency = &slice.latency[outcome.index()];
             (latency.count() > 0).then(|| latency.percentiles()[place] as f64 / 1_000.0)
@@ -258,7 +247,7 @@ fn latencies(series: &Series, outcome: Outcome) -> Vec<Line> {
     Histogram::NAMES.into_iter().enumerate().map(line).collect()
 }
 
-fn sampled(series: &Series, place: usize, class: &str) -> Line {
+fn sampled(series: &Series, place: usize, colour: RGBColor) -> Line {
     let length = series.length_us();
     let inside = series
         .samples
@@ -277,7 +266,7 @@ fn sampled(series: &Series, place: usize, class: &str) -> Line {
                     .unwrap_or(0) as f64
             )
         ),
-        class: class.into(),
+        colour,
         points: inside
             .map(|sample| (sample.at_us as f64 / 1e6, sample.values[place] as f64))
             .collect(),
@@ -307,7 +296,8 @@ mod tests {
                 lost: 1,
                 ..Verdict::default()
             }),
-        );
+        )
+        .unwrap();
         assert!(page.contains("a &amp; b") && page.contains("&lt;b&gt;"));
         assert!(page.contains("<tr class=\"bad\"><td>lost</td><td>1</td></tr>"));
         assert!(!page.contains("<script") && !page.contains("http:") && !page.contains("NaN"));
