@@ -44,6 +44,7 @@ pub mod body;
 pub mod deadlines;
 mod door;
 mod ending;
+mod frames;
 mod head;
 mod heads;
 pub mod ingest;

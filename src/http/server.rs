@@ -243,7 +243,7 @@ impl Connection {
         });
         let is_slow = {
             let mut connection = pin!(builder.serve_connection(
-                TokioIo::new(Watched::new(socket, Arc::clone(&activity))),
+                TokioIo::new(Watched::new(socket, &activity, &local.port.refusals)),
                 service
             ));
             let mut is_new = true;
@@ -273,7 +273,7 @@ impl Connection {
                     connection.as_mut().graceful_shutdown();
                     cx.waker().wake_by_ref();
                 }
-                if is_too_slow(look.as_mut(), &mut is_new, &activity, &times, cx) {
+                if is_too_slow(look.as_mut(), &mut is_new, &activity, &times, &local, cx) {
                     return Poll::Ready(true);
                 }
                 Poll::Pending
@@ -307,6 +307,7 @@ fn is_too_slow(
     is_new: &mut bool,
     activity: &Activity,
     times: &Times,
+    local: &Local,
     cx: &mut Context<'_>,
 ) -> bool {
     // A timer that was polled once wakes this task by itself.
@@ -319,6 +320,9 @@ fn is_too_slow(
             Ok(wait) => look.as_mut().reset(Instant::now() + wait),
             Err(slow) => {
                 tracing::debug!(?slow, "a connection was too slow");
+                if let Some(code) = slow.code() {
+                    local.port.refusals.count(code);
+                }
                 return true;
             }
         }

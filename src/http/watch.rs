@@ -70,6 +70,17 @@ pub enum Slow {
     Answers,
 }
 
+impl Slow {
+    /// The code by which it's counted, if it costs the client a request or an answer.
+    pub(super) fn code(self) -> Option<&'static str> {
+        match self {
+            Slow::Head => Some("head_timeout"),
+            Slow::Answers => Some("answer_not_taken"),
+            Slow::Idle => None,
+        }
+    }
+}
+
 impl Activity {
     /// Of a connection that was just accepted.
     pub fn new() -> Arc<Activity> {

@@ -8,8 +8,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::frames::Frames;
 use super::unread;
 use super::watch::Activity;
+use crate::telemetry::Refusals;
 
 /// A socket that notes when bytes come, and when it takes none. Dropping it gives the socket to the connection's [`Activity`].
 #[derive(Debug)]
@@ -18,6 +20,9 @@ pub(super) struct Watched {
     socket: Option<TcpStream>,
     activity: Arc<Activity>,
     has_begun: bool,
+    refusals: Arc<Refusals>,
+    /// HTTP/2: what it writes.
+    frames: Option<Box<Frames>>,
     /// What is written instead of hyper's own refusal, which is the last that a connection writes.
     instead: Option<Instead>,
 }
@@ -29,12 +34,18 @@ struct Instead {
 }
 
 impl Watched {
-    /// Watches `socket`.
-    pub(super) fn new(socket: TcpStream, activity: Arc<Activity>) -> Watched {
+    /// Watches `socket`. What HTTP/2 refuses on it by itself is counted among `refusals`.
+    pub(super) fn new(
+        socket: TcpStream,
+        activity: &Arc<Activity>,
+        refusals: &Arc<Refusals>,
+    ) -> Watched {
         Watched {
             socket: Some(socket),
-            activity,
+            activity: Arc::clone(activity),
             has_begun: false,
+            refusals: Arc::clone(refusals),
+            frames: None,
             instead: None,
         }
     }
@@ -67,9 +78,22 @@ impl Watched {
         Poll::Ready(Ok(()))
     }
 
-    fn note_write(&self, polled: &Poll<io::Result<usize>>) {
-        if polled.is_pending() {
-            self.activity.is_blocked(true);
+    fn note_write<'a>(
+        &mut self,
+        polled: &Poll<io::Result<usize>>,
+        pieces: impl Iterator<Item = &'a [u8]>,
+    ) {
+        match (polled, &mut self.frames) {
+            (Poll::Pending, _) => self.activity.is_blocked(true),
+            (Poll::Ready(Ok(written)), Some(frames)) => {
+                let mut left = *written;
+                for piece in pieces {
+                    let of_it = left.min(piece.len());
+                    frames.wrote(&piece[..of_it]);
+                    left -= of_it;
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -92,7 +116,11 @@ impl AsyncRead for Watched {
             if !self.has_begun {
                 self.has_begun = true;
                 // A client that sends even the preface in drops is watched like any other.
-                self.activity.begins(came.starts_with(b"PRI "));
+                let is_framed = came.starts_with(b"PRI ");
+                self.activity.begins(is_framed);
+                if is_framed {
+                    self.frames = Some(Box::new(Frames::new(Arc::clone(&self.refusals))));
+                }
             }
             self.activity.bytes_came();
         }
@@ -118,7 +146,7 @@ impl AsyncWrite for Watched {
         } else {
             self.polled(|socket| socket.poll_write(cx, bytes))
         };
-        self.note_write(&polled);
+        self.note_write(&polled, std::iter::once(bytes));
         polled
     }
 
@@ -145,7 +173,7 @@ impl AsyncWrite for Watched {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = self.polled(|socket| socket.poll_write_vectored(cx, slices));
-        self.note_write(&polled);
+        self.note_write(&polled, slices.iter().map(|slice| &**slice));
         polled
     }
 }
@@ -164,7 +192,7 @@ mod tests {
         let mut client = std::net::TcpStream::connect(address).unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         socket.writable().await.unwrap();
-        let mut watched = Watched::new(socket, Activity::new());
+        let mut watched = Watched::new(socket, &Activity::new(), &Arc::default());
         let mut cx = Context::from_waker(Waker::noop());
         let piece = [b'x'; 1000];
         let mut before = 0;

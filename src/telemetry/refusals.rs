@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The reasons: codes of problems, as answers have them in their `type`.
-pub const REASONS: [&str; 12] = [
+/// The reasons: codes of problems, as answers have them in their `type`; and why a connection, or a stream of HTTP/2, ended without one.
+pub const REASONS: [&str; 16] = [
     "not_found",
     "unknown_stream",
     "empty_key",
@@ -14,6 +14,10 @@ pub const REASONS: [&str; 12] = [
     "too_many_headers",
     "head_too_large",
     "malformed",
+    "head_timeout",
+    "answer_not_taken",
+    "too_many_streams",
+    "flood",
     "no_memory",
     "too_many_connections",
     OTHER,

@@ -112,6 +112,72 @@ fn a_head_that_cannot_be_read_is_answered_with_its_reason_and_counted() {
     }
 }
 
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The library answers these by itself, or with an end of the stream or the connection.
+#[test]
+fn what_http2_refuses_by_itself_is_counted() {
+    let (_mock, gateway) = started("[http]\nmax_head = \"8KiB\"\nmax_streams = 2\n");
+    let count = |reason: &str| gateway.status()["refusals"][reason].as_u64().unwrap();
+    // POST, http, the path and the authority, in the words of RFC 7541, and then a field without an index.
+    let fields = |name: &str, value: &str| {
+        let path = [&[0x04, EVENTS.len() as u8], EVENTS.as_bytes()].concat();
+        let head = [&[0x83, 0x86], &path[..], b"\x01\x04test"].concat();
+        let mut field = vec![0x00, name.len() as u8];
+        field.extend(name.bytes());
+        // A length of up to 127 + 127 * 128 + 127 bytes is three bytes long.
+        let more = value.len() - 127;
+        field.extend([0x7f, (more & 0x7f) as u8 | 0x80, (more >> 7) as u8]);
+        [head, field, value.bytes().collect()].concat()
+    };
+    let (short, long) = ("y".repeat(200), "y".repeat(10_000));
+    let settings = frame(4, 0, 0, &[]);
+    let open =
+        |stream, flags, name: &str, value: &str| frame(1, flags, stream, &fields(name, value));
+    let rows = [
+        // With and without a body to come; the second answer is written in another way.
+        (
+            vec![open(1, 5, "x", &long), open(3, 4, "x", &long)],
+            "head_too_large",
+            2,
+        ),
+        (vec![open(1, 5, "Upper", &short)], "malformed", 1),
+        (vec![frame(0, 0, 0, b"data of nothing")], "malformed", 1),
+        (
+            (0..3).map(|at| open(2 * at + 1, 4, "x", &short)).collect(),
+            "too_many_streams",
+            1,
+        ),
+        (
+            vec![frame(1, 0, 1, &[]), frame(0, 0, 1, b"not what must follow")],
+            "malformed",
+            1,
+        ),
+    ];
+    for (frames, reason, expected) in rows {
+        let before = count(reason);
+        let mut client = gateway.client();
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        let bytes = [&preface[..], &settings, &frames.concat()].concat();
+        client.write(&bytes).unwrap();
+        eventually("it is counted", SOON, || count(reason) == before + expected);
+        drop(client);
+    }
+    check_good_client(&gateway);
+    let all = gateway.status()["refusals"].clone();
+    let sum: u64 = all
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|it| it.as_u64().unwrap())
+        .sum();
+    assert_eq!(sum, 6, "each once: {all}");
+}
+
 #[test]
 fn a_request_that_means_two_things_is_refused_or_ends_its_connection() {
     let (_mock, gateway) = started("");

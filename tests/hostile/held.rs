@@ -217,6 +217,7 @@ fn a_client_that_reads_nothing_is_left_after_its_time_though_it_goes_on_asking()
     eventually("it is left", 2 * SOON, || {
         gateway.status()["connections"] == 0
     });
+    assert_eq!(gateway.status()["refusals"]["answer_not_taken"], 1);
     check_good_client(&gateway);
 }
 

@@ -28,6 +28,8 @@ fn a_head_that_drips_in_is_cut_off_after_its_time() {
             "{took:?}: {bytes:.20}"
         );
     }
+    let refused = &gateway.status()["refusals"]["head_timeout"];
+    assert_eq!(refused, 3, "each is counted");
     check_good_client(&gateway);
 }
 
