@@ -134,7 +134,8 @@ pub enum Spill {
     /// Bring what the directory of a gateway that is gone holds to the configured clusters, and end when it's empty.
     ///
     /// Exit code 0: all is in Kafka. 65: all that goes there is, but something stays: dead letters, events of streams that
-    /// aren't configured; or damage of the disk has cost some. 69: events are still on their way; run it again.
+    /// aren't configured; or this run found that damage of the disk has cost some. 69: events are still on their way; run it
+    /// again. What damage cost before, and a gateway or an earlier run has told of, is said again and is no failure.
     Drain {
         /// The directory (`spill.dir` of the gateway that is gone).
         dir: PathBuf,

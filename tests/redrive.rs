@@ -10,6 +10,7 @@ use crate::support::command;
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, config};
 use crate::support::http::Client;
+use crate::support::mock::Mock;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Nobody listens there.
@@ -269,6 +270,12 @@ fn what_a_damaged_log_has_lost_is_told_wherever_people_look() {
             .1
             .contains(&format!("{metric} {gone}\n"))
     );
+    check_last_words(gateway, gone);
+    check_told_again(&text, dir.path(), gone);
+}
+
+/// The last line of the log says what was lost in this run.
+fn check_last_words(gateway: Gateway, gone: u64) {
     let log = gateway.stop();
     let last = log.lines().last().unwrap();
     assert!(
@@ -276,4 +283,33 @@ fn what_a_damaged_log_has_lost_is_told_wherever_people_look() {
         "{last}"
     );
     assert!(last.contains("lost=0"), "no bug of ours: {last}");
+}
+
+/// A loss that was told is no news; what a drain finds itself is.
+fn check_told_again(text: &str, dir: &Path, gone: u64) {
+    // The next run knows, and has nothing new to tell.
+    let gateway = Gateway::ready(text);
+    assert!(!gateway.get("/readyz").1.contains("lost at least"));
+    assert_eq!(gateway.status()["damage"][0]["events"], gone);
+    let log = gateway.stop();
+    assert!(log.lines().last().unwrap().contains("damaged=0"), "{log}");
+
+    // A drain comes to the wrong bit, says so with its exit code, and after that only in words.
+    let mock = Mock::start(1, &[("nowhere", 1)]);
+    let file = dir.join("forebay.toml");
+    std::fs::write(&file, text.replace(NOWHERE, mock.bootstrap())).unwrap();
+    let path = dir.to_str().unwrap();
+    let arguments = ["spill", "drain", path, "--config", file.to_str().unwrap()];
+    let first = command::start(&arguments, &[]).wait(60 * SECOND);
+    assert_eq!(first.code, Some(65), "{first:?}");
+    assert!(first.err.contains("found just now"), "{first:?}");
+    let again = command::start(&arguments, &[]).wait(60 * SECOND);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    let words = format!(
+        "{} events at least of main/events/nowhere/unrouted are lost",
+        gone + 1
+    );
+    for drained in [first, again] {
+        assert!(drained.out.contains(&words), "{drained:?}");
+    }
 }

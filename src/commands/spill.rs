@@ -221,7 +221,8 @@ fn lost(lane: &LostLane) -> String {
     format!("{events} events at least of {name} are lost to damage of the disk{since}")
 }
 
-/// Says what stays in the directory; only nothing is success.
+/// Says what stays in the directory; only nothing is success. What was lost long ago is said, and is no failure: nobody can mend it,
+/// and whoever found it has told of it.
 fn conclude(dir: &Path, rest: &Rest) -> Result<(), Failure> {
     for lane in &rest.dead {
         println!(
@@ -252,12 +253,17 @@ fn conclude(dir: &Path, rest: &Rest) -> Result<(), Failure> {
             dir.display()
         )));
     }
-    if !rest.lost.is_empty() {
+    if rest.lost.iter().any(|lane| !lane.is_known()) {
         return Err(Failure::stays(
-            "all that could be read is in kafka, but damage of the disk has cost some events",
+            "all that could be read is in kafka, but damage of the disk has cost events, which was found just now; run again, it's no failure any more",
         ));
     }
-    println!("all is in kafka");
+    let all = if rest.lost.is_empty() {
+        "all"
+    } else {
+        "all that could be read"
+    };
+    println!("{all} is in kafka");
     Ok(())
 }
 

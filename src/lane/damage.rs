@@ -73,6 +73,7 @@ mod tests {
         let lane = |name: &str, events, since| LostLane {
             name: name.as_bytes().into(),
             events,
+            before: 0,
             since: Some(Duration::from_secs(since)),
         };
         let lost = [

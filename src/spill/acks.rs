@@ -21,6 +21,8 @@ const ENTRY: usize = 18;
 /// What the tallies begin with, behind the watermarks. Versions that don't know them don't look there.
 const TALLIES: &[u8; 8] = b"SPILENDS";
 const TALLY: usize = 34;
+/// What follows them; the same is true of it.
+const TOLD: &[u8; 8] = b"SPILTOLD";
 /// No slot is longer: some million lanes.
 const MAX: u64 = 256 << 20;
 
@@ -44,6 +46,8 @@ pub(super) struct Tally {
     pub(super) counted: u64,
     /// When the oldest of them was stored, or the one before it; 0 if that isn't known.
     pub(super) since_ms: u64,
+    /// How many lost records a process has told of: also those that no reader has come to, whom the next start finds again.
+    pub(super) told: u64,
 }
 
 /// What a slot says.
@@ -66,9 +70,10 @@ impl Acks {
         let tallied: usize = self
             .tallies
             .iter()
-            .map(|(name, _)| TALLY + name.len())
+            .map(|(name, _)| TALLY + name.len() + 8)
             .sum();
-        let len = HEADER + self.lanes.len() * ENTRY + names + TALLIES.len() + 4 + tallied;
+        let heads = TALLIES.len() + 4 + TOLD.len();
+        let len = HEADER + self.lanes.len() * ENTRY + names + heads + tallied;
         let mut buffer = Buffer::zeroed(pages(len));
         let bytes = buffer.bytes_mut();
         bytes[0..8].copy_from_slice(MAGIC);
@@ -105,6 +110,10 @@ impl Acks {
             }
             out.put_slice(name);
         }
+        out.put_slice(TOLD);
+        for (_, tally) in &self.tallies {
+            out.put_u64_le(tally.told);
+        }
     }
 
     /// The tallies in what stands behind the watermarks; none if it's something else.
@@ -117,15 +126,22 @@ impl Acks {
                 return None;
             }
             let name_len = rest.get_u16_le() as usize;
-            let tally = Tally {
+            let mut tally = Tally {
                 end: rest.get_u64_le(),
                 lost: rest.get_u64_le(),
                 counted: rest.get_u64_le(),
                 since_ms: rest.get_u64_le(),
+                told: 0,
             };
+            tally.told = tally.lost;
             let (name, after) = rest.split_at_checked(name_len)?;
             rest = after;
             tallies.push((name.into(), tally));
+        }
+        if let Some(mut told) = rest.strip_prefix(TOLD) {
+            for (_, tally) in &mut tallies {
+                tally.told = told.try_get_u64_le().ok()?;
+            }
         }
         Some(tallies)
     }
@@ -262,6 +278,34 @@ fn replace(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slot_says_what_was_written_also_in_the_format_before() {
+        let tally = |told| Tally {
+            end: 9,
+            lost: 2,
+            counted: 5,
+            since_ms: 7,
+            told,
+        };
+        let acks = |told| Acks {
+            tallies: vec![
+                (b"lane"[..].into(), tally(told)),
+                (b"other"[..].into(), tally(3)),
+            ],
+            ..Acks::default()
+        };
+        let mut bytes = acks(6).encode().bytes().to_vec();
+        assert_eq!(Acks::decode(&bytes), Some(acks(6)));
+        // Without what a process told, it's what readers had come to.
+        let len = (&bytes[68..]).get_u32_le() as usize - TOLD.len() - 2 * 8;
+        bytes[len..].fill(0);
+        bytes[68..72].copy_from_slice(&(len as u32).to_le_bytes());
+        let crc = slot_crc(&bytes[..len]);
+        bytes[76..80].copy_from_slice(&crc.to_le_bytes());
+        let read = Acks::decode(&bytes).unwrap();
+        assert_eq!(read.tallies[0].1, tally(2));
+    }
 
     /// As an earlier version wrote it.
     #[test]

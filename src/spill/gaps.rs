@@ -1,11 +1,11 @@
 //! Stored records that are in no file: how a start finds them by the ordinals of their lanes, and how they are counted once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::LaneId;
 use super::acks::{Acks, Tally};
 use super::index::Index;
+use super::lane::Lane;
 
 /// Records of a lane that were stored, not acknowledged, and are in no file.
 #[derive(Debug)]
@@ -106,10 +106,14 @@ impl Index {
         news
     }
 
-    /// The lanes that have lost records: how many, and since when.
-    pub(super) fn lost(&self) -> impl Iterator<Item = (&Arc<[u8]>, u64, u64)> {
-        let lanes = self.lanes.iter().filter(|lane| lane.lost() > 0);
-        lanes.map(|lane| (&lane.name, lane.lost(), lane.tally().since_ms))
+    /// The start has found what it finds. After all [`Index::miss`].
+    pub(super) fn note_told(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::note_told);
+    }
+
+    /// The lanes that have lost records.
+    pub(super) fn lost(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(|lane| lane.lost() > 0)
     }
 
     /// All tallies that say anything, for the file.

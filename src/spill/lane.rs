@@ -67,6 +67,7 @@ impl Lane {
     pub(super) fn tally(&self) -> Tally {
         Tally {
             end: self.end,
+            told: self.lost(),
             ..self.lost
         }
     }
@@ -75,6 +76,16 @@ impl Lane {
     pub(super) fn restore(&mut self, tally: Tally) {
         self.end = self.end.max(tally.end);
         self.lost = tally;
+    }
+
+    /// All that a start finds is found: what an earlier process told of is no news. What is there after all isn't lost.
+    pub(super) fn note_told(&mut self) {
+        self.lost.told = self.lost.told.min(self.lost());
+    }
+
+    /// How many of the lost records were known before this start.
+    pub(super) fn lost_before(&self) -> u64 {
+        self.lost.told
     }
 
     /// Records from this ordinal on are missing. Behind what is counted already a reader will come to it.

@@ -204,8 +204,10 @@ impl Log {
         stats.queued_bytes = shared.inbox.queued();
         let index = shared.index();
         stats.segments = index.segments();
-        stats.lost_events = index.lost().map(|(_, events, _)| events).sum();
-        stats.lost_before = shared.lost_before;
+        for lane in index.lost() {
+            stats.lost_events += lane.lost();
+            stats.lost_before += lane.lost_before();
+        }
         for backlog in index.lanes().filter_map(|lane| index.backlog(lane)) {
             stats.backlog_events += backlog.events;
             stats.backlog_bytes += backlog.bytes;

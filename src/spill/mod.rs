@@ -97,7 +97,8 @@
 //! itself; from 80 per lane `u16` length of its name, `u64` LSN, `u64` number of records acknowledged, and the name. Behind
 //! them the *tallies*, which earlier versions neither wrote nor look at: `SPILENDS`, `u32` number of lanes, then per lane `u16` length
 //! of its name, `u64` number of records stored, `u64` of those known to be lost, `u64` ordinal below which these are counted,
-//! `u64` time of the oldest of them, and the name.
+//! `u64` time of the oldest of them, and the name. Behind these, in the same order, what a process has told of: `SPILTOLD`, then per lane
+//! `u64` number of records known to be lost, with those that no reader has come to.
 //!
 //! # LSNs and ordinals
 //!

@@ -71,8 +71,17 @@ pub struct LostLane {
     pub name: Arc<[u8]>,
     /// How many at least, since the directory was made.
     pub events: u64,
+    /// How many of them an earlier process has told of.
+    pub before: u64,
     /// How long ago the oldest of them was stored, about.
     pub since: Option<Duration>,
+}
+
+impl LostLane {
+    /// Whether an earlier process has told of all of it.
+    pub fn is_known(&self) -> bool {
+        self.events <= self.before
+    }
 }
 
 /// Damage found at the start. Bodies aren't looked at then, so readers may find more.

@@ -71,7 +71,6 @@ pub(super) fn open(
         health: Health::new(settings.stalled_after),
         log_id: found.log_id,
         epoch: found.epoch + 1,
-        lost_before: found.tallies().map(|(_, tally)| tally.lost).sum(),
         acks_generation: found.acks.as_ref().map_or(0, |acks| acks.generation),
         disk,
         settings,
@@ -110,16 +109,19 @@ pub(super) fn index(found: &Survey, next_lsn: Lsn) -> Index {
         let lane = index.lane(&gap.lane);
         index.miss(lane, gap);
     }
+    index.note_told();
     index.release_all();
     index
 }
 
 /// The lanes that have lost records.
 pub(super) fn lost(index: &Index, now_ms: u64) -> Vec<LostLane> {
-    let lanes = index.lost().map(|(name, events, since_ms)| LostLane {
-        name: Arc::clone(name),
-        events,
-        since: (since_ms > 0).then(|| Duration::from_millis(now_ms.saturating_sub(since_ms))),
+    let age = |since_ms| Duration::from_millis(now_ms.saturating_sub(since_ms));
+    let lanes = index.lost().map(|lane| LostLane {
+        name: Arc::clone(&lane.name),
+        events: lane.lost(),
+        before: lane.lost_before(),
+        since: Some(lane.tally().since_ms).filter(|ms| *ms > 0).map(age),
     });
     let mut lanes: Vec<_> = lanes.collect();
     lanes.sort_by(|one, other| one.name.cmp(&other.name));
@@ -212,7 +214,9 @@ fn tell(recovered: &Recovered) {
     } = recovered;
     let events: u64 = lanes.iter().map(|lane| lane.events).sum();
     let (lanes, disk) = (lanes.len(), &recovered.disk);
-    if damage.lost_events > 0
+    let (known, news): (Vec<_>, Vec<_>) =
+        { recovered.lost.iter() }.partition(|lane| lane.is_known());
+    if !news.is_empty()
         || damage.bad_headers > 0
         || damage.cut_segments > 0
         || damage.unreadable_files > 0
@@ -222,7 +226,18 @@ fn tell(recovered: &Recovered) {
             "the spill log is damaged; everything else in it is used"
         );
     }
-    for lane in recovered.lost.iter().take(TOLD) {
+    if !known.is_empty() {
+        let (lanes, events) = (
+            known.len(),
+            known.iter().map(|lane| lane.events).sum::<u64>(),
+        );
+        tracing::info!(
+            lanes,
+            events,
+            "damage of the disk has cost the spill log events before; an earlier start told of them"
+        );
+    }
+    for lane in news.iter().take(TOLD) {
         let (name, since) = (String::from_utf8_lossy(&lane.name), lane.since);
         tracing::error!(lane = %name, events = lane.events, ?since, "a lane of the spill log has lost events to damage of the disk, so many at least, the oldest about so long ago");
     }

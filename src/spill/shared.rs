@@ -30,8 +30,6 @@ pub(super) struct Shared {
     pub(super) bell: Bell,
     /// Generation of the watermarks found at the start.
     pub(super) acks_generation: u64,
-    /// Records that were known to be lost before this start.
-    pub(super) lost_before: u64,
     /// Bytes of segments that were put aside.
     pub(super) bad_bytes: AtomicU64,
     /// The directory is ours as long as any part of the log lives.

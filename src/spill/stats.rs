@@ -89,7 +89,7 @@ pub struct Stats {
     pub read_errors: u64,
     /// Stored records that damage of the disk has cost since the directory was made, so many at least.
     pub lost_events: u64,
-    /// Those of them that were known before this start.
+    /// Those of them that an earlier process has told of.
     pub lost_before: u64,
     /// Runs whose checksum was wrong.
     pub bad_runs: u64,

@@ -49,11 +49,6 @@ const LONGER_FUNCTIONS: &[(&str, &str, usize)] = &[
         79,
     ),
     (
-        "tests/redrive.rs",
-        "what_a_damaged_log_has_lost_is_told_wherever_people_look",
-        73,
-    ),
-    (
         "tests/rights/neighbours.rs",
         "a_client_that_kafka_declared_dead_is_no_hot_loop",
         71,

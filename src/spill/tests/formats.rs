@@ -100,14 +100,14 @@ proptest! {
     }
 
     #[test]
-    fn watermarks_and_seals_come_back(lanes in vec((vec(any::<u8>(), 0..50), any::<[u64; 6]>()), 0..40)) {
+    fn watermarks_and_seals_come_back(lanes in vec((vec(any::<u8>(), 0..50), any::<[u64; 7]>()), 0..40)) {
         let acks = Acks {
             log_id: LOG, generation: 1, epoch: 2, next_lsn: 3, next_id: 4,
             lanes: lanes.iter().map(|(name, n)| (name.as_slice().into(), Watermark { lsn: n[0], events: n[1] })).collect(),
-            tallies: lanes.iter().map(|(name, n)| (name.as_slice().into(), Tally { end: n[2], lost: n[3], counted: n[4], since_ms: n[5] })).collect(),
+            tallies: lanes.iter().map(|(name, n)| (name.as_slice().into(), Tally { end: n[2], lost: n[3], counted: n[4], since_ms: n[5], told: n[6] })).collect(),
         };
         prop_assert_eq!(Acks::decode(acks.encode().bytes()), Some(acks));
-        let span = |n: &[u64; 6]| Span {
+        let span = |n: &[u64; 7]| Span {
             segment: 3, first_lsn: n[0], last_lsn: n[1], first: n[2], end: n[3], bytes: n[4], since_ms: n[5],
         };
         let lanes: Vec<_> = lanes.iter().map(|(name, n)| (name.as_slice().into(), span(n))).collect();

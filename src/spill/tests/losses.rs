@@ -62,10 +62,12 @@ fn lost(world: &World) -> u64 {
 
 #[test]
 fn every_loss_is_counted_once_whatever_was_hit_and_however_the_log_ended() {
-    for ends_cleanly in [true, false] {
+    for (ends_cleanly, is_read_late) in [(true, false), (true, true), (false, false)] {
         for kind in [Hit::BitFlips, Hit::ZeroedPages, Hit::Cut, Hit::Missing] {
             for place in 0..3 {
-                let case = format!("{kind:?} of segment {place}, closed: {ends_cleanly}");
+                let case = format!(
+                    "{kind:?} of segment {place}, closed: {ends_cleanly}, read after a restart: {is_read_late}"
+                );
                 let mut world = filled(21 + place as u64, ends_cleanly);
                 let files = segments(&world);
                 assert!(files.len() >= 3);
@@ -73,6 +75,16 @@ fn every_loss_is_counted_once_whatever_was_hit_and_however_the_log_ended() {
                 hit(&world, &files[file], kind);
                 world.open().unwrap();
                 let (at_start, waits) = (lost(&world), world.log().stats().backlog_events);
+                assert_eq!(world.log().stats().lost_before, 0, "{case}");
+                let cut = world.recovered.damage.cut_segments;
+                assert_eq!(cut, u32::from(kind == Hit::Cut), "{case}");
+                if is_read_late {
+                    // What nobody has read up to is no news to the next start either.
+                    world.close();
+                    world.open().unwrap();
+                    let known = (lost(&world), world.log().stats().lost_before);
+                    assert_eq!(known, (at_start, at_start), "{case}");
+                }
                 let missing = world.check();
                 let counted = lost(&world);
                 assert!(missing.events > 0, "{case}");
@@ -82,15 +94,12 @@ fn every_loss_is_counted_once_whatever_was_hit_and_however_the_log_ended() {
                     assert_eq!(at_start, missing.events, "{case}");
                     assert_eq!(waits + at_start, world.stored() as u64, "{case}");
                 }
-                assert_eq!(
-                    world.recovered.damage.cut_segments,
-                    u32::from(kind == Hit::Cut)
-                );
                 // The next starts know it, and find no more.
                 for _ in 0..2 {
                     world.close();
                     world.open().unwrap();
                     assert_eq!(lost(&world), counted, "{case}, after a restart");
+                    assert_eq!(world.log().stats().lost_before, counted, "{case}");
                     assert_eq!(world.check(), missing, "{case}");
                     assert_eq!(lost(&world), counted, "{case}, read again");
                     // What comes now stands behind the gap.
