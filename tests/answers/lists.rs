@@ -178,19 +178,22 @@ fn what_is_refused_uses_no_quota() {
         config(mock.bootstrap(), limits).replace("id = \"/id\"", "id = \"/id\"\nquota = 2");
     let gateway = Gateway::ready(&config);
     mock.set_broker(false);
-    let two = br#"[{"user":"a","id":"1"},{"user":"a","id":"2"}]"#;
+    // Five seconds' worth of it.
+    let ten = (0..10).map(|id| format!(r#"{{"user":"a","id":"{id}"}}"#));
+    let ten = format!("[{}]", ten.collect::<Vec<_>>().join(","));
     let mut client = gateway.client();
-    // The first waits in vain, the others are refused at once: all faster than the quota would come back.
+    // The first waits in vain and gives back what it took, the others are refused at once: all faster than the quota would come
+    // back by itself.
     for _ in 0..6 {
-        let answer = client.post(EVENTS, &[JSON], two);
+        let answer = client.post(EVENTS, &[JSON], ten.as_bytes());
         assert_eq!(answer.status, 503, "{}", answer.text());
     }
     mock.set_broker(true);
     crate::support::eventually("kafka is back", Duration::from_secs(20), || {
-        let answer = client.post(EVENTS, &[JSON], two);
+        let answer = client.post(EVENTS, &[JSON], ten.as_bytes());
         assert_ne!(answer.status, 429, "{}", answer.text());
         answer.status == 200
     });
-    let answer = client.post(EVENTS, &[JSON], two);
+    let answer = client.post(EVENTS, &[JSON], ten.as_bytes());
     check_problem(&answer, 429, "quota");
 }
