@@ -14,6 +14,7 @@ use super::dead::{Dead, Reason};
 use super::learn::{cause_of, learn};
 use super::send::Refused;
 use super::spilling::READ_BYTES;
+use super::work::Work;
 use super::worker::Worker;
 use crate::produce::verdict::{EventFault, Fault, TopicFault, fault};
 use crate::produce::{Producer, Report};
@@ -36,11 +37,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
     pub(super) fn take_report(&mut self, report: Report<'_>) {
         match report {
             Report::Acked { parcel, count } => {
-                let bytes = self
-                    .works
-                    .get_mut(parcel.lane() as usize)
-                    .and_then(Option::as_mut)
-                    .map_or(0, |work| work.window.acked(parcel, count));
+                let work = work_of(&mut self.works, parcel.lane());
+                let bytes = work.map_or(0, |work| work.window.acked(parcel, count));
                 self.in_flight_events = self.in_flight_events.saturating_sub(count);
                 self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
                 self.acked_bytes += bytes;
@@ -113,12 +111,10 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 self.replay_pace.stored(events, now.duration_since(since));
             }
             let to = appended.appended_to();
-            let to = to.and_then(|lane| self.works.get_mut(lane as usize));
-            if let Some(work) = to.and_then(Option::as_mut) {
+            if let Some(work) = to.and_then(|lane| work_of(&mut self.works, lane)) {
                 work.append_ended(appended.is_copy(), now);
             }
-            let work = self.works.get_mut(appended.lane() as usize);
-            if let Some(work) = work.and_then(Option::as_mut) {
+            if let Some(work) = work_of(&mut self.works, appended.lane()) {
                 for parcel in appended.settle(work, &spiller.log) {
                     self.outbox.finished(&parcel);
                 }
@@ -136,8 +132,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         while let Some(answer) = spiller.next_read() {
             count += 1;
             self.reading = self.reading.saturating_sub(READ_BYTES as u64);
-            let work = self.works.get_mut(answer.lane as usize);
-            if let Some(work) = work.and_then(Option::as_mut)
+            if let Some(work) = work_of(&mut self.works, answer.lane)
                 && let Some(fault) = spiller.take_read(work, answer, now)
             {
                 let partition = work.lane.partition();
@@ -160,8 +155,9 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     /// Notes that Kafka took an event of a lane, or judged it: what was wrong with the lane or its topic is mended.
     fn note_progress(&mut self, lane: u32) {
-        let work = self.works.get_mut(lane as usize).and_then(Option::as_mut);
-        let Some(work) = work else { return };
+        let Some(work) = work_of(&mut self.works, lane) else {
+            return;
+        };
         let Some(pause) = self.pauses.get_mut(work.lane.topic as usize) else {
             return;
         };
@@ -193,11 +189,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         code: RDKafkaErrorCode,
         is_named: bool,
     ) {
-        let Some(work) = self
-            .works
-            .get_mut(parcel.lane() as usize)
-            .and_then(Option::as_mut)
-        else {
+        let Some(work) = work_of(&mut self.works, parcel.lane()) else {
             return;
         };
         self.in_flight_events = self.in_flight_events.saturating_sub(1);
@@ -260,11 +252,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         fault: EventFault,
         code: RDKafkaErrorCode,
     ) {
-        let Some(work) = self
-            .works
-            .get_mut(parcel.lane() as usize)
-            .and_then(Option::as_mut)
-        else {
+        let Some(work) = work_of(&mut self.works, parcel.lane()) else {
             return;
         };
         if !parcel.is_spilled() {
@@ -307,8 +295,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 code,
                 is_named,
             } => {
-                let work = self.works.get_mut(parcel.lane() as usize);
-                let window = work.and_then(Option::as_mut).map(|work| &mut work.window);
+                let window = work_of(&mut self.works, parcel.lane()).map(|work| &mut work.window);
                 let (is_in_doubt, was_alone) = window.map_or((false, false), |window| {
                     (window.is_in_doubt(parcel), is_named || window.was_alone())
                 });
@@ -326,6 +313,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
             report => self.take_report(report),
         }
     }
+}
+
+/// What the worker does for a lane. It borrows no more of the worker than that.
+fn work_of(works: &mut [Option<Box<Work>>], lane: u32) -> Option<&mut Work> {
+    works.get_mut(lane as usize)?.as_deref_mut()
 }
 
 /// What a line of librdkafka's log means to us.
