@@ -35,7 +35,6 @@ pub(super) struct Backend {
     units: Mutex<BTreeMap<String, Unit>>,
 }
 
-#[allow(dead_code, reason = "for a configuration that changes at run time")]
 impl Backend {
     /// Wires the configured clusters on the spill log that `settings` name, if they name one.
     pub(super) fn build(

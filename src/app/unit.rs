@@ -18,7 +18,6 @@ use crate::produce::{Settings, TopicLimits};
 /// How long a worker that was told to end may take beyond its deadline.
 pub(super) const END_WITHIN: Duration = Duration::from_secs(4);
 
-#[allow(dead_code, reason = "for a configuration that changes at run time")]
 /// How long a client may take until it's destroyed: its threads are joined, and a request under way has 2 s.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -30,7 +29,6 @@ pub(super) struct Remembered {
 }
 
 /// One cluster, served.
-#[allow(dead_code, reason = "for a configuration that changes at run time")]
 pub(super) struct Unit {
     cluster: Arc<Cluster>,
     remembered: Remembered,
@@ -39,7 +37,6 @@ pub(super) struct Unit {
     worker: JoinHandle<()>,
 }
 
-#[allow(dead_code, reason = "for a configuration that changes at run time")]
 impl Unit {
     /// Starts the threads of a cluster. What is remembered of its topics is in force before.
     pub(super) fn start(cluster: &Arc<Cluster>, remembered: &Remembered) -> std::io::Result<Unit> {

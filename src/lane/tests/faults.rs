@@ -136,3 +136,34 @@ fn clients_that_hang_in_their_burial_are_few() {
     }
     panic!("it's never buried");
 }
+
+#[test]
+fn a_client_that_a_reload_replaces_has_time_for_what_is_on_the_wire() {
+    let mut world = World::new(12, false, true);
+    world.send(&BOTH);
+    (0..3).for_each(|_| world.turn(1));
+    let cluster = std::sync::Arc::clone(&world.run.as_ref().unwrap().cluster);
+    let before = world.kafka().clients;
+    world.kafka().on_wire = 20;
+    let mut settings = crate::produce::Settings::clone(&cluster.settings());
+    settings.bootstrap = "elsewhere".into();
+    cluster.change(settings.clone());
+    (0..20).for_each(|_| world.turn(10));
+    assert_eq!(world.kafka().clients, before, "it has no answer yet");
+    world.kafka().answer_all(5);
+    (0..3).for_each(|_| world.turn(1));
+    assert_eq!(world.kafka().clients, before + 1);
+    settings.metadata_refresh *= 2;
+    cluster.change(settings.clone());
+    (0..3).for_each(|_| world.turn(1));
+    assert_eq!(world.kafka().clients, before + 1, "it would be the same");
+    // One that gives no answer is given up all the same.
+    world.send(&BOTH);
+    (0..3).for_each(|_| world.turn(1));
+    world.kafka().on_wire = 20;
+    settings.bootstrap = "nowhere".into();
+    cluster.change(settings);
+    (0..520).for_each(|_| world.turn(10));
+    assert_eq!(world.kafka().clients, before + 2);
+    world.finish_and_audit(false);
+}
