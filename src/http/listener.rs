@@ -1,7 +1,7 @@
 //! The data port's socket: binds, accepts within the limits, deals connections out.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::linger;
 use super::port::Port;
 use super::settings::Settings;
 use crate::budget::HeldByProcess;
@@ -195,7 +196,7 @@ pub async fn accept(
         let bytes = settings.connection_bytes();
         let Ok(held) = HeldByProcess::hold(&port.budget, bytes) else {
             port.refusals.count("no_memory");
-            refuse(stream, peer);
+            refuse(stream, peer, (permit, address), &port, &settings);
             continue;
         };
         let ticket = Ticket {
@@ -267,15 +268,24 @@ impl Places {
 }
 
 /// Answers a connection that there's no memory for, as far as that takes none: whoever waits for memory here lets all others
-/// wait.
-fn refuse(stream: TcpStream, peer: SocketAddr) {
+/// wait. Its client may be sending already, so it lingers, and keeps its place meanwhile.
+fn refuse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: impl Send + 'static,
+    port: &Arc<Port>,
+    settings: &Arc<Settings>,
+) {
     tracing::warn!(%peer, "there is no memory for a connection; it is answered 503");
-    let written = stream
-        .into_std()
-        .and_then(|mut socket| socket.write(NO_MEMORY));
-    if let Err(error) = written {
+    if let Err(error) = SockRef::from(&stream).send(NO_MEMORY) {
         tracing::debug!(%peer, %error, "a connection is closed without an answer");
+        return;
     }
+    let (port, settings) = (Arc::clone(port), Arc::clone(settings));
+    tokio::spawn(async move {
+        linger::close(stream, true, &port.lingering, &settings).await;
+        drop(place);
+    });
 }
 
 fn hand_over(stream: TcpStream) -> io::Result<std::net::TcpStream> {

@@ -177,3 +177,82 @@ fn check_growth(gateway: &Gateway, before: u64) {
     let grown = gateway.resident().saturating_sub(before);
     assert!(grown < 24 * MIB, "{} MiB", grown / MIB);
 }
+
+/// A budget of 16 MiB for six streams of three clusters, and eleven connections that are charged for a large head each.
+fn narrow(mock: &Mock, streams: &[String]) -> Gateway {
+    let mut config = "[memory]\nbudget = \"16MiB\"\n[lane]\nmax_bytes = \"16MiB\"\n\
+         [http]\nmax_connections = 11\nmax_head = \"1MiB\"\n"
+        .to_owned();
+    for (number, stream) in streams.iter().enumerate() {
+        if number < 3 {
+            let bootstrap = mock.bootstrap();
+            config += &format!("[clusters.c{number}]\nbootstrap = \"{bootstrap}\"\n");
+        }
+        config += &format!("[streams.{stream}]\ncluster = \"c{}\"\n", number % 3);
+    }
+    let gateway = Gateway::ready(&config);
+    for stream in streams {
+        eventually("the stream takes events", 2 * SOON, || {
+            gateway.client().post_json(stream, EVENT).status == 200
+        });
+    }
+    gateway
+}
+
+#[test]
+fn a_connection_for_which_there_is_no_memory_is_told_so_and_harms_nobody() {
+    let streams: Vec<_> = (0..6).map(|number| format!("s{number}")).collect();
+    let topics: Vec<_> = streams.iter().map(|name| (name.as_str(), 1)).collect();
+    let mock = Mock::start(1, &topics);
+    let gateway = narrow(&mock, &streams);
+    let mut clients: Vec<_> = (0..10).map(|_| gateway.client()).collect();
+    // As much as there is, from stream to stream: all of a body but its last byte.
+    for (number, client) in clients.iter_mut().enumerate() {
+        let pad = "x".repeat(if number < streams.len() {
+            850 << 10
+        } else {
+            64 << 10
+        });
+        let body = format!(r#"{{"id":"1","x":"{pad}"}}"#);
+        let head = format!(
+            "POST /v1/events/{} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            streams[number % streams.len()],
+            body.len()
+        );
+        client
+            .write((head + &body[..body.len() - 1]).as_bytes())
+            .unwrap();
+    }
+    // It sends as soon as it's connected, as clients do, and hears why it's refused.
+    let mut refused = None;
+    eventually("there is no memory for a connection", 2 * SOON, || {
+        let mut late = gateway.client();
+        late.socket.set_read_timeout(Some(500 * MS)).unwrap();
+        drop(late.send("/v1/events/s0", &[], &[b'x'; 100_000]));
+        refused = late.answer().ok();
+        let why = |answer: &crate::support::http::Answer| answer.text();
+        refused
+            .as_ref()
+            .map(why)
+            .is_some_and(|why| why.contains("no memory for a connection"))
+    });
+    let refused = refused.unwrap();
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.header("connection"), Some("close"));
+    assert!(refused.header("retry-after").is_some());
+    let (_, metrics) = gateway.get("/metrics");
+    let is_counted = |line: &str| line.contains("\"no_memory\"") && !line.ends_with(" 0");
+    assert!(metrics.lines().any(is_counted), "{metrics}");
+    // Those that had come before are served, and then there's room again.
+    for client in &mut clients {
+        client.write(b"}").unwrap();
+        assert_eq!(client.answer().unwrap().status, 200);
+    }
+    drop(clients);
+    eventually("a new one is served", SOON, || {
+        let mut client = gateway.client();
+        client.send("/v1/events/s0", &[], EVENT.as_bytes()).is_ok()
+            && client.answer().is_ok_and(|answer| answer.status == 200)
+    });
+    gateway.stop();
+}
