@@ -3,21 +3,20 @@
 //! ```text
 //! cargo bench --bench instructions                     # all cases; takes some minutes, and needs valgrind
 //! cargo bench --bench instructions -- single h2c       # some
+//! cargo bench --bench instructions -- --check          # fails if a case takes more than what is committed
+//! cargo bench --bench instructions -- --save           # commits what it takes now, after a change that is worth it
 //! ```
+//!
+//! Run `--check` with each change to `http`, `decode`, `route` or `lane::admit`. Its measure is
+//! `benches/instructions/reference.toml`, which says what each case took when it was last saved. A case may take 3 % more. hyper
+//! alone is measured beside it, and what hyper takes more or less today is added, so that a new compiler or library isn't
+//! taken for a fault. A case that is worse is measured again, twice at most, because noise only adds.
 //!
 //! Each case runs twice under valgrind's callgrind, with different numbers of requests; the difference is what the
 //! requests cost, without what starting costs. Counted is what one HTTP thread does outside the kernel: hyper, tokio, the
 //! path of an event up to the lanes, and the answer. The lanes' worker and librdkafka's mock cluster are real, and run on
 //! threads of their own that don't count; so do the clients. How often the thread wakes depends on them, which moves the
 //! counts of the cases over HTTP by a percent or two; the decoder's are exact.
-//!
-//! Found, per request (in brackets what it was before deadlines became a list, the clock was read three times instead of
-//! eight, the header map was used again and answers were sent as one piece):
-//!
-//! ```text
-//! decode 3,898   decode50 184,744   bare 10,546   bareh2c 18,912
-//! single 18,940 (22,020)   pipelined 17,996 (20,722)   batch50 235,313 (238,225)   h2c 33,542 (37,582)
-//! ```
 //!
 //! If there is a folder `target/callgrind`, callgrind's files are kept there.
 //!
@@ -42,11 +41,16 @@
 mod callgrind;
 #[path = "instructions/clients.rs"]
 mod clients;
+#[path = "instructions/reference.rs"]
+mod reference;
 #[path = "instructions/servers.rs"]
 mod servers;
 mod support;
 
+use std::collections::BTreeMap;
+
 use forebay::decode::{self, Decoded, Pointer, Settings, Wanted};
+use reference::{Reference, is_worse, percent_above};
 use support::{Numbers, Shape};
 
 #[cfg(feature = "mimalloc")]
@@ -72,6 +76,25 @@ enum Kind {
     Http2 {
         is_bare: bool,
     },
+}
+
+impl Case {
+    /// Whether it has nothing of ours.
+    fn is_yardstick(&self) -> bool {
+        match self.kind {
+            Kind::Decode => false,
+            Kind::Http1 { is_bare, .. } | Kind::Http2 { is_bare } => is_bare,
+        }
+    }
+
+    /// hyper alone by the same protocol.
+    fn yardstick(&self) -> Option<&'static Case> {
+        let is_http2 = matches!(self.kind, Kind::Http2 { .. });
+        let alike =
+            |it: &&Case| it.is_yardstick() && is_http2 == matches!(it.kind, Kind::Http2 { .. });
+        let has_one = !self.is_yardstick() && self.kind != Kind::Decode;
+        CASES.iter().find(alike).filter(|_| has_one)
+    }
 }
 
 const fn http1(name: &'static str, depth: usize, is_bare: bool, events: usize) -> Case {
@@ -108,31 +131,74 @@ fn main() {
         arguments if !arguments.iter().any(|it| it == "--bench") => {
             eprintln!("this takes minutes; run it by `cargo bench --bench instructions`");
         }
-        wanted => compare(|name| {
-            let is_named = |it: &String| CASES.iter().any(|case| case.name == it);
-            !wanted.iter().any(is_named) || wanted.iter().any(|it| it == name)
-        }),
+        wanted => {
+            let asks = |what: &str| wanted.iter().any(|it| it == what);
+            let some_named = CASES.iter().any(|case| asks(case.name));
+            let is_wanted = |case: &&Case| !some_named || asks(case.name);
+            let cases: Vec<_> = CASES.iter().filter(is_wanted).collect();
+            if !compare(&cases, asks("--save")) && asks("--check") {
+                eprintln!(
+                    "more instructions than what is committed; see the head of benches/instructions.rs"
+                );
+                std::process::exit(1);
+            }
+        }
     }
 }
 
-/// Measures the cases and prints the table.
-fn compare(is_wanted: impl Fn(&str) -> bool) {
-    println!("| case | instructions per request | per event |\n| --- | --- | --- |");
-    for case in CASES.iter().filter(|case| is_wanted(case.name)) {
-        let (few, many) = (2, 10);
-        let thread = match case.kind {
-            Kind::Decode => "instructions::decode",
-            _ => servers::MARK,
-        };
-        let counted = |times| callgrind::count(case.name, times, thread);
-        let requests = requests(case, many) - requests(case, few);
-        let each = (counted(many) - counted(few)) as f64 / requests as f64;
+/// Measures the cases and prints the table. True if none is worse than what is committed, or if this is to be committed.
+fn compare(cases: &[&Case], save: bool) -> bool {
+    println!(
+        "| case | instructions per request | per event | expected | more |\n| --- | --- | --- | --- | --- |"
+    );
+    let (reference, mut found) = (Reference::load(), BTreeMap::new());
+    let mut all_good = true;
+    for case in cases {
+        let yardstick = case.yardstick().filter(|_| !save).map(|bare| {
+            let now = found.entry(bare.name).or_insert_with(|| measure(bare));
+            (bare.name, *now)
+        });
+        let mut each = *found.entry(case.name).or_insert_with(|| measure(case));
+        if save {
+            println!(
+                "| {} | {each:.0} | {:.0} | | |",
+                case.name,
+                each / case.events as f64
+            );
+            continue;
+        }
+        let expected = reference.expected(case.name, yardstick);
+        for _ in 0..2 {
+            if is_worse(each, expected) {
+                each = each.min(measure(case));
+            }
+        }
         println!(
-            "| {} | {each:.0} | {:.0} |",
+            "| {} | {each:.0} | {:.0} | {expected:.0} | {:+.1} % |",
             case.name,
-            each / case.events as f64
+            each / case.events as f64,
+            percent_above(each, expected)
         );
+        all_good &= case.is_yardstick() || !is_worse(each, expected);
     }
+    if save {
+        reference.save(found);
+    }
+    all_good
+}
+
+/// Instructions per request of a case.
+fn measure(case: &Case) -> f64 {
+    let (few, many) = (2, 10);
+    let thread = match case.kind {
+        Kind::Decode => "instructions::decode",
+        _ => servers::MARK,
+    };
+    let counted = |times| callgrind::count(case.name, times, thread);
+    let requests = requests(case, many) - requests(case, few);
+    // The larger run last, because its files are the ones that are kept.
+    let fewer = counted(few);
+    (counted(many) - fewer) as f64 / requests as f64
 }
 
 /// How many requests a run of `times` is.

@@ -9,6 +9,9 @@
 //! are busy, the smaller each one's part, and there is always room for the next one. No shares need to be configured,
 //! and nothing has to be taken back: who is over its threshold gets nothing new until it has drained.
 //!
+//! **Replays** have shares of their own, smaller ones: a backlog that is read back could always use more, and must not take what
+//! new events need. A lone stream's replay may take a fifth of the memory, and a cluster's replays a third.
+//!
 //! What is absent: this module knows no event, no stream and no cluster.
 
 use std::sync::Arc;
@@ -69,6 +72,10 @@ impl Budget {
         self.total.load(Relaxed)
     }
 
+    fn free(&self) -> u64 {
+        self.total().saturating_sub(self.used())
+    }
+
     fn take(&self, bytes: u64) -> bool {
         let before = self.used.fetch_add(bytes, Relaxed);
         if before + bytes <= self.total() {
@@ -96,6 +103,19 @@ impl Share {
         })
     }
 
+    /// The share of what is read back for a stream: alone, it may take a fifth of the budget.
+    pub fn of_replay() -> Arc<Share> {
+        Share::of_answers()
+    }
+
+    /// The share of what is read back for a cluster: alone, it may take a third of the budget.
+    pub fn of_replays() -> Arc<Share> {
+        Arc::new(Share {
+            weight: 2,
+            used: CachePadded::new(AtomicU64::new(0)),
+        })
+    }
+
     /// The share of what HTTP/2 makes us hold beside events: alone, it may take half of the budget.
     pub fn of_streams() -> Arc<Share> {
         Share::of_stream()
@@ -115,8 +135,12 @@ impl Share {
     }
 
     fn may_take(&self, bytes: u64, budget: &Budget) -> bool {
-        let free = budget.total().saturating_sub(budget.used());
-        4 * (self.used() + bytes) <= self.weight * free
+        4 * (self.used() + bytes) <= self.weight * budget.free()
+    }
+
+    /// Bytes that may still be taken.
+    fn room(&self, budget: &Budget) -> u64 {
+        (self.weight * budget.free() / 4).saturating_sub(self.used())
     }
 }
 
@@ -140,6 +164,27 @@ impl Account {
         };
         held.grow(bytes)?;
         Ok(held)
+    }
+
+    /// As [`Account::hold`]; but if nothing of the cluster's is held, half of what is free is enough room. So there is always
+    /// some progress, however small the budget is and however many share it.
+    pub fn hold_one(self: &Arc<Self>, bytes: u64) -> Option<Held> {
+        let is_first = self.cluster.used() == 0 && bytes <= self.budget.free() / 2;
+        let first = || {
+            let mut held = Held {
+                account: Arc::clone(self),
+                bytes: 0,
+            };
+            held.owe(bytes);
+            held
+        };
+        self.hold(bytes).ok().or_else(|| is_first.then(first))
+    }
+
+    /// Bytes that may still be held.
+    pub fn room(&self) -> u64 {
+        let room = |share: &Share| share.room(&self.budget);
+        room(&self.stream).min(room(&self.cluster))
     }
 }
 
@@ -167,6 +212,14 @@ impl Held {
         account.cluster.used.fetch_add(bytes, Relaxed);
         self.bytes += bytes;
         Ok(())
+    }
+
+    /// Holds `bytes` more, room or not: they are there already. Others find less room, until they are given back.
+    pub fn owe(&mut self, bytes: u64) {
+        self.account.budget.used.fetch_add(bytes, Relaxed);
+        self.account.stream.used.fetch_add(bytes, Relaxed);
+        self.account.cluster.used.fetch_add(bytes, Relaxed);
+        self.bytes += bytes;
     }
 
     /// Gives `bytes` of it back.
@@ -257,76 +310,4 @@ impl Drop for HeldByProcess {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn account(budget: &Arc<Budget>, cluster: &Arc<Share>) -> Arc<Account> {
-        Arc::new(Account {
-            budget: Arc::clone(budget),
-            stream: Share::of_stream(),
-            cluster: Arc::clone(cluster),
-        })
-    }
-
-    fn fill(account: &Arc<Account>, step: u64) -> Vec<Held> {
-        std::iter::from_fn(|| account.hold(step).ok()).collect()
-    }
-
-    #[test]
-    fn a_part_leaves_room_for_what_has_none() {
-        let budget = Budget::new(1_000);
-        let answers = Share::of_answers();
-        let mut held: Vec<_> =
-            std::iter::from_fn(|| HeldByProcess::hold_part(&budget, &answers, 10).ok()).collect();
-        assert_eq!((held.len(), answers.used()), (20, 200));
-        let connection = HeldByProcess::hold(&budget, 800).unwrap();
-        assert!(HeldByProcess::hold_part(&budget, &answers, 1).is_err());
-        drop(connection);
-        held[0].shrink_to(4);
-        assert_eq!(
-            (held[0].bytes(), answers.used(), budget.used()),
-            (4, 194, 194)
-        );
-        drop(held);
-        assert_eq!((answers.used(), budget.used()), (0, 0));
-    }
-
-    #[test]
-    fn a_lone_stream_takes_half_and_leaves_room_for_others() {
-        let budget = Budget::new(1_000);
-        let cluster = Share::of_cluster();
-        let hot = account(&budget, &cluster);
-        let held = fill(&hot, 10);
-        assert_eq!(held.len(), 50);
-        assert_eq!(hot.hold(10).unwrap_err(), Exhausted::Stream);
-        let other = account(&budget, &Share::of_cluster());
-        assert!(other.hold(200).is_ok());
-    }
-
-    #[test]
-    fn many_streams_of_one_cluster_leave_a_third_to_the_other_clusters() {
-        let budget = Budget::new(9_000);
-        let dead = Share::of_cluster();
-        let streams: Vec<_> = (0..50).map(|_| account(&budget, &dead)).collect();
-        let held: Vec<_> = streams.iter().map(|stream| fill(stream, 10)).collect();
-        assert!(dead.used() <= 6_000, "{}", dead.used());
-        let other = account(&budget, &Share::of_cluster());
-        assert!(other.hold(1_000).is_ok());
-        drop(held);
-        assert_eq!((budget.used(), dead.used()), (0, 0));
-    }
-
-    #[test]
-    fn guards_give_back_what_they_hold_and_no_more() {
-        let budget = Budget::new(100);
-        let account = account(&budget, &Share::of_cluster());
-        let mut held = account.hold(20).unwrap();
-        held.grow(10).unwrap();
-        held.shrink(25);
-        assert_eq!((budget.used(), held.bytes()), (5, 5));
-        assert!(held.grow(1_000).is_err());
-        assert_eq!(budget.used(), 5);
-        drop(held);
-        assert_eq!(budget.used(), 0);
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ mod kept;
 mod limits;
 mod memory;
 mod refusals;
+mod replay;
 mod slow;
 
 use std::time::{Duration, Instant};

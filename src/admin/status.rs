@@ -264,7 +264,7 @@ fn cluster_status(cluster: &Cluster) -> Value {
         "stalled_lanes": gauges.stalled_lanes.load(Relaxed),
         "replaced_clients": gauges.replaced_clients.load(Relaxed),
         "new_epochs": gauges.new_epochs.load(Relaxed),
-        "memory_bytes": cluster.share().used(),
+        "memory_bytes": cluster.memory_bytes(),
     })
 }
 
@@ -282,6 +282,6 @@ fn cluster_sample(cluster: &Cluster) -> ClusterSample {
         replaced_clients: gauges.replaced_clients.load(Relaxed),
         new_epochs: gauges.new_epochs.load(Relaxed),
         ack: gauges.ack.sample(),
-        memory: cluster.share().used(),
+        memory: cluster.memory_bytes(),
     }
 }

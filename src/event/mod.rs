@@ -9,6 +9,18 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+/// What an event costs beside its bytes while it waits: our bookkeeping (about 100 bytes), librdkafka's message (176
+/// bytes, measured), its part of the request that is being sent, and librdkafka's copy of a key as long as usual.
+pub const OVERHEAD_BYTES: u64 = 384;
+
+/// A key up to here is in [`OVERHEAD_BYTES`].
+const USUAL_KEY_BYTES: u64 = 64;
+
+/// What a key is charged beside what each event is.
+pub fn unusual_bytes(key: usize) -> u64 {
+    (key as u64).saturating_sub(USUAL_KEY_BYTES)
+}
+
 /// One event of a request.
 #[derive(Debug)]
 pub struct Event {

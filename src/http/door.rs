@@ -22,25 +22,13 @@ impl Door {
     /// A cluster that can't do what its settings ask for takes nothing, ever: what the log took for it would stay there. A
     /// topic that needs keys takes nothing of a stream that has none. No client can mend that, so it's no fault of theirs.
     pub(super) fn of(route: &Route) -> Result<Door, Problem> {
-        let trouble = route.cluster.health().client();
-        if trouble.is(ClientFault::Unsupported) {
-            let reason = trouble.get().map(|it| it.reason.clone());
-            let (name, reason) = (route.cluster.name(), reason.unwrap_or_default());
-            let detail = format!("cluster {name} takes nothing: {reason}");
-            return Err(Problem::unavailable(
-                "cluster_impossible",
-                detail,
-                LONG_WAIT,
-            ));
+        if route.cluster.health().client().is(ClientFault::Unsupported) {
+            return Err(cluster_impossible(route));
         }
         let limits = route.topic.limits();
         let needs_key = limits.needs_key();
         if needs_key && matches!(route.key, KeySource::None) {
-            let detail = format!(
-                "topic {} is compacted and takes only events with a key, but the stream has none; set its `key`, or change the topic's cleanup.policy",
-                route.topic.name()
-            );
-            return Err(Problem::unavailable("topic_needs_key", detail, LONG_WAIT));
+            return Err(topic_needs_key(route));
         }
         Ok(Door {
             max_payload: limits.max_payload(),
@@ -53,9 +41,9 @@ impl Door {
         self.needs_key
     }
 
-    /// Whether an event of so many bytes, its key among them, is too large.
-    pub(super) fn is_too_low_for(self, bytes: u64) -> bool {
-        bytes > self.max_payload
+    /// How many bytes an event may have, its key among them.
+    pub(super) fn max_payload(self) -> u64 {
+        self.max_payload
     }
 
     /// The error of an event that is too large.
@@ -72,4 +60,22 @@ impl Door {
             detail,
         }
     }
+}
+
+#[cold]
+fn cluster_impossible(route: &Route) -> Problem {
+    let trouble = route.cluster.health().client().get();
+    let reason = trouble.map(|it| it.reason.clone()).unwrap_or_default();
+    let name = route.cluster.name();
+    let detail = format!("cluster {name} takes nothing: {reason}");
+    Problem::unavailable("cluster_impossible", detail, LONG_WAIT)
+}
+
+#[cold]
+fn topic_needs_key(route: &Route) -> Problem {
+    let detail = format!(
+        "topic {} is compacted and takes only events with a key, but the stream has none; set its `key`, or change the topic's cleanup.policy",
+        route.topic.name()
+    );
+    Problem::unavailable("topic_needs_key", detail, LONG_WAIT)
 }

@@ -3,6 +3,7 @@
 //! A header that may come in several lines is one list (RFC 9110, 5.3), however many lines it has; empty elements and empty
 //! lines mean nothing (5.6.1). So nothing here looks at a first line alone: what a proxy joins or splits stays the same.
 
+use hyper::body::Body;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Request, StatusCode, Version};
 
@@ -12,28 +13,52 @@ use super::streams::Route;
 use crate::decode::encoding::Encoding;
 use crate::route::Format;
 
+/// Whether each header has one line, so that one look at it tells all of it. Costs no look-up.
+fn are_single(headers: &HeaderMap) -> bool {
+    headers.len() == headers.keys_len()
+}
+
 /// Checks what decides where the request ends and whom it's for. What fails here ends the connection, because nothing behind
 /// it can be trusted.
-pub(super) fn check_framing<B>(request: &Request<B>) -> Result<(), Problem> {
+pub(super) fn check_framing<B: Body>(request: &Request<B>) -> Result<(), Problem> {
     let headers = request.headers();
-    if headers.contains_key(TRANSFER_ENCODING) {
-        let mut codings = elements(headers, TRANSFER_ENCODING);
-        let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-        if !codings.next().is_some_and(is_chunked) || codings.next().is_some() {
-            return Err(Problem {
-                close: true,
-                ..Problem::new(
-                    StatusCode::NOT_IMPLEMENTED,
-                    "unsupported_transfer_coding",
-                    "the only transfer coding that is taken is \"chunked\", once; compress with content-encoding instead",
-                )
-            });
-        }
+    // A body whose length was told has no transfer coding: hyper goes by the coding where there are both.
+    if request.body().size_hint().exact().is_none() {
+        check_codings(headers)?;
     }
+    match headers.get(HOST) {
+        Some(host) if are_single(headers) && is_host(host.as_bytes()) => Ok(()),
+        _ => check_host(headers, request.version()),
+    }
+}
+
+/// Chunked is the only coding that a body may have.
+fn check_codings(headers: &HeaderMap) -> Result<(), Problem> {
+    if !headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    let mut codings = elements(headers, TRANSFER_ENCODING);
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_some_and(is_chunked) && codings.next().is_none() {
+        return Ok(());
+    }
+    Err(Problem {
+        close: true,
+        ..Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "unsupported_transfer_coding",
+            "the only transfer coding that is taken is \"chunked\", once; compress with content-encoding instead",
+        )
+    })
+}
+
+/// There is one host, or none where the version of HTTP lets it be absent.
+#[cold]
+fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Problem> {
     let mut hosts = headers.get_all(HOST).iter();
     let what = match (hosts.next(), hosts.next()) {
         (Some(host), None) if is_host(host.as_bytes()) => return Ok(()),
-        (None, _) if request.version() != Version::HTTP_11 => return Ok(()),
+        (None, _) if version != Version::HTTP_11 => return Ok(()),
         (None, _) => "has no host header",
         (Some(_), None) => "has a host header that names no host",
         (Some(_), Some(_)) => "has more than one host header",
@@ -67,29 +92,24 @@ const OF_NAME: [bool; 256] = {
 /// Whether this is a host and perhaps a port, as RFC 9112 (3.2) has it. It may be empty.
 fn is_host(value: &[u8]) -> bool {
     let of_name = |byte: &u8| OF_NAME[usize::from(*byte)];
-    let (host, port) = match value.split_first() {
-        Some((b'[', rest)) => match rest.iter().position(|byte| *byte == b']') {
-            Some(end) if end > 0 => {
-                let (literal, behind) = (&rest[..end], &rest[end + 1..]);
-                if !literal.iter().all(|byte| *byte == b':' || of_name(byte)) {
-                    return false;
-                }
-                (&b""[..], behind)
-            }
-            _ => return false,
-        },
-        _ => {
-            let end = value.iter().position(|byte| *byte == b':');
-            value.split_at(end.unwrap_or(value.len()))
+    let named = value.iter().take_while(|byte| of_name(byte)).count();
+    match &value[named..] {
+        [] => true,
+        [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+        [b'[', literal @ ..] if named == 0 => {
+            let Some(end) = literal.iter().position(|byte| *byte == b']') else {
+                return false;
+            };
+            let is_address = |byte: &u8| *byte == b':' || of_name(byte);
+            let port_is_good = match &literal[end + 1..] {
+                [] => true,
+                [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+                _ => false,
+            };
+            end > 0 && literal[..end].iter().all(is_address) && port_is_good
         }
-    };
-    let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit);
-    host.iter().all(of_name)
-        && match port.split_first() {
-            None => true,
-            Some((b':', digits)) => is_port(digits),
-            Some(_) => false,
-        }
+        _ => false,
+    }
 }
 
 /// The elements of a header that is a list, over all its lines, without the whitespace around them. Empty ones are left out.
@@ -132,12 +152,15 @@ pub(super) fn shape_of(route: &Route, headers: &HeaderMap) -> Result<Shape, Prob
     if route.format == Format::Raw {
         return Ok(Shape::Raw);
     }
-    let mut lines = headers.get_all(CONTENT_TYPE).iter();
-    match (lines.next(), lines.next()) {
-        (None, _) => return Ok(Shape::Json),
-        (Some(value), None) if value == "application/json" => return Ok(Shape::Json),
-        _ => {}
+    match headers.get(CONTENT_TYPE) {
+        None => Ok(Shape::Json),
+        Some(value) if are_single(headers) && value == "application/json" => Ok(Shape::Json),
+        Some(_) => shape_by_list(headers),
     }
+}
+
+/// The same for whatever content types there are.
+fn shape_by_list(headers: &HeaderMap) -> Result<Shape, Problem> {
     let mut medias = elements(headers, CONTENT_TYPE).map(media_of);
     let Some(media) = medias.next() else {
         return Ok(Shape::Json);
@@ -197,6 +220,11 @@ pub(super) fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Problem> {
     if !headers.contains_key(CONTENT_ENCODING) {
         return Ok(Encoding::Identity);
     }
+    encoding_by_list(headers)
+}
+
+/// The same for whatever codings there are.
+fn encoding_by_list(headers: &HeaderMap) -> Result<Encoding, Problem> {
     let mut encoding = Encoding::Identity;
     for element in elements(headers, CONTENT_ENCODING) {
         let known = std::str::from_utf8(element)

@@ -40,7 +40,8 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Answers one request of the data port.
+/// Answers one request of the data port. Inlined, so that what it returns is made where hyper keeps it.
+#[inline(always)]
 pub fn handle(
     local: Arc<Local>,
     busy: Busy,
@@ -78,6 +79,7 @@ pub fn handle(
 }
 
 /// The answer to a request that isn't for any stream, or not yet.
+#[cold]
 fn refused(local: &Local, problem: &Problem) -> Reply {
     local.port.refusals.count(problem.code);
     problem.reply()

@@ -18,6 +18,7 @@
 //! | --- | --- | --- |
 //! | a connection: read and write buffer, state, task | the process, before it's accepted, or it's answered 503 | `idle_timeout`, `head_timeout` |
 //! | HTTP/2: bytes in its windows, table of heads | `framed`, with its first bytes | with the connection |
+//! | HTTP/2: read buffers that entries of that table are slices of | `framed`, when it has brought 64 KiB; without room it ends in order | with the connection |
 //! | HTTP/2: a stream's state, task, small answer | `framed`, when its head comes | with its answer |
 //! | a head: entries and text, path | HTTP/1.1: the connection's buffer; HTTP/2: `framed`; at most `max_headers`, `max_head` | when it's understood, before the body |
 //! | a key from header or path | the stream, for each event that has it | with the events |
@@ -27,10 +28,16 @@
 //! | an answer that isn't read | the connection, the stream of HTTP/2, or `answers` | `send_timeout` |
 //! | a pipeline's further requests | the connection's buffer: the next one is read when the last is answered | as a head |
 //! | events on their way to the disk | `spill.queue`, beside the budget; until they're stored the stream as well | `spill.stalled_after` |
-//! | events read back from the disk | the stream, before they're read; of a run a piece of 64 KiB, uncharged | when Kafka has them |
+//! | events read back from the disk | shares of their own (`lane/replay`), before they're read; more, when they turn out to be more | when Kafka has them |
 //!
 //! Not charged, and bounded by the 64 MiB beside the budget: the heads that one HTTP/2 connection brings in one turn of its
-//! thread, until each is seen; frames that an entry of HPACK's table keeps alive; `answers` of less than 1 KiB.
+//! thread, until each is seen; `answers` of less than 1 KiB; where the runs of the log's segments are that are being read, 8 MiB
+//! and one segment; a piece of 64 KiB of each lane whose dead letters are sent again, of one topic at a time; a run's checksums.
+//!
+//! **One address** has no part of its own by default: behind a load balancer all clients share a few, and a bound that is right
+//! for one client would refuse the others. What one address can hold is bounded all the same: by its connections times what each
+//! may hold, and by the shares above, which leave room to others. Who is reached by clients directly sets
+//! `http.max_connections_per_address`, which bounds both. One key can take its lane (`lane.max_bytes`), and no other.
 //!
 //! **Threads.** One single-threaded runtime per core, not one that steals work: a request's whole life except Kafka's part
 //! stays on one core, and no queue is shared. `benches/DECISIONS.md` has the figures.

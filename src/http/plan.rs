@@ -16,17 +16,7 @@ use crate::lane::{Lane, Wanted};
 use crate::receipt::Slot;
 use crate::route::{KeySource, OnMissingKey, partition_of};
 
-/// What an event costs beside its bytes while it waits: our bookkeeping (about 100 bytes), librdkafka's message (176
-/// bytes, measured), its part of the request that is being sent, and librdkafka's copy of a key as long as usual.
-pub(super) const EVENT_OVERHEAD_BYTES: u64 = 384;
-
-/// A key up to here is in [`EVENT_OVERHEAD_BYTES`].
-const USUAL_KEY_BYTES: u64 = 64;
-
-/// What a key is charged beside what each event is.
-pub(super) fn unusual_bytes(key: usize) -> u64 {
-    (key as u64).saturating_sub(USUAL_KEY_BYTES)
-}
+pub(super) use crate::event::{OVERHEAD_BYTES as EVENT_OVERHEAD_BYTES, unusual_bytes};
 
 /// How a body holds its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +95,8 @@ pub fn plan(
         max_event: u64::from(limits.max_event()),
         door,
     };
-    scratch.choose_partitions(&routing, &mut rejected);
-    let plan = scratch.sort(&routing, lanes, rejected);
+    let keys = scratch.choose_partitions(&routing, &mut rejected);
+    let plan = scratch.sort(&routing, keys, lanes, rejected);
     if plan.events.is_empty() {
         return Err(if plan.rejected.count() == 0 {
             Problem::new(
@@ -178,66 +168,112 @@ struct Routing<'a> {
     door: Door,
 }
 
+/// What the keys of a request's events cost beside the events.
+#[derive(Clone, Copy, Debug, Default)]
+struct Keys {
+    /// Bytes that are charged beside what each event is.
+    overhead: u64,
+    /// Bytes that don't stand in the body.
+    apart: u64,
+}
+
 impl Routing<'_> {
     /// Length of an event's key, and its partition, if it has one.
-    fn of(&self, event: &decode::Event) -> (u64, Option<usize>) {
+    fn of(&self, event: &decode::Event, keys: &mut Keys) -> (u64, Option<usize>) {
         match self.request_key {
-            RequestKey::Shared(key, partition) => (key.len().into(), *partition),
-            RequestKey::OfEvent => {
-                let key = self.request_key.of(event, self.body);
-                let bytes = key.bytes(self.body);
-                let partition = bytes.map(|key| partition_of(key, self.partitions));
-                (key.len().into(), partition)
+            RequestKey::Shared(key, partition) => {
+                let length = key.len().into();
+                keys.apart += length;
+                (length, *partition)
             }
+            RequestKey::OfEvent => match event.key {
+                Captured::Plain(span) => {
+                    let key = span.of(self.body).unwrap_or_default();
+                    (key.len() as u64, Some(partition_of(key, self.partitions)))
+                }
+                _ => self.of_unusual(event, keys),
+            },
         }
+    }
+
+    /// The same for a key that doesn't stand in the body as such.
+    #[cold]
+    fn of_unusual(&self, event: &decode::Event, keys: &mut Keys) -> (u64, Option<usize>) {
+        let Some(text) = event.key.text(self.body) else {
+            return (0, None);
+        };
+        let length = text.len() as u64;
+        keys.apart += length;
+        keys.overhead += length;
+        (length, Some(partition_of(&text, self.partitions)))
+    }
+
+    /// The largest event that nothing is wrong with for its size, its key included.
+    fn largest(&self) -> u64 {
+        self.max_event.min(self.door.max_payload())
+    }
+
+    /// Whether events need a key.
+    fn needs_key(&self) -> bool {
+        let may_have_one = !matches!(self.route.key, KeySource::None);
+        let is_wanted = self.route.on_missing_key == OnMissingKey::Reject;
+        may_have_one && (is_wanted || self.door.needs_key())
+    }
+
+    /// Why an event can't be taken that is larger than [`Routing::largest`], or has no key and needs one.
+    #[cold]
+    fn error_of(&self, event: &decode::Event, key: u64, has_key: bool) -> Option<EventError> {
+        let size = u64::from(event.end - event.start) + key;
+        if has_key && size > self.max_event {
+            return Some(size_error(event, key, self.max_event));
+        }
+        if size > self.door.max_payload() {
+            return Some(self.door.size_error(event, key, self.route));
+        }
+        let is_missing = !has_key && self.needs_key();
+        is_missing.then(|| key_error(event, self.route, self.door))
     }
 }
 
 impl Scratch {
-    fn choose_partitions(&mut self, routing: &Routing<'_>, rejected: &mut Vec<EventError>) {
-        let (route, partitions) = (routing.route, routing.partitions);
+    /// Returns what the keys of the events that aren't rejected cost.
+    fn choose_partitions(&mut self, routing: &Routing<'_>, rejected: &mut Vec<EventError>) -> Keys {
+        let partitions = routing.partitions;
         self.partitions.clear();
         self.ends.clear();
         self.ends.resize(partitions, 0);
-        let has_key = !matches!(route.key, KeySource::None);
-        let mut sticky = None;
+        let (mut sticky, mut keys) = (None, Keys::default());
+        let (largest, needs_key) = (routing.largest(), routing.needs_key());
         for event in &self.decoded.events {
-            let (key, found) = routing.of(event);
-            let size = u64::from(event.end - event.start) + key;
-            let partition = match found {
-                Some(_) if size > routing.max_event => {
-                    rejected.push(size_error(event, key, routing.max_event));
-                    self.partitions.push(REJECTED);
-                    continue;
-                }
-                _ if routing.door.is_too_low_for(size) => {
-                    rejected.push(routing.door.size_error(event, key, route));
-                    self.partitions.push(REJECTED);
-                    continue;
-                }
-                Some(partition) => partition,
-                None if has_key
-                    && (route.on_missing_key == OnMissingKey::Reject
-                        || routing.door.needs_key()) =>
-                {
-                    rejected.push(key_error(event, route, routing.door));
-                    self.partitions.push(REJECTED);
-                    continue;
-                }
-                None => *sticky.get_or_insert_with(|| {
+            let before = keys;
+            let (key, found) = routing.of(event, &mut keys);
+            let is_large = u64::from(event.end - event.start) + key > largest;
+            if (is_large || (needs_key && found.is_none()))
+                && let Some(error) = routing.error_of(event, key, found.is_some())
+            {
+                rejected.push(error);
+                self.partitions.push(REJECTED);
+                keys = before;
+                continue;
+            }
+            keys.overhead += unusual_bytes(key as usize);
+            let partition = found.unwrap_or_else(|| {
+                *sticky.get_or_insert_with(|| {
                     let bytes = routing.body.len() as u64;
-                    route.sticky.partition(bytes, partitions)
-                }),
-            };
+                    routing.route.sticky.partition(bytes, partitions)
+                })
+            });
             self.ends[partition] += 1;
             self.partitions.push(partition as u32);
         }
+        keys
     }
 
     /// A counting sort by partition, which keeps the order within one.
     fn sort(
         &mut self,
         routing: &Routing<'_>,
+        keys: Keys,
         lanes: &[Arc<Lane>],
         rejected: Vec<EventError>,
     ) -> Plan {
@@ -272,28 +308,22 @@ impl Scratch {
                 *end += 1;
             }
         }
-        let (mut overhead, mut bytes) = (0, 0);
-        let is_shared = matches!(routing.request_key, RequestKey::Shared(..));
-        let events = self.order.iter().map(|position| {
+        plan.bytes = keys.apart;
+        plan.events.reserve_exact(self.order.len());
+        for position in &self.order {
             let event = &self.decoded.events[*position as usize];
             let key = routing.request_key.of(event, routing.body);
-            overhead += EVENT_OVERHEAD_BYTES + unusual_bytes(key.len() as usize);
-            bytes += u64::from(event.end - event.start);
-            if let Key::Apart(apart) = &key {
-                bytes += apart.len() as u64;
-                overhead += if is_shared { 0 } else { apart.len() as u64 };
-            }
+            plan.bytes += u64::from(event.end - event.start);
             let header_id = (!event.id.is_id()).then(Uuid::now_v7);
-            Event {
+            plan.events.push(Event {
                 index: event.index,
                 start: event.start,
                 end: event.end,
                 key,
                 header_id,
-            }
-        });
-        plan.events = events.collect();
-        (plan.overhead, plan.bytes) = (overhead, bytes);
+            });
+        }
+        plan.overhead = plan.events.len() as u64 * EVENT_OVERHEAD_BYTES + keys.overhead;
         plan
     }
 }

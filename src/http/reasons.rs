@@ -11,6 +11,7 @@ use super::retry;
 use super::streams::Route;
 use crate::lane::Refusal;
 
+#[cold]
 pub(super) fn problem_of(fault: BodyFault, local: &Local, route: &Route) -> Problem {
     use crate::decode::encoding::DecompressError;
     let detail = fault.to_string();
@@ -38,6 +39,7 @@ pub(super) fn problem_of(fault: BodyFault, local: &Local, route: &Route) -> Prob
     }
 }
 
+#[cold]
 pub(super) fn not_ready(route: &Route) -> Problem {
     let detail = format!(
         "the partitions of the stream's topic aren't known: {}",
@@ -46,6 +48,7 @@ pub(super) fn not_ready(route: &Route) -> Problem {
     Problem::unavailable("not_ready", detail, Duration::from_secs(2))
 }
 
+#[cold]
 pub(super) fn over_quota(wait: Duration) -> Problem {
     let detail = "the stream brings more events per second than its quota allows; nothing of the request was taken";
     Problem {
@@ -54,6 +57,7 @@ pub(super) fn over_quota(wait: Duration) -> Problem {
     }
 }
 
+#[cold]
 pub(super) fn problem_of_refusal(refusal: &Refusal, route: &Route) -> Problem {
     let code = match refusal {
         Refusal::Full { .. } => "full",

@@ -72,7 +72,10 @@ impl Rejected {
 impl From<Vec<EventError>> for Rejected {
     fn from(errors: Vec<EventError>) -> Rejected {
         let mut rejected = Rejected::default();
-        rejected.add(errors);
+        // Mostly there are none.
+        if !errors.is_empty() {
+            rejected.add(errors);
+        }
         rejected
     }
 }

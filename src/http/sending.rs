@@ -58,6 +58,7 @@ impl Body for Sending {
 }
 
 /// Charges the list that an answer is to have: `rejected`, and `more` events. Without room for it nothing is listed.
+#[inline]
 pub(super) fn hold_list(
     port: &Port,
     rejected: &mut Rejected,

@@ -247,7 +247,7 @@ impl Connection {
                 service
             ));
             let mut is_new = true;
-            let mut framed = None;
+            let mut framed = heads::Framed::default();
             let times = times(&settings);
             let first_look = times.head.min(times.idle).min(times.send);
             let mut look = pin!(sleep_until(Instant::now() + first_look));
@@ -260,13 +260,8 @@ impl Connection {
                     return Poll::Ready(false);
                 }
                 activity.stamp();
-                if framed.is_none() && activity.is_framed() {
-                    framed = heads::charge_connection(&local.port);
-                    if framed.is_none() {
-                        local.port.refusals.count("no_memory");
-                        tracing::debug!("no memory for a connection of http/2");
-                        return Poll::Ready(true);
-                    }
+                if activity.is_framed() && !framed.charge(&local.port, &activity) {
+                    return Poll::Ready(true);
                 }
                 if ending.is_due(&activity, cx) || (!told_to_close && activity.is_ending()) {
                     told_to_close = true;

@@ -33,8 +33,9 @@ pub(super) fn find<'a>(
         let detail = "there is nothing here; send events to POST /v1/events/{stream}".into();
         return Err(refusal(StatusCode::NOT_FOUND, "not_found", detail));
     };
-    let (name, key) = match rest.split_once('/') {
-        Some((name, key)) => (name, Some(key)),
+    // Not `split_once`, which takes several times as long for a byte.
+    let (name, key) = match rest.bytes().position(|byte| byte == b'/') {
+        Some(at) => (&rest[..at], Some(&rest[at + 1..])),
         None => (rest, None),
     };
     let Some(route) = routes.get(name) else {

@@ -27,11 +27,13 @@ pub struct Activity {
     rest_us: AtomicU64,
     /// HTTP/2: bytes between requests are pings and the like, and no head begins with them.
     is_framed: AtomicBool,
+    /// HTTP/2: bytes that came.
+    brought: AtomicU64,
     /// The connection is to end with what is under way.
     is_ending: AtomicBool,
     /// When the socket first took no more of what it was to write, as `head_us`; 0 when it has taken all.
     blocked_us: AtomicU64,
-    /// HTTP/2: answers that are ready and not taken, and since when none of them was.
+    /// HTTP/2: answers that are ready and not taken, and since when none of them was, as `head_us`.
     untaken: AtomicU32,
     untaken_us: AtomicU64,
     /// What lists of its answers are charged, until it has ended.
@@ -90,6 +92,7 @@ impl Activity {
             head_us: AtomicU64::new(0),
             rest_us: AtomicU64::new(1),
             is_framed: AtomicBool::new(false),
+            brought: AtomicU64::new(0),
             is_ending: AtomicBool::new(false),
             blocked_us: AtomicU64::new(0),
             untaken: AtomicU32::new(0),
@@ -103,6 +106,16 @@ impl Activity {
     /// Whether the connection is to end with what is under way.
     pub fn is_ending(&self) -> bool {
         self.is_ending.load(Relaxed)
+    }
+
+    /// The connection is to end with what is under way.
+    pub fn end(&self) {
+        self.is_ending.store(true, Relaxed);
+    }
+
+    /// Bytes that a connection of HTTP/2 has brought.
+    pub fn brought(&self) -> u64 {
+        self.brought.load(Relaxed)
     }
 
     /// Whether a request is under way.
@@ -157,12 +170,14 @@ impl Activity {
         }
     }
 
-    /// Bytes came.
-    pub(super) fn bytes_came(&self) {
-        if self.requests.load(Relaxed) == 0
-            && self.head_us.load(Relaxed) == 0
-            && !self.is_framed.load(Relaxed)
-        {
+    /// So many bytes came.
+    pub(super) fn bytes_came(&self, bytes: usize) {
+        if self.is_framed() {
+            let brought = self.brought.load(Relaxed) + bytes as u64;
+            self.brought.store(brought, Relaxed);
+            return;
+        }
+        if self.requests.load(Relaxed) == 0 && self.head_us.load(Relaxed) == 0 {
             self.head_us.store(JUST_NOW, Relaxed);
         }
     }
@@ -182,14 +197,14 @@ impl Activity {
         self.is_framed.load(Relaxed)
     }
 
-    /// Notes the time of a head that began to arrive and isn't complete, and of a socket that takes no more. To be called
-    /// whenever the connection has done what it could.
+    /// Notes the time of a head that began to arrive and isn't complete, of a socket that takes no more, and of answers that are
+    /// ready. To be called whenever the connection has done what it could.
     pub fn stamp(&self) {
         self.stamp_at(Instant::now);
     }
 
     fn stamp_at(&self, now: impl Fn() -> Instant) {
-        for stamp in [&self.head_us, &self.blocked_us] {
+        for stamp in [&self.head_us, &self.blocked_us, &self.untaken_us] {
             if stamp.load(Relaxed) == JUST_NOW {
                 stamp.store(self.us_at(now()), Relaxed);
             }
@@ -247,7 +262,7 @@ impl Busy {
         lists.push(held);
         let all: u64 = lists.iter().map(HeldByProcess::bytes).sum();
         if the_last || all > LISTS_BYTES {
-            activity.is_ending.store(true, Relaxed);
+            activity.end();
         }
         activity.is_ending()
     }
@@ -256,8 +271,7 @@ impl Busy {
     pub fn answer(&self) -> Untaken {
         let activity = Arc::clone(&self.activity);
         if activity.untaken.fetch_add(1, Relaxed) == 0 {
-            let now = activity.us_at(Instant::now());
-            activity.untaken_us.store(now, Relaxed);
+            activity.untaken_us.store(JUST_NOW, Relaxed);
         }
         Untaken(activity)
     }
@@ -289,11 +303,7 @@ pub struct Untaken(Arc<Activity>);
 impl Drop for Untaken {
     fn drop(&mut self) {
         let is_last = self.0.untaken.fetch_sub(1, Relaxed) == 1;
-        let since = if is_last {
-            0
-        } else {
-            self.0.us_at(Instant::now())
-        };
+        let since = if is_last { 0 } else { JUST_NOW };
         self.0.untaken_us.store(since, Relaxed);
     }
 }
@@ -316,10 +326,10 @@ mod tests {
         let at = |ms: u32| activity.start + ms * MS;
         let check = |ms| activity.check_at(at(ms), &TIMES);
         assert_eq!(check(10), Ok(20 * MS), "a head may begin at once");
-        activity.bytes_came();
+        activity.bytes_came(1);
         activity.stamp_at(|| at(10));
         assert!(check(29).is_ok());
-        activity.bytes_came();
+        activity.bytes_came(1);
         activity.stamp_at(|| at(29));
         assert_eq!(check(30), Err(Slow::Head), "further bytes don't buy time");
         activity.request().end(at(40));
@@ -331,7 +341,7 @@ mod tests {
     fn a_head_that_came_as_a_whole_begins_nothing() {
         let activity = Activity::new();
         let at = |ms: u32| activity.start + ms * MS;
-        activity.bytes_came();
+        activity.bytes_came(1);
         activity.request().end(at(10));
         activity.stamp_at(|| at(10));
         assert!(activity.check_at(at(40), &TIMES).is_ok());
@@ -353,11 +363,15 @@ mod tests {
         let at = |ms: u32| activity.start + ms * MS;
         let busy = activity.request();
         let [first, second] = [busy.answer(), busy.answer()];
-        activity.untaken_us.store(activity.us_at(at(10)), Relaxed);
+        for stamped_at in [10, 20] {
+            activity.stamp_at(|| at(stamped_at));
+        }
         assert!(activity.check_at(at(49), &TIMES).is_ok());
         assert_eq!(activity.check_at(at(50), &TIMES), Err(Slow::Answers));
         drop(first);
-        assert_ne!(activity.untaken_us.load(Relaxed), activity.us_at(at(10)));
+        activity.stamp_at(|| at(50));
+        assert!(activity.check_at(at(89), &TIMES).is_ok());
+        assert_eq!(activity.check_at(at(90), &TIMES), Err(Slow::Answers));
         drop(second);
         assert!(activity.check_at(at(9999), &TIMES).is_ok());
     }

@@ -122,7 +122,7 @@ impl AsyncRead for Watched {
                     self.frames = Some(Box::new(Frames::new(Arc::clone(&self.refusals))));
                 }
             }
-            self.activity.bytes_came();
+            self.activity.bytes_came(came.len());
         }
         polled
     }

@@ -17,7 +17,7 @@ use super::routing::Routing;
 use super::topic::{Topic, TopicOf};
 use super::worker::Worker;
 use super::{Lane, Settings, UNROUTED};
-use crate::budget::Account;
+use crate::budget::{Account, Share};
 use crate::produce::trouble::Troubled;
 use crate::produce::{self, Backoff, Producer, TopicLimits};
 
@@ -102,6 +102,11 @@ impl Cluster {
                 budget: Arc::clone(&self.budget),
                 stream: Arc::clone(&of.share),
                 cluster: Arc::clone(self.share()),
+            }),
+            replays: Arc::new(Account {
+                budget: Arc::clone(&self.budget),
+                stream: Share::of_replay(),
+                cluster: Arc::clone(&self.replays),
             }),
             unrouted,
             is_unusable: AtomicBool::new(false),

@@ -25,6 +25,8 @@ pub struct Cluster {
     pub(super) lane_settings: ArcSwap<Settings>,
     pub(super) budget: Arc<Budget>,
     share: Arc<Share>,
+    /// What is read back for it.
+    pub(super) replays: Arc<Share>,
     health: Arc<Health>,
     pub(super) topics: Topics,
     /// Held by who adds a topic.
@@ -120,6 +122,7 @@ impl Cluster {
             lane_settings: ArcSwap::from_pointee(lane_settings),
             budget: Arc::clone(budget),
             share: Share::of_cluster(),
+            replays: Share::of_replays(),
             lanes: AtomicU32::new(0),
             topics: Topics::default(),
             adding: Mutex::default(),
@@ -156,6 +159,11 @@ impl Cluster {
     /// What its events hold of the memory budget.
     pub fn share(&self) -> &Arc<Share> {
         &self.share
+    }
+
+    /// Memory that its events hold, new ones and those that were read back.
+    pub fn memory_bytes(&self) -> u64 {
+        self.share.used() + self.replays.used()
     }
 
     /// How it is.

@@ -2,6 +2,10 @@
 //!
 //! The thread has the readers; the worker asks for a read, with memory that is already charged, and gets an [`Answer`]. At most
 //! one read per lane is under way, and all of them are bounded by the worker's window and the memory budget.
+//!
+//! **Memory.** What is read back has shares of the budget of its own, and may fill half of the client's bytes: a backlog takes
+//! all that it gets, and new events need room as well. One lane may hold at most as much as its share has left, so that a
+//! partition without a leader leaves room to the others.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,12 +19,34 @@ use crossbeam_queue::SegQueue;
 use smallvec::SmallVec;
 
 use super::cluster::Cluster;
+use super::topic::Topic;
+use super::window::Window;
 use crate::budget::Held;
-use crate::event::Event;
 use crate::event::wire::{self, WireError};
+use crate::event::{self, Event};
 use crate::receipt::{Ledger, Parcel, Request, Slot};
 use crate::route::partition_of;
 use crate::spill::{LaneId, LaneReader, Log, Position, ReadError, Stored};
+
+/// Bytes that one read of the log brings, and so the memory of one step of a replay. Tiny in tests of the lanes, so that
+/// every limit is met all the time.
+pub(super) const READ_BYTES: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
+/// Bytes that may be on their way from the log to one cluster at once: as much as its thread reads in some milliseconds.
+pub(super) const MOST_READING: u64 = 16 * READ_BYTES as u64;
+/// Memory for one read, before it's known what it brings: its bytes, and as much as their bookkeeping is if they are
+/// events of about a hundred bytes. What it really is, is charged when they are read.
+const READ_MEMORY: u64 = 4 * READ_BYTES as u64;
+
+/// Memory for the next read of a lane that has sent what is in `window`; none if it has to wait for it.
+pub(super) fn hold_for_read(topic: &Topic, window: &Window, max_in_flight: u64) -> Option<Held> {
+    let account = topic.replays();
+    let taken = account.cluster.used();
+    let is_too_much = taken > 0 && taken + READ_BYTES as u64 > max_in_flight / 2;
+    if is_too_much || window.outstanding_bytes() > account.room() {
+        return None;
+    }
+    account.hold_one(READ_MEMORY)
+}
 
 /// A parcel that was read back, and the position up to which the log is read with it: with the last one of a read.
 pub(super) type Replayed = (Arc<Parcel>, Option<Position>);
@@ -38,7 +64,7 @@ pub(super) struct Ask {
     /// How many partitions there are to sort the events by, if the lane is of none.
     pub(super) partitions: Option<usize>,
     pub(super) ledger: Arc<Ledger>,
-    /// Memory for twice `bytes`: what is read, and its events' bookkeeping.
+    /// See [`hold_for_read`].
     pub(super) held: Held,
 }
 
@@ -180,7 +206,7 @@ impl Readers {
             Some(reader) => match reader.read(ask.bytes) {
                 Ok(records) => {
                     let (found, understood) = Found::gather(records);
-                    let read = found.parcels(&mut ask, now);
+                    let read = found.parcels(&mut ask, reader.kept_bytes(), now);
                     (read, reader.is_at_end(), understood.err().map(Fault::Wire))
                 }
                 Err(error) => (Vec::new(), false, Some(Fault::Read(error))),
@@ -222,8 +248,8 @@ impl Found {
         (found, Ok(()))
     }
 
-    /// As parcels: one, or one per partition if they have to be sorted.
-    fn parcels(self, ask: &mut Ask, now: Instant) -> Vec<Replayed> {
+    /// As parcels: one, or one per partition if they have to be sorted. Their memory is charged with what the reader keeps.
+    fn parcels(self, ask: &mut Ask, kept: usize, now: Instant) -> Vec<Replayed> {
         let Found {
             body,
             mut events,
@@ -255,10 +281,7 @@ impl Found {
                 }),
             }
         }
-        let needed = body.len() + events.len() * (size_of::<Event>() + size_of::<i64>());
-        let spare = ask.held.bytes().saturating_sub(needed as u64);
-        ask.held.shrink(spare);
-        let held = ask.held.take();
+        let held = charge(&mut ask.held, (body.len() + kept) as u64, &events);
         let (events, stamps): (SmallVec<[Event; 1]>, Vec<i64>) = events.into_iter().unzip();
         let (body, ledger) = (Bytes::from(body), Arc::clone(&ask.ledger));
         let parcels = Request::replay(now, body, events, stamps.into(), &slots, ledger, held);
@@ -268,4 +291,15 @@ impl Found {
             .map(|(number, parcel)| (parcel, last.filter(|_| number == count)))
             .collect()
     }
+}
+
+/// What was read is charged as what comes over HTTP is; and with it what the reader keeps until the next read.
+fn charge(held: &mut Held, bytes: u64, events: &[(Event, i64)]) -> Held {
+    let of_event = |(event, _): &(Event, i64)| {
+        event::OVERHEAD_BYTES + event::unusual_bytes(event.key.len() as usize)
+    };
+    let needed = bytes + events.iter().map(of_event).sum::<u64>();
+    held.owe(needed.saturating_sub(held.bytes()));
+    held.shrink(held.bytes() - needed);
+    held.take()
 }

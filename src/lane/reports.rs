@@ -12,8 +12,8 @@ use tracing::Level;
 
 use super::dead::{Dead, Reason};
 use super::learn::{cause_of, learn};
+use super::replay::READ_BYTES;
 use super::send::Refused;
-use super::spilling::READ_BYTES;
 use super::work::Work;
 use super::worker::Worker;
 use crate::produce::verdict::{EventFault, Fault, TopicFault, fault};

@@ -7,8 +7,10 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
 use super::pace::{self, Load};
+use super::replay::{MOST_READING, READ_BYTES};
 use super::settings::Settings;
-use super::spilling::{READ_BYTES, REPLAY_EVENTS, Spiller};
+use super::spilling::{REPLAY_EVENTS, Spiller};
+use super::window::Window;
 use super::work::Work;
 use crate::produce::topic_limits::Stamp;
 use crate::produce::{Backoff, Producer};
@@ -134,11 +136,12 @@ impl<P: Producer> Sending<'_, P> {
     }
 
     pub(super) fn replay(&mut self, work: &mut Work, spiller: &Spiller) {
-        let may_ask = self.in_flight_bytes + self.reading + READ_BYTES as u64 <= self.max_bytes;
+        let reading = self.reading + READ_BYTES as u64;
+        let may_ask = reading <= MOST_READING && self.in_flight_bytes + reading <= self.max_bytes;
         self.reading += spiller.read_on(work, self.cluster, may_ask, self.now);
         while !work.window.is_rewinding()
             && work.window.outstanding() < REPLAY_EVENTS
-            && self.allows(work.window.outstanding())
+            && self.allows(&work.window)
             && self.replays > 0
             && self.may_try(work)
             && let Some((parcel, position)) = work.queues.read.pop_front()
@@ -176,7 +179,7 @@ impl<P: Producer> Sending<'_, P> {
             return;
         }
         self.open_topic(work);
-        while self.allows(work.window.outstanding()) && self.may_try(work) {
+        while self.allows(&work.window) && self.may_try(work) {
             let Some(parcel) = work.backlog.pop_front() else {
                 break;
             };
@@ -199,11 +202,12 @@ impl<P: Producer> Sending<'_, P> {
         work.sent_at = Some(self.now);
     }
 
-    /// Whether a lane that has `outstanding` events with the client may give it one more parcel: at most as many as are
-    /// still free, so that a few lanes that stand still leave room for all others.
-    fn allows(&self, outstanding: u32) -> bool {
+    /// Whether a lane may give the client one more parcel: it may have as many events and bytes there as are still free, so
+    /// that a few lanes that stand still leave room for all others.
+    fn allows(&self, window: &Window) -> bool {
         let free = self.max_events.saturating_sub(self.in_flight_events);
-        self.in_flight_bytes < self.max_bytes && outstanding < free
+        let free_bytes = self.max_bytes.saturating_sub(self.in_flight_bytes);
+        window.outstanding() < free && window.outstanding_bytes() < free_bytes
     }
 
     fn hand_over(&mut self, work: &Work, parcel: &Arc<Parcel>, position: u32) {

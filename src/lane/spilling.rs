@@ -19,15 +19,12 @@ use super::appended::Appended;
 use super::cluster::Cluster;
 use super::dead::Told;
 use super::life::{Brought, Effect, Input, Sorting};
-use super::replay::{Answer, Ask, Fault, Replay};
+use super::replay::{Answer, Ask, Fault, READ_BYTES, Replay, hold_for_read};
 use super::routing::Unsure;
 use super::work::Work;
 use crate::receipt::Parcel;
 use crate::spill::{Log, State};
 
-/// Bytes that one read of the log brings, and so the memory of one step of a replay. Tiny in tests of the lanes, so that
-/// every limit is met all the time.
-pub(super) const READ_BYTES: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 /// Events of one lane's replay that the client may hold: enough for full requests, little enough to leave room.
 pub(super) const REPLAY_EVENTS: u32 = if cfg!(test) { 12 } else { 2_000 };
 
@@ -130,7 +127,8 @@ impl Spiller {
         let (Some(topic), Some(log_lane)) = (topic, work.lane.spill) else {
             return false;
         };
-        let Ok(held) = topic.account().hold(2 * READ_BYTES as u64) else {
+        let most = cluster.settings().max_in_flight.as_u64();
+        let Some(held) = hold_for_read(topic, &work.window, most) else {
             return false;
         };
         self.replay.ask(Ask {

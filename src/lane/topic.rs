@@ -50,6 +50,7 @@ pub struct Topic {
     pub(super) number: u32,
     pub(super) of: TopicOf,
     pub(super) account: Arc<Account>,
+    pub(super) replays: Arc<Account>,
     /// Where events wait until the partitions are known, if there is a spill log.
     pub(super) unrouted: Option<Arc<Lane>>,
     /// Kafka says that there is no such topic, or that it isn't ours.
@@ -87,6 +88,12 @@ impl Topic {
     /// The memory that the stream's events are charged to.
     pub fn account(&self) -> &Arc<Account> {
         &self.account
+    }
+
+    /// The memory that its events are charged to once they're read back from the spill log: not the stream's, so that there is
+    /// room for new ones.
+    pub fn replays(&self) -> &Arc<Account> {
+        &self.replays
     }
 
     /// What Kafka takes for it.

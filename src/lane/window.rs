@@ -18,8 +18,9 @@ use crate::spill::Position;
 #[derive(Debug, Default)]
 pub struct Window {
     sent: VecDeque<Sent>,
-    /// Events in the client's hands.
+    /// Events in the client's hands, and their bytes.
     outstanding: u32,
+    outstanding_bytes: u64,
     /// Events that came back and have to be sent again. None is in a parcel before the one with the number `first_back`.
     back: u32,
     first_back: usize,
@@ -50,6 +51,11 @@ impl Window {
         self.outstanding
     }
 
+    /// Bytes in the client's hands.
+    pub fn outstanding_bytes(&self) -> u64 {
+        self.outstanding_bytes
+    }
+
     /// The oldest unresolved parcel.
     pub fn oldest(&self) -> Option<&Arc<Parcel>> {
         self.sent.front().map(|sent| &sent.parcel)
@@ -58,6 +64,7 @@ impl Window {
     /// Adds a parcel whose events are being handed to the client, all of them.
     pub fn push(&mut self, parcel: Arc<Parcel>, stored: Option<Position>) {
         self.outstanding += parcel.count();
+        self.outstanding_bytes += parcel.bytes();
         self.sent.push_back(Sent::new(parcel, stored));
     }
 
@@ -69,27 +76,36 @@ impl Window {
             Some(at) => self.sent[at].acked(count, &mut self.steps),
             None => 0,
         };
+        self.outstanding_bytes = self.outstanding_bytes.saturating_sub(bytes);
         self.trim();
+        bytes
+    }
+
+    /// The client doesn't have the event at `position` any more. Returns its bytes.
+    fn let_go(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
+        let bytes = parcel.events()[position as usize].weight();
+        self.outstanding = self.outstanding.saturating_sub(1);
+        self.outstanding_bytes = self.outstanding_bytes.saturating_sub(bytes);
         bytes
     }
 
     /// The event at `position` failed for good. Returns its bytes.
     pub fn failed(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
-        self.outstanding = self.outstanding.saturating_sub(1);
-        // Alone or named, so that the flight was not too large.
-        self.flew = true;
-        self.set(parcel, position, State::Resolved);
-        self.trim();
-        parcel.events()[position as usize].weight()
+        self.end(parcel, position, State::Resolved)
     }
 
     /// The event at `position` failed for good, and its dead letter is being stored. It's not sent again. Returns its bytes.
     pub fn bury(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
-        self.outstanding = self.outstanding.saturating_sub(1);
+        self.end(parcel, position, State::Dying)
+    }
+
+    fn end(&mut self, parcel: &Arc<Parcel>, position: u32, state: State) -> u64 {
+        let bytes = self.let_go(parcel, position);
+        // Alone or named, so that the flight was not too large.
         self.flew = true;
-        self.set(parcel, position, State::Dying);
+        self.set(parcel, position, state);
         self.trim();
-        parcel.events()[position as usize].weight()
+        bytes
     }
 
     /// The dead letter of the event at `position` is stored, or not; then the event has to be sent again.
@@ -105,7 +121,7 @@ impl Window {
     /// The event at `position` came back. The lane sends nothing new until everything else has come back as well, and
     /// then all that is unresolved, in order. Returns its bytes.
     pub fn came_back(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
-        self.outstanding = self.outstanding.saturating_sub(1);
+        let bytes = self.let_go(parcel, position);
         // What was resolved meanwhile, as a dead letter, isn't sent again.
         if let Some(at) = self.find(parcel) {
             self.sent[at].may_be_stored = true;
@@ -113,7 +129,7 @@ impl Window {
             self.rewind = true;
         }
         self.trim();
-        parcel.events()[position as usize].weight()
+        bytes
     }
 
     /// As [`Window::came_back`], when it's certain that the event was not stored.
@@ -142,7 +158,7 @@ impl Window {
 
     /// The client is gone with all that it held: nothing is outstanding, and what is unresolved has to be sent again.
     pub fn client_gone(&mut self) {
-        self.outstanding = 0;
+        (self.outstanding, self.outstanding_bytes) = (0, 0);
         self.rewind = !self.sent.is_empty();
         self.first_back = 0;
         for sent in &mut self.sent {
@@ -188,7 +204,9 @@ impl Window {
             self.flight = self.flight.map(|flight| flight.saturating_mul(2));
         }
         let again = self.take_back(self.flight.unwrap_or(u32::MAX).min(self.back));
+        let weight = |(parcel, at): &(Arc<Parcel>, u32)| parcel.events()[*at as usize].weight();
         self.outstanding = again.len() as u32;
+        self.outstanding_bytes = again.iter().map(weight).sum();
         self.rewind = self.back > 0;
         // Nothing may be left, if it was resolved by dead letters.
         self.land();
@@ -228,7 +246,8 @@ impl Window {
 
     /// Takes out all parcels, for the end.
     pub fn drain(&mut self) -> impl Iterator<Item = Arc<Parcel>> {
-        (self.outstanding, self.rewind, self.flight) = (0, false, None);
+        (self.outstanding, self.outstanding_bytes) = (0, 0);
+        (self.rewind, self.flight) = (false, None);
         (self.back, self.first_back, self.last_found) = (0, 0, 0);
         self.sent.drain(..).map(|sent| sent.parcel)
     }
@@ -308,8 +327,8 @@ impl Window {
 
     /// Whether a sent parcel may be stored, by Kafka or the spill log, although that failed.
     pub fn is_in_doubt(&mut self, parcel: &Arc<Parcel>) -> bool {
-        let at = self.find(parcel);
-        at.is_some_and(|at| self.sent[at].may_be_stored)
+        self.find(parcel)
+            .is_some_and(|at| self.sent[at].may_be_stored)
     }
 
     /// Up to where the spill log's records of this lane have arrived in Kafka, if that moved on since the last call.
@@ -326,9 +345,8 @@ impl Window {
     /// After the last of several flights: the next time it begins with what went well, or a little more.
     fn land(&mut self) {
         if self.outstanding == 0 && !self.rewind {
-            let flight = self.flight.take();
-            self.good_flight =
-                flight.map_or(self.good_flight, |flight| Some(flight.saturating_mul(4)));
+            let (flight, before) = (self.flight.take(), self.good_flight);
+            self.good_flight = flight.map_or(before, |flight| Some(flight.saturating_mul(4)));
         }
     }
 
@@ -369,11 +387,8 @@ impl Window {
     }
 
     fn trim(&mut self) {
-        while self
-            .sent
-            .front()
-            .is_some_and(|sent| sent.resolved >= sent.parcel.count())
-        {
+        let is_over = |sent: &Sent| sent.resolved >= sent.parcel.count();
+        while self.sent.front().is_some_and(is_over) {
             let arrived = self.sent.pop_front().and_then(|sent| sent.stored);
             self.arrived = arrived.or(self.arrived);
             self.last_found = self.last_found.saturating_sub(1);

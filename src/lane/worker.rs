@@ -13,7 +13,7 @@
 //! are what small events would otherwise pay most for.
 //!
 //! **Bounds.** The client's hands are bounded in events and bytes per cluster. One lane may hold at most as many of these
-//! events as are still free (the dynamic threshold of [`crate::budget`]), so that partitions without a leader can't take
+//! as are still free (the dynamic threshold of [`crate::budget`]), so that partitions without a leader can't take
 //! the whole window. A lane that stands still gets nothing more.
 //!
 //! **Order.** A lane's parcels reach the client in the order in which they came. An event that comes back stops its lane

@@ -22,7 +22,8 @@ pub struct Settings {
     /// and needs 1.7 times the CPU at 100,000 (measured); what waits longer waits in our rings.
     #[serde(default = "default_in_flight_events")]
     pub max_in_flight_events: u32,
-    /// Bytes handed to the client and not yet acknowledged. Default 64 MiB.
+    /// Bytes handed to the client and not yet acknowledged. Default 64 MiB. One partition may have as many of them as are free,
+    /// and what is read back from the spill log half of them. Where `memory.budget` is small, its shares are the smaller bound.
     #[serde(default = "default_in_flight_bytes")]
     pub max_in_flight: ByteSize,
     /// The largest record batch that a topic takes while Kafka hasn't told its `max.message.bytes`: it was never reached, we

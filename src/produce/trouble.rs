@@ -1,5 +1,6 @@
 //! A fault that lasts: what it is, in words, and since when. Whoever has to give a reason finds the true one here.
 
+use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
@@ -17,23 +18,36 @@ pub struct Trouble<F> {
 
 /// Where a trouble is kept while it lasts. It may be read from any thread.
 #[derive(Debug)]
-pub struct Troubled<F>(ArcSwapOption<Trouble<F>>);
+pub struct Troubled<F> {
+    trouble: ArcSwapOption<Trouble<F>>,
+    /// False only while nothing is wrong. Each request asks, and one load costs less than what is kept.
+    may_be: AtomicBool,
+}
 
 impl<F> Default for Troubled<F> {
     fn default() -> Self {
-        Troubled(ArcSwapOption::empty())
+        Troubled {
+            trouble: ArcSwapOption::empty(),
+            may_be: AtomicBool::new(false),
+        }
     }
 }
 
 impl<F: Copy + PartialEq> Troubled<F> {
     /// What is wrong, if anything is.
     pub fn get(&self) -> Option<std::sync::Arc<Trouble<F>>> {
-        self.0.load_full()
+        self.trouble.load_full()
     }
 
     /// Whether this is what is wrong.
     pub fn is(&self, fault: F) -> bool {
-        self.0.load().as_ref().is_some_and(|it| it.fault == fault)
+        self.may_be.load(Acquire) && self.has(fault)
+    }
+
+    #[cold]
+    fn has(&self, fault: F) -> bool {
+        let trouble = self.trouble.load();
+        trouble.as_ref().is_some_and(|it| it.fault == fault)
     }
 
     /// Notes what is wrong `now`. True if that is news; else the first one is kept, and since when.
@@ -47,15 +61,18 @@ impl<F: Copy + PartialEq> Troubled<F> {
                 reason,
                 since,
             };
-            self.0.store(Some(trouble.into()));
+            self.trouble.store(Some(trouble.into()));
+            self.may_be.store(true, SeqCst);
         }
         !is_known
     }
 
     /// It's mended. Returns what was wrong.
     pub fn clear(&self) -> Option<std::sync::Arc<Trouble<F>>> {
-        self.0.load().as_ref()?;
-        self.0.swap(None)
+        self.trouble.load().as_ref()?;
+        // Before the trouble goes, so that one that is set meanwhile isn't hidden.
+        self.may_be.store(false, SeqCst);
+        self.trouble.swap(None)
     }
 }
 

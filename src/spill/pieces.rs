@@ -18,7 +18,8 @@ const PIECE: usize = if cfg!(test) { 1 << 10 } else { 64 << 10 };
 
 /// A sound run that is being read.
 pub(super) struct Pieces {
-    open: Arc<OpenSegment>,
+    segment: u64,
+    file: Arc<dyn File>,
     run: RunAt,
     cache: Cache,
     /// Checksums of the pieces that weren't read yet.
@@ -33,11 +34,12 @@ pub(super) struct Pieces {
 
 impl Pieces {
     /// Checks the run; none if it's damaged. The disk is asked a second time, past the page cache, before that is said.
-    pub(super) fn check(open: &Arc<OpenSegment>, run: &RunAt) -> io::Result<Option<Pieces>> {
+    pub(super) fn check(open: &OpenSegment, run: &RunAt) -> io::Result<Option<Pieces>> {
         let check = |cache| {
             let crcs = checksums(&*open.file, run, cache)?;
             Ok(crcs.map(|crcs| Pieces {
-                open: Arc::clone(open),
+                segment: open.id,
+                file: Arc::clone(&open.file),
                 run: *run,
                 cache,
                 crcs,
@@ -59,7 +61,12 @@ impl Pieces {
 
     /// The segment that it's in.
     pub(super) fn segment(&self) -> u64 {
-        self.open.id
+        self.segment
+    }
+
+    /// Bytes of the record whose end is still to come.
+    pub(super) fn carried(&self) -> usize {
+        self.carry.len()
     }
 
     /// How many of its records were given out.
@@ -85,7 +92,7 @@ impl Pieces {
         bytes.resize(start + len, 0);
         let offset = u64::from(self.run.offset) + u64::from(self.at);
         let mut read = |cache| {
-            read_exact(&*self.open.file, offset, &mut bytes[start..], cache)?;
+            read_exact(&*self.file, offset, &mut bytes[start..], cache)?;
             let is_same = crc32c::crc32c(&bytes[start..]) == *crc;
             is_same.then_some(()).ok_or_else(changed)
         };

@@ -162,6 +162,13 @@ impl LaneReader {
         self.is_at_end
     }
 
+    /// Bytes that were read and not given out yet.
+    pub fn kept_bytes(&self) -> usize {
+        let rest = |record: &Stored| record.meta.len() + record.payload.len();
+        let carried = self.run.as_ref().map_or(0, |run| run.0.carried());
+        carried + self.rest.iter().map(rest).sum::<usize>()
+    }
+
     /// Goes back to the first unacknowledged record: what was read and not acknowledged is read again.
     pub fn rewind(&mut self) {
         let watermark = self.shared.index().watermark(self.lane);
@@ -242,7 +249,7 @@ impl LaneReader {
     }
 
     /// Begins a run, if it's sound.
-    fn take_run(&mut self, open: &Arc<OpenSegment>, run: &RunAt) -> io::Result<()> {
+    fn take_run(&mut self, open: &OpenSegment, run: &RunAt) -> io::Result<()> {
         let pieces = match Pieces::check(open, run) {
             Err(error) if self.failures < PATIENCE && self.is_needed(open.id) => {
                 Counters::add(&self.shared.counters.read_errors, 1);

@@ -1,9 +1,11 @@
 //! Where each lane's runs are in the segments that are being read: built from run directories, shared by all readers.
 //!
 //! A segment's directories are read once, whatever number of lanes is in it; bodies are read by the lane that wants them.
+//! What is known of segments has a bound in bytes: small events that came one by one make it a quarter of a segment's size.
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Lsn;
@@ -13,6 +15,10 @@ use super::segment::{DATA, Name};
 
 /// How many segments are kept open for reading.
 const OPEN: usize = 8;
+/// What may be known of their runs beside the last one's, in bytes: enough for all of them unless events came one by one.
+pub(super) const KNOWN_BYTES: usize = if cfg!(test) { 8 << 10 } else { 8 << 20 };
+/// About what a lane's list of runs holds beside these and its name.
+const LANE_BYTES: usize = 128;
 
 /// One run of a lane.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +47,11 @@ impl RunAt {
 /// A segment that is open for reading.
 pub(super) struct OpenSegment {
     pub(super) id: u64,
-    pub(super) file: Box<dyn File>,
+    /// Whoever reads a run keeps this, and not what else is known of the segment.
+    pub(super) file: Arc<dyn File>,
     found: Mutex<FoundRuns>,
+    /// About what `found` holds. Read while somebody else may wait for the disk with `found` in hand.
+    bytes: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -61,8 +70,9 @@ impl OpenSegment {
         };
         Ok(OpenSegment {
             id,
-            file,
+            file: file.into(),
             found: Mutex::new(found),
+            bytes: AtomicUsize::new(0),
         })
     }
 
@@ -91,10 +101,15 @@ impl OpenSegment {
                     count: run.count,
                     crc: run.crc,
                 };
+                let mut bytes = size_of::<RunAt>();
                 match found.lanes.get_mut(run.lane) {
                     Some(runs) => runs.push(at),
-                    None => drop(found.lanes.insert(run.lane.into(), vec![at])),
+                    None => {
+                        bytes += LANE_BYTES + run.lane.len();
+                        found.lanes.insert(run.lane.into(), vec![at]);
+                    }
                 }
+                self.bytes.fetch_add(bytes, Relaxed);
             }
             found.up_to = frame.end();
         }
@@ -129,11 +144,18 @@ impl OpenSegments {
             Some(at) => open.remove(at),
             None => Arc::new(OpenSegment::open(disk, id)?),
         };
-        if open.len() >= OPEN {
+        while open.len() >= OPEN || known_bytes(&open) > KNOWN_BYTES {
             open.remove(0);
         }
         open.push(Arc::clone(&segment));
         Ok(segment)
+    }
+
+    /// About what is known of all but the one that was used last.
+    #[cfg(test)]
+    pub(super) fn known_beside_last(&self) -> usize {
+        let open = self.open();
+        known_bytes(&open[..open.len().saturating_sub(1)])
     }
 
     /// The file is going away.
@@ -144,4 +166,9 @@ impl OpenSegments {
     fn open(&self) -> MutexGuard<'_, Vec<Arc<OpenSegment>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// About what is known of the runs of segments.
+fn known_bytes(of: &[Arc<OpenSegment>]) -> usize {
+    of.iter().map(|open| open.bytes.load(Relaxed)).sum()
 }

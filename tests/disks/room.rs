@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::{
     MIB, SECOND, assert_alive, assert_all_comes_back, assert_answered, assert_refused,
-    under_fire_or_skip,
+    clients_without_patience, under_fire_or_skip,
 };
 use crate::support::bounds::{HEALS, NOTICES, SPILLS, STARTS};
+use crate::support::eventually;
 use crate::support::outage::{Outage, assert_kept};
 use crate::support::sender::{Plan, Senders};
 use crate::support::volume::{Throttle, Volume, run};
@@ -141,5 +142,58 @@ fn a_slow_disk_is_back_pressure_and_not_memory() {
     let (sent, latencies) = senders.stop();
     drop(throttle);
     assert_answered(&latencies, 7 * SECOND, 200);
+    assert_kept(&outage.crash_and_end(sent));
+}
+
+/// 20 kB/s, and clients who bring far more: the log and readiness name the disk, and while events are refused no time is left.
+#[test]
+fn a_disk_that_takes_next_to_nothing_is_named_and_leaves_no_time() {
+    let Some(volume) = Volume::or_skip(64) else {
+        return;
+    };
+    let dir = volume.path().join("spill");
+    let Some(outage) = Outage::prepare_or_skip("crawls", &dir, |config| config) else {
+        return;
+    };
+    let gateway = &outage.gateway;
+    let plan = Plan {
+        connections: 24,
+        batch: 200,
+        ..clients_without_patience()
+    };
+    let senders = Senders::start("crawls", gateway.data, "events", &plan);
+    outage.begin(&senders);
+    let Some(throttle) = Throttle::or_skip(&volume, gateway.pid(), 20_000) else {
+        return;
+    };
+    let named = "the spill log's disk";
+    eventually("the log names the disk", NOTICES, || {
+        let log = gateway.log();
+        log.lines()
+            .any(|line| line.contains("WARN") && line.contains(named))
+    });
+    let answers = |what: &str| {
+        let status = gateway.status();
+        let count = status["streams"]["events"]["answers"][what].as_u64();
+        (status["time_to_loss_seconds"].clone(), count.unwrap())
+    };
+    eventually("no time is left", NOTICES, || {
+        answers("unavailable").0 == 0 && gateway.get("/readyz").1.contains(named)
+    });
+    // As long as it refuses.
+    let begun = Instant::now();
+    while begun.elapsed() < 8 * SECOND {
+        let (_, before) = answers("unavailable");
+        std::thread::sleep(2 * SECOND);
+        let (left, refused) = answers("unavailable");
+        assert!(refused > before, "nothing is refused");
+        assert_eq!(left, 0);
+        assert!(gateway.get("/readyz").1.contains(named));
+    }
+    assert_alive(gateway);
+    drop(throttle);
+    let (sent, latencies) = senders.stop();
+    assert_answered(&latencies, 8 * SECOND, 503);
+    outage.wait_for_state("healthy", HEALS);
     assert_kept(&outage.crash_and_end(sent));
 }

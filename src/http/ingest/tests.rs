@@ -2,6 +2,16 @@
 
 use super::*;
 
+/// hyper moves it with each request, several times for HTTP/2.
+#[test]
+fn what_a_request_is_while_it_waits_is_small() {
+    fn size<F>(_: impl Fn(Arc<Local>, Busy, Request<Incoming>) -> F) -> usize {
+        size_of::<F>()
+    }
+    let size = size(handle);
+    assert!(size <= 1_000, "{size} bytes");
+}
+
 #[test]
 fn a_request_that_waits_holds_nothing_of_its_head_but_room_for_a_few_headers() {
     for (count, is_reused) in [(4, true), (1_000, false)] {

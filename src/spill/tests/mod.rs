@@ -5,6 +5,7 @@ mod errors;
 mod formats;
 pub(crate) mod hand;
 mod hanging;
+mod known;
 mod losses;
 mod model;
 mod real;
