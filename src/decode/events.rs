@@ -13,9 +13,9 @@ pub struct Event {
     pub start: u32,
     /// The offset behind its closing brace.
     pub end: u32,
-    /// The value of [`Wanted::key`].
+    /// The value of [`Wanted::key`](super::Wanted::key).
     pub key: Captured,
-    /// The value of [`Wanted::id`].
+    /// The value of [`Wanted::id`](super::Wanted::id).
     pub id: Captured,
 }
 
@@ -45,9 +45,9 @@ pub enum RejectCode {
     Malformed,
     /// It's JSON, but no object.
     NotAnObject,
-    /// It has more bytes than [`Settings::max_event`] allows.
+    /// It has more bytes than [`Settings::max_event`](super::Settings::max_event) allows.
     TooLarge,
-    /// It's nested deeper than [`Settings::max_depth`] allows.
+    /// It's nested deeper than [`Settings::max_depth`](super::Settings::max_depth) allows.
     TooDeep,
 }
 
@@ -194,7 +194,7 @@ pub enum BodyError {
     /// A string, a number or a literal.
     #[error("the body is neither a json object nor an array of objects; send one of them")]
     NotObjectOrArray,
-    /// More events than [`Settings::max_events`] allows.
+    /// More events than [`Settings::max_events`](super::Settings::max_events) allows.
     #[error("the body holds more than {limit} events; split it into several requests")]
     TooManyEvents {
         /// How many there may be.

@@ -59,7 +59,7 @@ impl Cluster {
             .collect()
     }
 
-    /// Notes what an answer of Kafka said of a topic's partitions: see [`Doubt`]. True if it's to be asked again soon.
+    /// Notes what an answer of Kafka said of a topic's partitions: see `lane/doubt`. True if it's to be asked again soon.
     pub fn hear_partitions(&self, number: u32, count: usize, now: Instant) -> bool {
         let Some(topic) = self.topics().get(number as usize) else {
             return false;

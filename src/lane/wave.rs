@@ -5,10 +5,10 @@
 //! wave waits here until most of the last one is acknowledged, and its batches grow meanwhile. A client's request has events
 //! on many partitions and is answered with the slowest of them, so it helps as well that they leave together.
 //!
-//! - Waves need many lanes. With [`FEW_LANES`] or fewer there is no queue at the broker.
+//! - Waves need many lanes. With `FEW_LANES` or fewer there is no queue at the broker.
 //! - Waves need lanes with several events each. A batch of one or two doesn't get cheaper by waiting.
 //! - After a wave there is a pause, in which clients send what they waited with. The pause lasts as long as something comes; it
-//!   is no longer than the wave took, and no longer than [`GATHER_MOST`] times `linger`.
+//!   is no longer than the wave took, and no longer than `GATHER_MOST` times `linger`.
 //!
 //! `benches/DECISIONS.md` has the figures, and what was tried and dropped.
 
