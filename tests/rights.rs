@@ -5,6 +5,7 @@ mod neighbours;
 
 use std::time::Duration;
 
+use crate::support::bounds::{SPILLS, STARTS};
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::guarded::{Guarded, MENDED_WITHIN, dead_letters, throughout};
@@ -16,9 +17,6 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How soon clients of a gateway without a log get a 200 after their right is back: a lane's longest pause, and a client's
 /// replacement.
 const FLOWS_WITHIN: Duration = MENDED_WITHIN;
-
-/// How soon a gateway with a log answers 200 again after a right went: `lane.stalled_after`, and what a request waits for.
-const SPILLS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Patient clients with few keys each, so that a wrong order shows.
 fn plan() -> Plan {
@@ -92,16 +90,16 @@ fn a_right_that_goes_under_traffic(name: &str, deny: fn(&Guarded)) {
             group.wait_for_acks(200, within);
         }
     };
-    flow(30 * SECOND);
+    flow(STARTS);
     for _ in 0..2 {
         deny(&guarded);
-        eventually("events are spilled", SPILLS_WITHIN, || {
+        eventually("events are spilled", SPILLS, || {
             gateway.status()["spill"]["backlog_events"]
                 .as_u64()
                 .unwrap()
                 > 100
         });
-        flow(SPILLS_WITHIN);
+        flow(SPILLS);
         throughout("no dead letters", 2 * SECOND, || {
             dead_letters(&gateway) == 0
         });
@@ -140,10 +138,10 @@ fn a_right_that_goes_is_503_without_a_log() {
     });
     let gateway = Gateway::ready(guarded.config());
     let senders = Senders::start("without-log", gateway.data, "events", &plan());
-    senders.wait_for_acks(300, 30 * SECOND);
+    senders.wait_for_acks(300, STARTS);
     for deny in [Guarded::deny_topic, Guarded::deny_cluster] {
         deny(&guarded);
-        eventually("nothing is acknowledged", SPILLS_WITHIN, || {
+        eventually("nothing is acknowledged", SPILLS, || {
             let before = senders.acked();
             std::thread::sleep(SECOND);
             senders.acked() == before
@@ -151,9 +149,7 @@ fn a_right_that_goes_is_503_without_a_log() {
         let unavailable =
             || gateway.status()["streams"]["events"]["answers"]["unavailable"].as_u64();
         let before = unavailable();
-        eventually("clients are told so", SPILLS_WITHIN, || {
-            unavailable() > before
-        });
+        eventually("clients are told so", SPILLS, || unavailable() > before);
         guarded.allow();
         senders.wait_for_acks(300, FLOWS_WITHIN);
     }
@@ -176,7 +172,7 @@ fn the_right_to_write_goes_and_comes_during_a_replay() {
         ..plan()
     };
     let senders = Senders::start("replay", gateway.data, "events", &batches);
-    senders.wait_for_acks(500, 30 * SECOND);
+    senders.wait_for_acks(500, STARTS);
     let replayed = || gateway.events("events", "replayed");
     for deny in [Guarded::deny_topic, Guarded::deny_cluster] {
         guarded.gate.close();

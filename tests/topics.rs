@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::support::bounds::{SPILLS, STARTS};
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::guarded::{Guarded, MENDED_WITHIN, dead_letters, throughout};
@@ -10,9 +11,6 @@ use crate::support::outage::assert_kept;
 use crate::support::sender::{Plan, Senders};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// How soon clients get a 200 after their topic went, by the log: `lane.stalled_after`, and what a request waits for.
-const SPILLS_WITHIN: Duration = Duration::from_secs(20);
 
 fn plan() -> Plan {
     Plan {
@@ -38,20 +36,20 @@ fn a_topic_that_comes_again(name: &str, partitions: i32) {
     guarded.configure(impatient);
     let gateway = Gateway::ready(guarded.config());
     let senders = Senders::start(name, gateway.data, "events", &plan());
-    senders.wait_for_acks(500, 30 * SECOND);
+    senders.wait_for_acks(500, STARTS);
     guarded.gate.close();
-    senders.wait_for_acks(2_000, SPILLS_WITHIN);
+    senders.wait_for_acks(2_000, SPILLS);
     guarded.delete_topic();
     guarded.gate.open();
     throughout("no dead letters", 5 * SECOND, || {
         dead_letters(&gateway) == 0
     });
-    senders.wait_for_acks(500, SPILLS_WITHIN);
+    senders.wait_for_acks(500, SPILLS);
     guarded.create_topic(partitions);
     eventually("the backlog is in Kafka", MENDED_WITHIN, || {
         gateway.status()["spill"]["backlog_events"] == 0
     });
-    senders.wait_for_acks(500, SPILLS_WITHIN);
+    senders.wait_for_acks(500, SPILLS);
     let (sent, _) = senders.stop();
     let audit = guarded.end(gateway, sent);
     assert_kept(&audit);
@@ -72,14 +70,14 @@ fn a_topic_is_deleted_and_created_again_under_traffic() {
     guarded.configure(impatient);
     let gateway = Gateway::ready(guarded.config());
     let through = Senders::start("through", gateway.data, "events", &plan());
-    through.wait_for_acks(500, 30 * SECOND);
+    through.wait_for_acks(500, STARTS);
     guarded.kafka.delete_topic(&guarded.topic);
     // A broker takes records for a moment after it told the last client that the topic is gone.
-    eventually("events are spilled", SPILLS_WITHIN, || {
+    eventually("events are spilled", SPILLS, || {
         gateway.events("events", "spilled") > 100
     });
     let after = Senders::start("after", gateway.data, "events", &plan());
-    after.wait_for_acks(500, SPILLS_WITHIN);
+    after.wait_for_acks(500, SPILLS);
     throughout("no dead letters", 3 * SECOND, || {
         dead_letters(&gateway) == 0
     });
@@ -87,7 +85,7 @@ fn a_topic_is_deleted_and_created_again_under_traffic() {
     eventually("the backlog is in Kafka", MENDED_WITHIN, || {
         gateway.status()["spill"]["backlog_events"] == 0
     });
-    through.wait_for_acks(300, SPILLS_WITHIN);
+    through.wait_for_acks(300, SPILLS);
     let mut sent = through.stop().0;
     sent.extend(after.stop().0);
     let audit = guarded.end(gateway, sent);
@@ -125,7 +123,7 @@ fn a_topic_takes_smaller_batches_from_now_on() {
         ..plan()
     };
     let senders = Senders::start("smaller", gateway.data, "events", &batches);
-    senders.wait_for_acks(5_000, 30 * SECOND);
+    senders.wait_for_acks(5_000, STARTS);
     // An event has some 300 bytes.
     for bytes in ["20000", "700", "1000000", "700"] {
         guarded
@@ -135,7 +133,7 @@ fn a_topic_takes_smaller_batches_from_now_on() {
     }
     assert_eq!(dead_letters(&gateway), 0);
     guarded.gate.close();
-    senders.wait_for_acks(5_000, SPILLS_WITHIN);
+    senders.wait_for_acks(5_000, SPILLS);
     guarded.gate.open();
     senders.wait_for_acks(2_000, MENDED_WITHIN);
     let (sent, _) = senders.stop();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     SECOND, assert_alive, assert_answered, assert_refused, clients_without_patience, some_clients,
 };
-use crate::support::bounds::{HEALS, NOTICES, SPILLS};
+use crate::support::bounds::{ANSWERS, HEALS, NOTICES, SPILLS};
 use crate::support::outage::{Outage, assert_kept};
 use crate::support::sender::{Plan, Senders};
 use crate::support::tracer::{STEWARD, Tracer, WRITER, tracer_or_skip};
@@ -52,7 +52,7 @@ fn one_bad_write(name: &str, fault: &str) {
     let log = case.outage.gateway.log();
     assert!(log.contains("a write failed; the segment is left"), "{log}");
     assert_eq!(case.outage.spill("state"), "healthy");
-    case.end(200, 6 * SECOND);
+    case.end(200, ANSWERS);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn from_then_on(name: &str, faults: &[&str], state: &str) {
     drop(tracer);
     case.outage.wait_for_state("healthy", HEALS);
     case.senders.wait_for_acks(300, SPILLS);
-    case.end(503, 6 * SECOND);
+    case.end(503, ANSWERS);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_write_that_hangs_is_a_503_in_time() {
     case.senders.wait_for_acks(300, SPILLS);
     drop(tracer);
     // 5 s is `http.answer_within`; the write takes longer.
-    case.end(503, 6 * SECOND);
+    case.end(503, ANSWERS);
 }
 
 /// The audit itself: a disk that says that it wrote and didn't must be found out.

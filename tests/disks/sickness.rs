@@ -6,7 +6,7 @@ use super::{
     SECOND, assert_alive, assert_all_comes_back, assert_answered, assert_refused,
     clients_without_patience, under_fire_or_skip,
 };
-use crate::support::bounds::{DRAINED, HEALS, NOTICES, SPILLS, STARTS};
+use crate::support::bounds::{ANSWERS, DRAINED, HEALS, NOTICES, SPILLS, STARTS};
 use crate::support::command;
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
@@ -64,7 +64,7 @@ fn a_frozen_disk_is_503_in_time_and_other_clusters_go_on() {
     outage.wait_for_state("healthy", HEALS);
     senders.wait_for_acks(300, SPILLS);
     let (sent, latencies) = senders.stop();
-    assert_answered(&latencies, 6 * SECOND, 503);
+    assert_answered(&latencies, ANSWERS, 503);
     let (healthy_sent, latencies) = others.stop();
     assert_answered(&latencies, 2 * SECOND, 200);
     assert_kept(&outage.crash_and_end(sent));
@@ -91,7 +91,7 @@ fn a_file_system_that_becomes_read_only_is_503_and_loses_nothing() {
     assert_alive(&outage.gateway);
     assert_refused(&outage.gateway);
     let (sent, latencies) = senders.stop();
-    assert_answered(&latencies, 6 * SECOND, 503);
+    assert_answered(&latencies, ANSWERS, 503);
     outage.crash();
     volume.reopen();
     assert_all_comes_back(outage, sent);
@@ -122,7 +122,7 @@ fn a_process_without_file_descriptors_is_503_and_heals() {
     outage.wait_for_state("healthy", HEALS);
     senders.wait_for_acks(300, SPILLS);
     let (sent, latencies) = senders.stop();
-    assert_answered(&latencies, 6 * SECOND, 503);
+    assert_answered(&latencies, ANSWERS, 503);
     assert_kept(&outage.crash_and_end(sent));
 }
 

@@ -38,3 +38,6 @@ pub const HEALS: Duration = SECOND.saturating_mul(30);
 
 /// A killed process is gone.
 pub const DIES: Duration = SECOND.saturating_mul(10);
+
+/// No client waits longer for its answer, whatever is broken: `http.answer_within` is 5 s.
+pub const ANSWERS: Duration = SECOND.saturating_mul(6);
