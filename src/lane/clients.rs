@@ -45,9 +45,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     /// After a batch failed, has everything come back, so that it can be sent again in order.
     pub(super) fn settle_client(&mut self, now: Instant) {
-        if let Some(client) = &mut self.client
-            && client.is_settling()
-        {
+        let client = self.client.as_mut();
+        let settling = client.filter(|client| client.is_settling());
+        let longest = self.settings.longest_pause;
+        self.suspects.note(settling.is_some(), longest, now);
+        if let Some(client) = settling {
             client.settle(now);
         }
     }

@@ -54,9 +54,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 code,
                 is_named,
             } => {
-                // Who judges an event has let us in.
-                if matches!(fault(code), Fault::Event(_)) {
-                    self.note_progress(parcel.lane());
+                if let Fault::Event(why) = fault(code) {
+                    self.note_judged(parcel.lane(), why);
                 }
                 self.not_delivered(parcel, position, code, is_named);
             }
@@ -178,6 +177,17 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 was = was.reason,
                 "topic takes events again"
             );
+        }
+    }
+
+    /// Notes that Kafka refused a batch of a lane for an event. Who judges has let us in. All lanes had to wait: again and again, if the
+    /// door can't know the reason. What is too large it learns, or the batch was, which sets off a search and isn't a stream's fault.
+    fn note_judged(&mut self, lane: u32, why: EventFault) {
+        self.note_progress(lane);
+        if why == EventFault::Refused
+            && let Some(Some(work)) = self.works.get(lane as usize)
+        {
+            self.suspects.refused(work.lane.topic);
         }
     }
 

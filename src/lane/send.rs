@@ -10,9 +10,11 @@ use super::pace::{self, Load};
 use super::replay::{MOST_READING, READ_BYTES};
 use super::settings::Settings;
 use super::spilling::{REPLAY_EVENTS, Spiller};
+use super::suspects::Suspects;
 use super::window::Window;
 use super::work::Work;
 use crate::produce::topic_limits::Stamp;
+use crate::produce::verdict::{Fault, fault};
 use crate::produce::{Backoff, Producer};
 use crate::receipt::Parcel;
 use crate::spill::Position;
@@ -50,8 +52,13 @@ pub(super) struct Sending<'a, P> {
     /// Parcels whose requests are finished because the spill log has no room.
     pub(super) finished: Vec<Arc<Parcel>>,
     pub(super) refused: Vec<Refused>,
+    /// The lane of which the client didn't take an event: it gets nothing more in this turn. The next event might be taken,
+    /// because its topic has just come back, and go before the one that wasn't.
+    pub(super) stopped: Option<u32>,
     /// By topic: when its lanes may try again, after Kafka took nothing of it.
     pub(super) pauses: &'a mut [Backoff],
+    /// Topics that wait because their events were refused.
+    pub(super) suspects: &'a Suspects,
 }
 
 impl<P: Producer> Sending<'_, P> {
@@ -101,7 +108,9 @@ impl<P: Producer> Sending<'_, P> {
     /// Whether a lane may send, or has to wait because Kafka took nothing of it or of its topic.
     fn may_try(&self, work: &Work) -> bool {
         let topic = self.pauses.get(work.lane.topic as usize);
-        work.pause.is_over(self.now) && topic.is_none_or(|pause| pause.is_over(self.now))
+        work.pause.is_over(self.now)
+            && topic.is_none_or(|pause| pause.is_over(self.now))
+            && self.suspects.may_send(work.lane.topic, self.now)
     }
 
     /// After a pause a lane tries with little, and the topic's other lanes wait for what becomes of it. True if it's so.
@@ -144,6 +153,7 @@ impl<P: Producer> Sending<'_, P> {
             && self.allows(&work.window)
             && self.replays > 0
             && self.may_try(work)
+            && !self.is_stopped(work)
             && let Some((parcel, position)) = work.queues.read.pop_front()
         {
             self.replays -= i64::from(parcel.count());
@@ -179,7 +189,7 @@ impl<P: Producer> Sending<'_, P> {
             return;
         }
         self.open_topic(work);
-        while self.allows(&work.window) && self.may_try(work) {
+        while self.allows(&work.window) && self.may_try(work) && !self.is_stopped(work) {
             let Some(parcel) = work.backlog.pop_front() else {
                 break;
             };
@@ -219,6 +229,10 @@ impl<P: Producer> Sending<'_, P> {
             self.flush(work);
         }
         self.partition = parcel.partition();
+        if self.is_stopped(work) {
+            let refused = (Arc::clone(parcel), position, RDKafkaErrorCode::PurgeQueue);
+            return self.refused.push(refused);
+        }
         let Some(client) = self.client.as_deref_mut() else {
             return;
         };
@@ -235,6 +249,18 @@ impl<P: Producer> Sending<'_, P> {
         let stamp = limits.map_or(Stamp::Arrival, |it| it.stamp(received_ms, self.now_ms));
         if let Err(code) = client.send_stamped(topic, partition, parcel, position, stamp) {
             self.refused.push((Arc::clone(parcel), position, code));
+            self.stop_after(work, code);
+        }
+    }
+
+    fn is_stopped(&self, work: &Work) -> bool {
+        self.stopped == Some(work.lane.number())
+    }
+
+    /// The client didn't take an event of a lane. One that is never taken holds up no other.
+    fn stop_after(&mut self, work: &Work, code: RDKafkaErrorCode) {
+        if !matches!(fault(code), Fault::Event(_)) {
+            self.stopped = Some(work.lane.number());
         }
     }
 
@@ -242,8 +268,12 @@ impl<P: Producer> Sending<'_, P> {
         let Some(client) = self.client.as_deref_mut() else {
             return;
         };
+        let before = self.refused.len();
         client.flush(work.lane.topic, self.partition, |parcel, position, code| {
             self.refused.push((Arc::clone(parcel), position, code));
         });
+        for at in before..self.refused.len() {
+            self.stop_after(work, self.refused[at].2);
+        }
     }
 }

@@ -36,6 +36,7 @@ use super::pace;
 use super::send::Sending;
 use super::signal::sleep_until_beat;
 use super::spilling::Spiller;
+use super::suspects::Suspects;
 use super::turn::turn_of;
 use super::wave::Wave;
 use super::work::Work;
@@ -73,6 +74,8 @@ pub(super) struct Worker<P> {
     pub(super) burials: Burials,
     /// By topic: when its lanes may try again, after Kafka took nothing of it.
     pub(super) pauses: Vec<Backoff>,
+    /// Topics whose events are refused, which must not stop the others too often.
+    pub(super) suspects: Suspects,
     /// When the present turn began.
     pub(super) now: Instant,
     pub(super) shared_client: probe::SharedClient,
@@ -148,6 +151,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             corpse: None,
             burials: Burials::of(&cluster.crew),
             pauses: Vec::new(),
+            suspects: Suspects::default(),
             now,
             shared_client,
             spiller,
@@ -267,7 +271,9 @@ impl<P: Producer + Send + 'static> Worker<P> {
             partition: UNROUTED,
             finished: Vec::new(),
             refused: Vec::new(),
+            stopped: None,
             pauses: &mut self.pauses,
+            suspects: &self.suspects,
         };
         if self.active.len() > 1 {
             self.active.rotate_left(1);
@@ -328,7 +334,9 @@ impl<P: Producer + Send + 'static> Worker<P> {
             let age = work.age(now);
             // A lane that waits for its topic says nothing about the cluster.
             let topic = self.pauses.get(work.lane.topic as usize);
-            let is_paused = work.pause.is_on() || topic.is_some_and(Backoff::is_on);
+            let is_paused = work.pause.is_on()
+                || topic.is_some_and(Backoff::is_on)
+                || !self.suspects.may_send(work.lane.topic, now);
             oldest_sent = oldest_sent.max(
                 work.window
                     .oldest()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::gateway::{Told, World};
-use super::kafka::{FINE, LARGE};
+use super::kafka::{FINE, LARGE, REFUSED};
 use crate::produce::verdict::{ClientFault, TopicFault};
 use crate::receipt::Cause;
 
@@ -51,6 +51,39 @@ fn a_denied_topic_waits_and_goes_on_by_itself() {
     world.turns(1_300, 10);
     assert!(topic.fault().is_none(), "an acknowledgement clears it");
     world.finish_and_audit(false);
+}
+
+/// Each refused batch makes all lanes wait until the client has settled. Without a pause of their topic there would be some hundred.
+#[test]
+fn a_topic_that_refuses_what_nobody_can_know_stops_its_cluster_seldom() {
+    let mut world = World::new(13, false, true);
+    for _ in 0..2_000 {
+        if world.waiting() < 5 {
+            world.send(&[(0, REFUSED, 20)]);
+        }
+        world.turns(1, 1);
+    }
+    let refused = world.kafka().batches;
+    assert!((10..150).contains(&refused), "{refused} in two seconds");
+    world.turns(2_000, 5);
+    assert_eq!(world.waiting(), 0, "all were judged");
+    world.finish_and_audit(false);
+}
+
+/// What librdkafka knows of a topic changes while a lane's events are handed over, one by one.
+#[test]
+fn a_topic_that_comes_back_in_the_middle_of_a_lanes_events_changes_nothing_about_their_order() {
+    for refuses in 1..6 {
+        let mut world = World::new(12, false, true);
+        // The first request is old, so that its events go one by one, each by itself.
+        world.send(&[(0, FINE, 20); 6]);
+        world.kafka().refuses = refuses;
+        // One is refused by each try.
+        world.turns(2_000, 5);
+        let stored = world.kafka().stored.clone();
+        assert_eq!(stored, [0, 1, 2, 3, 4, 5], "{refuses} refused");
+        world.finish_and_audit(false);
+    }
 }
 
 #[test]

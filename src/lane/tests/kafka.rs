@@ -13,33 +13,14 @@ use std::time::{Duration, Instant};
 use rdkafka::client::Client;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
+pub(super) use super::events::{FINE, LARGE, LARGE_FOR_CLIENT, REFUSED, id_of, value};
 use crate::lane::Cluster;
 use crate::produce::topic_limits::Stamp;
 use crate::produce::{Context, Producer, Report};
 use crate::receipt::Parcel;
 
-/// Kafka refuses a batch with such an event.
-pub(super) const LARGE: u8 = b'L';
-/// The client refuses such an event.
-pub(super) const LARGE_FOR_CLIENT: u8 = b'C';
 /// What a client says of events for a partition that isn't there, or not for now: none of them is at fault.
 const GONE: Code = Code::NotLeaderForPartition;
-/// An event without faults.
-pub(super) const FINE: u8 = b'f';
-
-/// An event's value: its number, its mark, and as many bytes as it's long.
-pub(super) fn value(id: usize, mark: u8, bytes: usize) -> Vec<u8> {
-    let mut value = format!("{id:08}").into_bytes();
-    value.push(mark);
-    value.resize(value.len().max(bytes), b'.');
-    value
-}
-
-/// The number in an event's value.
-pub(super) fn id_of(value: &[u8]) -> usize {
-    let digits = std::str::from_utf8(&value[..8]).unwrap();
-    digits.parse().unwrap()
-}
 
 struct Message {
     parcel: Arc<Parcel>,
@@ -85,6 +66,8 @@ pub(super) struct Kafka {
     pub(super) on_wire: usize,
     /// The topic's limit was raised: nothing is too large any more.
     pub(super) takes_large: bool,
+    /// The client says of so many events that their topic is gone, and takes what comes after them.
+    pub(super) refuses: usize,
     /// When it's closed, the client doesn't report what it held.
     pub(super) loses_reports: bool,
 }
@@ -107,6 +90,7 @@ fn new_cluster(partitions: usize) -> Arc<Mutex<Kafka>> {
         clients: 0,
         reports: Vec::new(),
         on_wire: 0,
+        refuses: 0,
         loses_reports: false,
     }))
 }
@@ -177,8 +161,11 @@ impl Kafka {
         let batch: Vec<_> = hand.drain(..count.min(hand.len())).collect();
         self.batches += usize::from(!batch.is_empty());
         let is_large = |message: &Message| !self.takes_large && message.mark() == LARGE;
+        let is_refused = |message: &Message| message.mark() == REFUSED;
         let code = if self.is_denied && !batch.is_empty() {
             Some(Code::TopicAuthorizationFailed)
+        } else if batch.iter().any(is_refused) {
+            Some(Code::InvalidRecord)
         } else {
             let too_large = Code::MessageSizeTooLarge;
             batch.iter().any(is_large).then_some(too_large)
@@ -307,6 +294,10 @@ impl Producer for FakeClient {
             return Err(Code::MessageSizeTooLarge);
         }
         let mut kafka = self.kafka();
+        if kafka.refuses > 0 {
+            kafka.refuses -= 1;
+            return Err(Code::UnknownTopic);
+        }
         kafka.hands.entry(partition).or_default().push_back(message);
         Ok(())
     }

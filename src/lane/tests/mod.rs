@@ -21,6 +21,7 @@
 
 mod audit;
 mod ends;
+mod events;
 mod faults;
 mod gateway;
 mod kafka;

@@ -11,6 +11,21 @@
 //! unresolved again, in order. All partitions of the cluster wait for that, usually a few round trips; a new epoch makes them
 //! wait anyhow.
 //!
+//! **What a pause alone doesn't hold**, by librdkafka's source (2.12):
+//! - A request that was made from the partition's messages, and waits for its turn on the broker's connection, is sent although the
+//!   partition is paused (`rkb_outbufs`). With idempotence the broker refuses it, for the gap; without, it would be stored.
+//! - A produce answer that the topic is denied takes all partitions away from the topic before the failure is reported
+//!   (`rd_kafka_topic_set_error`). The pause then finds, or makes, another partition object than the one that has the messages. That
+//!   one is to fail them when its broker's thread comes to the operation that says so (`PARTITION_LEAVE`); but the wake-up at the end of
+//!   the drain goes before that operation, by its priority, and lets the thread make requests of them first.
+//!
+//! So the same interceptor also asks for a purge of the client's queues, which each broker's thread then does by itself. That has the
+//! priority of the wake-up, and was asked for before it: the partition of the failed batch counts as under way until after its report,
+//! so that the drain ends later. A thread serves its operations after it has read answers and before it makes requests or
+//! writes them: what hasn't been written comes back. Messages that the worker hands over from then on come back as well
+//! ([`super::Native::flush`]), or are in a partition that is paused. What could still go before the purge is a wake-up of an earlier
+//! drain, by a thread that stood still between the drain's end and the wake-up for as long as settling took.
+//!
 //! Pausing waits for the client's main thread. It's done on threads of brokers only, for which that thread never waits, except
 //! at the end of the client, where the failures have another reason and are left alone.
 
@@ -54,8 +69,12 @@ impl Hold {
         paused.push((topic.to_owned(), partition));
         self.is_held.store(true, Release);
         drop(paused);
+        let purge = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
         // SAFETY: the client is valid: it's calling.
-        unsafe { change(rk, topic, partition, sys::rd_kafka_pause_partitions) };
+        unsafe {
+            change(rk, topic, partition, sys::rd_kafka_pause_partitions);
+            let _: RDKafkaRespErr = sys::rd_kafka_purge(rk, purge);
+        }
     }
 }
 
@@ -167,3 +186,6 @@ unsafe fn change(
         sys::rd_kafka_topic_partition_list_destroy(list);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,16 @@ impl Native {
             .unwrap_or(null_mut())
     }
 
+    /// Why nothing may be handed over for a topic, if it's so.
+    fn takes_none(&self, handle: *mut RDKafkaTopic) -> Option<RDKafkaRespErr> {
+        if handle.is_null() {
+            return Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);
+        }
+        // A batch may have failed since the worker looked.
+        self.is_settling()
+            .then_some(RDKafkaRespErr::RD_KAFKA_RESP_ERR__PURGE_QUEUE)
+    }
+
     /// Adds the event at `position` of a parcel to the batch.
     pub fn add(&mut self, parcel: &Arc<Parcel>, position: u32) {
         let body = parcel.request().body();
@@ -147,7 +157,8 @@ impl Native {
         });
     }
 
-    /// Hands the batch to librdkafka, for one partition, in order. `refused` hears of each event that it didn't take.
+    /// Hands the batch to librdkafka, for one partition, in order. `refused` hears of each event that it didn't take. A client that is
+    /// settling takes none.
     pub fn flush(
         &mut self,
         topic: u32,
@@ -158,9 +169,9 @@ impl Native {
             return;
         }
         let handle = self.topic(topic);
-        let accepted = if handle.is_null() {
+        let accepted = if let Some(error) = self.takes_none(handle) {
             for message in &mut self.batch {
-                message.err = RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+                message.err = error;
             }
             0
         } else {
@@ -198,8 +209,8 @@ impl Native {
         stamp: Stamp,
     ) -> Result<(), RDKafkaErrorCode> {
         let handle = self.topic(topic);
-        if handle.is_null() {
-            return Err(RDKafkaErrorCode::UnknownTopic);
+        if let Some(error) = self.takes_none(handle) {
+            return Err(error.into());
         }
         let body = parcel.request().body();
         let event = &parcel.events()[position as usize];

@@ -1,0 +1,151 @@
+//! Batches that a mock cluster refuses, with more behind them: nothing of what is behind may arrive before them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use crate::budget::{Account, Budget, Share};
+use crate::event::{Event, Key};
+use crate::produce::settings::Idempotence;
+use crate::produce::{Native, Report, Settings, client};
+use crate::receipt::{Arrival, Parcel, Request, Slot};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Events of a batch.
+const BATCH: usize = 10;
+
+/// A parcel of so many events, for partition 0.
+fn parcel(events: u32) -> Arc<Parcel> {
+    let account = Arc::new(Account {
+        budget: Budget::new(1_000_000),
+        stream: Share::of_stream(),
+        cluster: Share::of_cluster(),
+    });
+    let held = account.hold(u64::from(events)).unwrap();
+    let slot = Slot {
+        lane: 0,
+        partition: 0,
+        first: 0,
+        count: events,
+    };
+    let event = |index| Event {
+        index,
+        start: index,
+        end: index + 1,
+        key: Key::None,
+        header_id: None,
+    };
+    let parcels = Request::into_parcels(
+        Bytes::from(vec![b'x'; events as usize]),
+        (0..events).map(event).collect(),
+        &[slot],
+        Arrival::now(Instant::now()),
+        None,
+        Arc::default(),
+        held,
+    );
+    Arc::clone(&parcels[0])
+}
+
+/// What became of a parcel's events, in the order in which it was reported.
+#[derive(Default)]
+struct Fate {
+    acked: u32,
+    failed: Vec<(u32, Code)>,
+}
+
+impl Fate {
+    fn hear(&mut self, client: &mut Native) {
+        client.poll(1_000, |report| match report {
+            Report::Acked { count, .. } => self.acked += count,
+            Report::Failed { position, code, .. } => self.failed.push((position, code)),
+            _ => {}
+        });
+    }
+
+    /// Until all was reported.
+    fn settle(&mut self, client: &mut Native, events: u32) {
+        let deadline = Instant::now() + 20 * SECOND;
+        while self.acked + (self.failed.len() as u32) < events || client.is_settling() {
+            assert!(Instant::now() < deadline, "{} acked", self.acked);
+            self.hear(client);
+            if client.is_settling() {
+                client.settle(Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn send(client: &mut Native, parcel: &Arc<Parcel>) {
+    (0..parcel.count()).for_each(|position| client.add(parcel, position));
+    client.flush(0, 0, |_, _, code| panic!("{code}"));
+}
+
+/// The first of many batches is refused with `error`; the next ones would be taken. Of batches this large librdkafka has one under
+/// way.
+fn what_stands_behind_comes_back(idempotence: Idempotence, error: RDKafkaRespErr) {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("topic", 3, 1).unwrap();
+    let mut settings = Settings {
+        idempotence,
+        ..Settings::new(cluster.bootstrap_servers())
+    };
+    // Full batches only: of smaller ones several are under way, and this cluster doesn't look for gaps behind a refused one.
+    let full = [("batch.num.messages", BATCH), ("linger.ms", 100)];
+    let full = full.map(|(name, value)| (name.to_owned(), value.to_string()));
+    settings.kafka.extend(full);
+    let mut client = Native::new(&client::producer("test", &settings)).unwrap();
+    client.open_topic(0, "topic");
+    // It works.
+    let (first, mut fate) = (parcel(1), Fate::default());
+    send(&mut client, &first);
+    fate.settle(&mut client, 1);
+    assert_eq!(fate.acked, 1, "{:?}", fate.failed);
+    cluster
+        .broker_round_trip_time(1, Duration::from_millis(20))
+        .unwrap();
+    cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+    let (second, mut fate) = (parcel(40 * BATCH as u32), Fate::default());
+    send(&mut client, &second);
+    fate.settle(&mut client, second.count());
+    assert_eq!(fate.acked, 0, "what stood behind went on");
+    // And then it goes on.
+    let (third, mut fate) = (parcel(40 * BATCH as u32), Fate::default());
+    let deadline = Instant::now() + 20 * SECOND;
+    while fate.acked < third.count() {
+        assert!(Instant::now() < deadline, "it goes on");
+        fate = Fate::default();
+        (0..third.count()).for_each(|position| client.add(&third, position));
+        let mut refused = 0;
+        client.flush(0, 0, |_, _, _| refused += 1);
+        if refused == 0 {
+            fate.settle(&mut client, third.count());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(client.close(SECOND, |_| {}));
+}
+
+#[test]
+fn nothing_overtakes_events_that_are_refused_for_want_of_a_right() {
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    what_stands_behind_comes_back(Idempotence::On, denied);
+}
+
+#[test]
+fn nothing_overtakes_events_that_are_refused_for_want_of_a_right_without_idempotence() {
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    what_stands_behind_comes_back(Idempotence::Off, denied);
+}
+
+#[test]
+fn nothing_overtakes_events_that_are_refused_for_themselves() {
+    let large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    what_stands_behind_comes_back(Idempotence::On, large);
+    what_stands_behind_comes_back(Idempotence::Off, large);
+}
