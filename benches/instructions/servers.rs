@@ -93,7 +93,7 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
     };
     let topic = &cluster.topics()[0];
     let route = Route::new(&Stream::of(topic), &stream, &cluster, topic);
-    let routes = Routes::from([("events".to_owned(), Arc::new(route.expect("a route")))]);
+    let routes = Routes::from_iter([("events".to_owned(), Arc::new(route.expect("a route")))]);
     let limits = decode::Settings::default().limits();
     let limits = limits.expect("the default limits");
     let lanes = lane::Settings::default();

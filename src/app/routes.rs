@@ -39,7 +39,7 @@ pub(super) fn wire(
     before: &Snapshot,
     mut known: BTreeMap<String, Arc<Stream>>,
 ) -> Result<Wired, String> {
-    let mut routes = Routes::new();
+    let mut routes = Routes::default();
     for (name, settings) in &new.streams {
         let mut of = topic_of(name, settings);
         if let Some(stream) = known.get(name) {
@@ -76,7 +76,7 @@ pub(super) fn wire(
 
 /// The routes of the configuration that the clusters were made with.
 pub(super) fn first(config: &Config, clusters: &[Arc<Cluster>]) -> Result<Routes, String> {
-    let mut routes = Routes::new();
+    let mut routes = Routes::default();
     for cluster in clusters {
         for topic in cluster.topics() {
             let name = topic.stream();

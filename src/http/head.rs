@@ -4,7 +4,9 @@
 //! lines mean nothing (5.6.1). So nothing here looks at a first line alone: what a proxy joins or splits stays the same.
 
 use hyper::body::Body;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, TRANSFER_ENCODING};
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use hyper::{HeaderMap, Request, StatusCode, Version};
 
 use super::answer::Problem;
@@ -13,21 +15,55 @@ use super::streams::Route;
 use crate::decode::encoding::Encoding;
 use crate::route::Format;
 
-/// Whether each header has one line, so that one look at it tells all of it. Costs no look-up.
-fn are_single(headers: &HeaderMap) -> bool {
-    headers.len() == headers.keys_len()
+/// A line of each header that each request is asked for. They're found in one walk: a look-up of each by name costs
+/// as much as some ten headers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lines<'a> {
+    all: &'a HeaderMap,
+    host: Option<&'a HeaderValue>,
+    content_type: Option<&'a HeaderValue>,
+    content_encoding: Option<&'a HeaderValue>,
+    /// Each header has one line, so that this one tells all of it.
+    are_single: bool,
+}
+
+impl<'a> Lines<'a> {
+    /// Finds them.
+    #[inline]
+    pub(super) fn of(headers: &'a HeaderMap) -> Lines<'a> {
+        let mut lines = Lines {
+            all: headers,
+            host: None,
+            content_type: None,
+            content_encoding: None,
+            are_single: headers.len() == headers.keys_len(),
+        };
+        for (name, value) in headers {
+            // Of several lines the last stays, which is as good as any: then all are looked at.
+            match *name {
+                HOST => lines.host = Some(value),
+                CONTENT_TYPE => lines.content_type = Some(value),
+                CONTENT_ENCODING => lines.content_encoding = Some(value),
+                _ => {}
+            }
+        }
+        lines
+    }
 }
 
 /// Checks what decides where the request ends and whom it's for. What fails here ends the connection, because nothing behind
 /// it can be trusted.
-pub(super) fn check_framing<B: Body>(request: &Request<B>) -> Result<(), Problem> {
-    let headers = request.headers();
+pub(super) fn check_framing<B: Body>(
+    request: &Request<B>,
+    lines: &Lines<'_>,
+) -> Result<(), Problem> {
+    let headers = lines.all;
     // A body whose length was told has no transfer coding: hyper goes by the coding where there are both.
     if request.body().size_hint().exact().is_none() {
         check_codings(headers)?;
     }
-    match headers.get(HOST) {
-        Some(host) if are_single(headers) && is_host(host.as_bytes()) => Ok(()),
+    match lines.host {
+        Some(host) if lines.are_single && is_host(host.as_bytes()) => Ok(()),
         _ => check_host(headers, request.version()),
     }
 }
@@ -148,14 +184,14 @@ pub(super) fn key_of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Ve
 }
 
 /// What a body of the stream holds, by its content type.
-pub(super) fn shape_of(route: &Route, headers: &HeaderMap) -> Result<Shape, Problem> {
+pub(super) fn shape_of(route: &Route, lines: &Lines<'_>) -> Result<Shape, Problem> {
     if route.format == Format::Raw {
         return Ok(Shape::Raw);
     }
-    match headers.get(CONTENT_TYPE) {
+    match lines.content_type {
         None => Ok(Shape::Json),
-        Some(value) if are_single(headers) && value == "application/json" => Ok(Shape::Json),
-        Some(_) => shape_by_list(headers),
+        Some(value) if lines.are_single && value == "application/json" => Ok(Shape::Json),
+        Some(_) => shape_by_list(lines.all),
     }
 }
 
@@ -215,12 +251,11 @@ fn shape_by(media: &str) -> Option<Shape> {
 }
 
 /// How it is compressed: by one coding. `identity` means none, wherever it stands.
-pub(super) fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Problem> {
-    // Most bodies have none, and looking once costs less than a list of nothing.
-    if !headers.contains_key(CONTENT_ENCODING) {
-        return Ok(Encoding::Identity);
+pub(super) fn encoding_of(lines: &Lines<'_>) -> Result<Encoding, Problem> {
+    match lines.content_encoding {
+        None => Ok(Encoding::Identity),
+        Some(_) => encoding_by_list(lines.all),
     }
-    encoding_by_list(headers)
 }
 
 /// The same for whatever codings there are.
@@ -298,7 +333,7 @@ mod tests {
         ];
         for (lines, expected) in rows {
             let named: Vec<_> = lines.iter().map(|line| (CONTENT_ENCODING, *line)).collect();
-            let found = encoding_of(&headers(&named));
+            let found = encoding_of(&Lines::of(&headers(&named)));
             assert_eq!(found.ok(), expected, "{lines:?}");
         }
     }

@@ -15,7 +15,7 @@ use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 
 use super::answer::{self, Problem, Reply};
 use super::body::{self, BodyFault};
-use super::head::{encoding_of, key_of, shape_of};
+use super::head::{Lines, encoding_of, key_of, shape_of};
 use super::heads::{STREAM_BYTES, charge_head};
 use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan, Scratch, Shape};
 use super::port::Local;
@@ -28,6 +28,7 @@ use super::streams::Route;
 use super::target::{Target, find};
 use super::watch::Busy;
 use crate::budget::{Held, HeldByProcess};
+use crate::decode::encoding::Encoding;
 use crate::lane::admit;
 use crate::receipt::{self, Arrival, Cause, Outcome, Parcels};
 use crate::route::{Ack, KeySource};
@@ -114,12 +115,16 @@ async fn answer(
     answered: &mut Answered,
 ) -> Reply {
     let begun = answered.at;
-    let target = match find(&snapshot.routes, request) {
+    let lines = Lines::of(request.headers());
+    let target = match find(&snapshot.routes, request, &lines) {
         Ok(target) => target,
         Err(problem) => return refused(local, &problem),
     };
     let route = target.route;
-    let ingested = ingest(local, snapshot, &target, request, head, answered).await;
+    let ingested = match Coded::of(route, &lines) {
+        Ok(coded) => ingest(local, snapshot, &target, coded, request, head, answered).await,
+        Err(problem) => Err(problem),
+    };
     let is_turned_away;
     let (answer, mut reply) = match ingested {
         Ok((outcome, mut rejected)) => {
@@ -156,20 +161,33 @@ async fn answer(
     reply
 }
 
+/// What a request's body holds, and how it's compressed.
+struct Coded {
+    shape: Shape,
+    encoding: Encoding,
+}
+
+impl Coded {
+    fn of(route: &Route, lines: &Lines<'_>) -> Result<Coded, Problem> {
+        let (shape, encoding) = (shape_of(route, lines)?, encoding_of(lines)?);
+        Ok(Coded { shape, encoding })
+    }
+}
+
 /// Takes a request's events and waits for what becomes of them; with those that never could be taken. `answered`
 /// says when the request came.
 async fn ingest(
     local: &Arc<Local>,
     snapshot: &Snapshot,
     target: &Target<'_>,
+    coded: Coded,
     request: &mut Request<Incoming>,
     head: Option<&mut HeldByProcess>,
     answered: &mut Answered,
 ) -> Result<(Outcome, Rejected), Problem> {
     let Target { route, path_key } = target;
     let (settings, metrics) = (&snapshot.settings, &route.stream.metrics);
-    let shape = shape_of(route, request.headers())?;
-    let encoding = encoding_of(request.headers())?;
+    let Coded { shape, encoding } = coded;
     let key = match &route.key {
         KeySource::Header(name) => &key_of(request.headers(), name)?,
         _ => path_key,

@@ -6,7 +6,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::{Method, Request, StatusCode};
 
 use super::answer::Problem;
-use super::head::check_framing;
+use super::head::{Lines, check_framing};
 use super::streams::{Route, Routes};
 use crate::route::KeySource;
 
@@ -21,8 +21,9 @@ pub(super) struct Target<'a> {
 pub(super) fn find<'a>(
     routes: &'a Routes,
     request: &Request<Incoming>,
+    lines: &Lines<'_>,
 ) -> Result<Target<'a>, Problem> {
-    check_framing(request)?;
+    check_framing(request, lines)?;
     // A body that nobody reads ends the connection.
     let refusal = |status, code, detail| Problem {
         close: !request.body().is_end_stream(),

@@ -8,8 +8,9 @@ fn what_a_request_is_while_it_waits_is_small() {
     fn size<F>(_: impl Fn(Arc<Local>, Busy, Request<Incoming>) -> F) -> usize {
         size_of::<F>()
     }
+    // Without optimisation it's larger than it really is.
     let size = size(handle);
-    assert!(size <= 1_000, "{size} bytes");
+    assert!(size <= 1_200, "{size} bytes");
 }
 
 #[test]

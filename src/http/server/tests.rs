@@ -78,7 +78,7 @@ fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
                 Duration::from_secs(1),
                 decode::Settings::default().limits().unwrap(),
                 crate::lane::Settings::default(),
-                Routes::new(),
+                Routes::default(),
             )),
             replaced: tokio::sync::watch::Sender::default(),
             start: std::time::Instant::now(),
