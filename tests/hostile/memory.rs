@@ -206,22 +206,22 @@ fn a_connection_for_which_there_is_no_memory_is_told_so_and_harms_nobody() {
     let mock = Mock::start(1, &topics);
     let gateway = narrow(&mock, &streams);
     let mut clients: Vec<_> = (0..10).map(|_| gateway.client()).collect();
-    // As much as there is, from stream to stream: all of a body but its last byte.
-    for (number, client) in clients.iter_mut().enumerate() {
-        let pad = "x".repeat(if number < streams.len() {
-            850 << 10
-        } else {
-            64 << 10
-        });
+    // As much as there is, one stream after the other: all of a body but its last byte.
+    let (mut senders, pad) = (Vec::new(), "x".repeat(850 << 10));
+    for (client, stream) in clients.iter_mut().zip(&streams) {
+        let before = used(&gateway);
         let body = format!(r#"{{"id":"1","x":"{pad}"}}"#);
-        let head = format!(
-            "POST /v1/events/{} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            streams[number % streams.len()],
-            body.len()
+        let more = format!(
+            "POST /v1/events/{stream} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n"
         );
+        let head = format!("{more}content-length: {}\r\n\r\n", body.len());
         client
             .write((head + &body[..body.len() - 1]).as_bytes())
             .unwrap();
+        eventually("its body is held", SOON, || {
+            used(&gateway) >= before + (850 << 10)
+        });
+        senders.push(client);
     }
     // It sends as soon as it's connected, as clients do, and hears why it's refused.
     let mut refused = None;
@@ -244,7 +244,7 @@ fn a_connection_for_which_there_is_no_memory_is_told_so_and_harms_nobody() {
     let is_counted = |line: &str| line.contains("\"no_memory\"") && !line.ends_with(" 0");
     assert!(metrics.lines().any(is_counted), "{metrics}");
     // Those that had come before are served, and then there's room again.
-    for client in &mut clients {
+    for client in senders {
         client.write(b"}").unwrap();
         assert_eq!(client.answer().unwrap().status, 200);
     }
