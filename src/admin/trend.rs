@@ -18,8 +18,9 @@ const LOOKS: usize = 30;
 /// Part of the memory budget that is filled and emptied all the time, and says nothing about a loss to come.
 const WORKING_SET: u64 = 8;
 
-/// Looks in which a refusal counts as one of now.
-const RECENT: usize = 5;
+/// Looks in which a refusal counts as one of now, beside those that a request takes at most: clients who send again at once are
+/// refused in bursts, one each `http.answer_within`.
+const RECENT: usize = 2;
 /// Bytes per second that are a rounding of the log's estimates.
 const NOISE: f64 = 1024.0;
 
@@ -36,6 +37,8 @@ struct Look {
     log_refuses: bool,
     /// Requests refused so far for want of room, or of an acknowledgement in time.
     turned_away: u64,
+    /// Looks from a request to its answer, at most.
+    to_answer: usize,
     /// Per stream: events admitted that are neither resolved nor known to wait anywhere.
     unexplained: BTreeMap<String, u64>,
 }
@@ -96,7 +99,7 @@ impl Trend {
 /// From the looks, one a second. The mean of the later half less that of the earlier one is the growth in half the time.
 fn time_to_loss(looks: &[Look]) -> Option<Duration> {
     let last = looks.last()?;
-    let before = &looks[looks.len().saturating_sub(RECENT + 1)];
+    let before = &looks[looks.len().saturating_sub(RECENT + last.to_answer + 1)];
     if last.turned_away > before.turned_away {
         return Some(Duration::ZERO);
     }
@@ -142,6 +145,7 @@ fn look(view: &View) -> Look {
         backlog,
         log_refuses,
         turned_away: now.shown.iter().map(turned_away).sum(),
+        to_answer: now.settings.answer_within.div_duration_f64(EVERY).ceil() as usize,
         unexplained: now
             .shown
             .iter()
@@ -260,5 +264,19 @@ mod tests {
             ..Look::default()
         };
         assert_eq!(time_to_loss(&series(30, |_| idle.clone())), None);
+    }
+
+    #[test]
+    fn refusals_in_bursts_leave_no_time_between_them() {
+        let bursts = series(30, |second| Look {
+            turned_away: second / 6 * 24,
+            to_answer: 5,
+            log_refuses: false,
+            ..full(second)
+        });
+        for looks in 7..30 {
+            let left = time_to_loss(&bursts[..looks]);
+            assert_eq!(left, Some(Duration::ZERO), "after {looks} looks");
+        }
     }
 }
