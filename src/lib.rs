@@ -43,7 +43,9 @@
 //! | librdkafka's own, per cluster and broker | batches on the wire |
 //! | `accept` | accepting connections and dealing them out to HTTP threads |
 //! | `sampler` | a look at the log and the last seconds, once a second or when somebody asks, for the admin port |
-//! | control (`main`) | admin port, signals, stop |
+//! | `partitions`, `limits`, if there is a log | writing down what is known of topics, for the next start |
+//! | `burial`, `resume`, `redrive`, for a while | the end of a client that failed; partitions that go on; dead letters that are sent again |
+//! | control (`main`) | admin port, signals, reload, stop |
 //!
 //! HTTP threads never wait for a cluster, and clusters share nothing but the memory budget, so that a dead one costs
 //! the others nothing. The control thread waits for no disk.
@@ -76,7 +78,8 @@
 //! | `telemetry` | – |
 //! | `lifecycle` | – |
 //!
-//! `tests/tidy.rs` holds the code to this table, and it holds the files of one stage to one direction.
+//! `tests/tidy.rs` holds the code to this table, and the files of one stage to one direction, but for the circles that
+//! `tests/tidy/circles.rs` lists.
 //!
 //! # Invariants, and the tests that guard them
 //!
@@ -91,6 +94,8 @@
 //!   (`src/spill/tests/`: a simulated disk, thousands of seeds, with negative controls). What damage of the disk costs all the same
 //!   is counted by lane, once (`src/spill/tests/losses.rs`).
 //! - What Kafka refused for good after it was acknowledged is kept, counted, and sent again on demand (`tests/redrive.rs`).
+//! - A reload is in force as a whole or not at all, and costs no event (`tests/reload.rs`). Clusters that are dead or idle cost next to
+//!   nothing (`tests/clusters.rs`).
 //! - `decode`, `route`, `lane::pace` and `produce::verdict` do no I/O and read no clock.
 //! - A status is chosen in `http` alone, or in `admin` for its own port. `http::answer` makes one of what became of the events; what
 //!   is refused before it reaches a lane gets its status where it is found, as a `http::answer::Problem`.

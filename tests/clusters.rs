@@ -1,5 +1,6 @@
 //! Many clusters in one gateway, some of them dead: it's ready soon, and while nothing happens it does next to nothing.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::gateway::{Alone, Gateway};
@@ -8,18 +9,14 @@ use crate::support::mock::Mock;
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: u64 = 1024 * 1024;
 
-/// A gateway with `living` clusters, each with a stream, and `dead` ones whose brokers refuse connections.
-fn gateway(kafka: &Mock, living: usize, dead: usize) -> Gateway {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = format!(
-        "[memory]\nbudget = \"64MiB\"\n[spill]\ndir = {:?}\n",
-        folder.keep()
-    );
+/// A gateway with `living` clusters, each with a stream, and `dead` ones whose brokers refuse connections. Its log is in `dir`.
+fn gateway(kafka: &Mock, dir: &Path, living: usize, dead: usize) -> Gateway {
+    let mut config = format!("[memory]\nbudget = \"64MiB\"\n[spill]\ndir = {dir:?}\n");
     for number in 0..living + dead {
         let (name, bootstrap) = if number < living {
             (format!("living{number}"), kafka.bootstrap().to_owned())
         } else {
-            (format!("dead{number}"), format!("127.0.0.1:{number}"))
+            (format!("dead{number}"), "127.0.0.1:1".to_owned())
         };
         config += &format!(
             "[clusters.{name}]\nbootstrap = \"{bootstrap}\"\n\
@@ -57,8 +54,9 @@ struct Idle {
 fn idle(living: usize, dead: usize) -> Idle {
     let alone = Alone::on_the_machine();
     let kafka = Mock::start(1, &[("events", 2)]);
+    let folder = tempfile::tempdir().unwrap();
     let start = Instant::now();
-    let gateway = gateway(&kafka, living, dead);
+    let gateway = gateway(&kafka, folder.path(), living, dead);
     gateway.wait_ready(30 * SECOND);
     let ready_after = start.elapsed();
     // Workers are calm 5 s after their last event.
@@ -90,7 +88,7 @@ fn dead_clusters_neither_turn_in_circles_nor_fill_the_log() {
     // Each dead one was switched 500 times a second when the probe waited for it.
     assert!(idle.switches_per_second < 2_000, "{idle:?}");
     assert!(idle.cpu_percent < 8.0, "{idle:?}");
-    assert!(idle.lines <= 2 * 10, "{idle:?}");
+    assert!((10..=2 * 10).contains(&idle.lines), "{idle:?}");
 }
 
 #[test]
@@ -101,6 +99,6 @@ fn two_hundred_clusters_of_which_fifty_are_dead_rest_and_are_ready_soon() {
     assert!(idle.switches_per_second < 6_000, "{idle:?}");
     // Twice of what it is in a build that isn't optimised; it was 44.
     assert!(idle.cpu_percent < 16.0, "{idle:?}");
-    assert!(idle.lines <= 2 * 50, "{idle:?}");
+    assert!((50..=2 * 50).contains(&idle.lines), "{idle:?}");
     assert!(idle.resident <= (64 + 64) * MIB, "{idle:?}");
 }

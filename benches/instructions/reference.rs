@@ -1,4 +1,4 @@
-//! The counts that are committed: what is more than these is seen, though nobody looks for it.
+//! The counts that are committed. `--check` fails if a case takes more.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! What HTTP/2 refuses by itself, counted: a head that is too large or isn't one, streams above their number, a flood of frames.
 //! hyper answers these without a word to anybody, so the frames that it writes are looked at on their way out.
 //!
-//! It's a few steps per frame: of most of them no more than the nine bytes in front is read. The table of compressed heads isn't
+//! It's a few steps per frame: of most frames only the nine bytes of their head are read. The table of compressed heads isn't
 //! kept: an answer of the library is a status and nothing more, and each of ours has more fields than one.
 
 use std::sync::Arc;

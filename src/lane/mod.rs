@@ -17,7 +17,7 @@
 //! - Bounds: a lane in bytes and events, the window of a cluster likewise, everything together by the memory budget.
 //! - An event that Kafka doesn't take for its topic's fault comes back, and its lane waits: a topic and a lane have each a pause
 //!   that grows while tries fail. `clients` has the worker's client, and the pauses between one and the next.
-//! - A topic whose events Kafka refuses, without that the door could know it, sends seldom: `suspects` says when. Its neighbours have
+//! - A topic whose events only Kafka can refuse, as the door can't know, sends seldom: `suspects` says when. Its neighbours have
 //!   to settle with it each time.
 //! - [`pace`] says when a lane's batch is worth a request, [`wave`] when those of many lanes have to wait for each other.
 //! - `life` says when a lane's events leave the direct way for the spill log, and when they come back. `spilling` does what it

@@ -6,7 +6,7 @@ const FILE_LINES: usize = 400;
 const FUNCTION_LINES: usize = 70;
 
 /// Files that are longer, with the length they may have. The list only gets shorter, and so do the files.
-const LONGER_FILES: &[(&str, usize)] = &[("src/produce/topic_limits.rs", 410)];
+const LONGER_FILES: &[(&str, usize)] = &[];
 
 /// Functions that are longer, in the same way.
 const LONGER_FUNCTIONS: &[(&str, &str, usize)] = &[

@@ -15,8 +15,8 @@
 //! - A request that was made from the partition's messages, and waits for its turn on the broker's connection, is sent although the
 //!   partition is paused (`rkb_outbufs`). With idempotence the broker refuses it, for the gap; without, it would be stored.
 //! - A produce answer that the topic is denied takes all partitions away from the topic before the failure is reported
-//!   (`rd_kafka_topic_set_error`). The pause then finds, or makes, another partition object than the one that has the messages. That
-//!   one is to fail them when its broker's thread comes to the operation that says so (`PARTITION_LEAVE`); but the wake-up at the end of
+//!   (`rd_kafka_topic_set_error`). The pause then finds, or makes, another partition object than the one that has the messages. The
+//!   old object fails them only when its broker's thread comes to the operation that says so (`PARTITION_LEAVE`); but the wake-up at the end of
 //!   the drain goes before that operation, by its priority, and lets the thread make requests of them first.
 //!
 //! So the same interceptor also asks for a purge of the client's queues, which each broker's thread then does by itself. That has the
