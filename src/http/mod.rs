@@ -59,6 +59,7 @@ pub mod linger;
 pub mod listener;
 pub mod plan;
 pub mod port;
+mod preface;
 mod reasons;
 pub mod rejected;
 pub mod retry;

@@ -138,9 +138,12 @@ impl Activity {
         self.leaves_unread.load(Relaxed) || self.is_beginning()
     }
 
-    /// The connection's first bytes say that it's HTTP/2, or that it isn't.
+    /// The connection's first bytes say that it's HTTP/2, or that it isn't. Those of HTTP/2 were no head.
     pub(super) fn begins(&self, is_framed: bool) {
         self.is_framed.store(is_framed, Relaxed);
+        if is_framed {
+            self.head_us.store(0, Relaxed);
+        }
     }
 
     /// HTTP is done with the socket.

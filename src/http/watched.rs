@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::frames::Frames;
+use super::preface::Preface;
 use super::unread;
 use super::watch::Activity;
 use crate::telemetry::Refusals;
@@ -19,7 +20,8 @@ pub(super) struct Watched {
     /// There until this is dropped.
     socket: Option<TcpStream>,
     activity: Arc<Activity>,
-    has_begun: bool,
+    /// What its first bytes say, until they have said it.
+    preface: Option<Preface>,
     refusals: Arc<Refusals>,
     /// HTTP/2: what it writes.
     frames: Option<Box<Frames>>,
@@ -43,7 +45,7 @@ impl Watched {
         Watched {
             socket: Some(socket),
             activity: Arc::clone(activity),
-            has_begun: false,
+            preface: Some(Preface::default()),
             refusals: Arc::clone(refusals),
             frames: None,
             instead: None,
@@ -76,6 +78,20 @@ impl Watched {
         }
         self.instead = None;
         Poll::Ready(Ok(()))
+    }
+
+    /// Looks at bytes that came before it was known what the connection speaks. Until then they're the beginning of a head,
+    /// so that a client that sends the preface in drops is watched like any other.
+    #[cold]
+    fn look_at_first(&mut self, came: &[u8]) {
+        let Some(is_framed) = self.preface.as_mut().and_then(|preface| preface.next(came)) else {
+            return;
+        };
+        self.preface = None;
+        self.activity.begins(is_framed);
+        if is_framed {
+            self.frames = Some(Box::new(Frames::new(Arc::clone(&self.refusals))));
+        }
     }
 
     fn note_write<'a>(
@@ -113,14 +129,8 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         let polled = self.polled(|socket| socket.poll_read(cx, buffer));
         if let Some(came @ [_, ..]) = buffer.filled().get(before..) {
-            if !self.has_begun {
-                self.has_begun = true;
-                // A client that sends even the preface in drops is watched like any other.
-                let is_framed = came.starts_with(b"PRI ");
-                self.activity.begins(is_framed);
-                if is_framed {
-                    self.frames = Some(Box::new(Frames::new(Arc::clone(&self.refusals))));
-                }
+            if self.preface.is_some() {
+                self.look_at_first(came);
             }
             self.activity.bytes_came(came.len());
         }

@@ -34,6 +34,32 @@ fn a_head_that_drips_in_is_cut_off_after_its_time() {
 }
 
 #[test]
+fn a_head_that_begins_like_the_preface_of_http2_has_no_more_time() {
+    let (_mock, gateway) = started("[http]\nhead_timeout = \"600ms\"\n");
+    let mut client = gateway.client();
+    // Its first bytes come at once: they alone tell nothing.
+    client.write(b"PRI /v1/events/events HTTP/1.1\r\n").unwrap();
+    let (took, _) = drip(client, "host: test\r\nx: ".repeat(100).as_bytes());
+    assert!(took >= 600 * MS && took < 3000 * MS, "{took:?}");
+    let refusals = &gateway.status()["refusals"];
+    assert_eq!(refusals["head_timeout"], 1, "{refusals}");
+    // Served to its end, it's a request like any other.
+    let mut client = gateway.client();
+    client
+        .write(b"PRI /v1/events/events HTTP/1.1\r\nhost: test\r\n\r\n")
+        .unwrap();
+    assert_eq!(client.answer().unwrap().status, 405);
+    let refusals = &gateway.status()["refusals"];
+    let counted = refusals.as_object().unwrap().values();
+    assert_eq!(
+        counted.filter_map(serde_json::Value::as_u64).sum::<u64>(),
+        2,
+        "{refusals}"
+    );
+    check_good_client(&gateway);
+}
+
+#[test]
 fn a_body_that_drips_in_or_stops_is_408_after_its_time() {
     let (_mock, gateway) = started("[http]\nbody_timeout = \"600ms\"\n");
     let mut stopped = gateway.client();
