@@ -1,6 +1,7 @@
 //! The composition: the only file that names every stage. Build first, spawn later: building can fail, spawning hardly.
 
 mod backend;
+mod beside;
 pub mod drain;
 mod limits;
 mod partitions;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use anyhow::{Context, Result, anyhow};
 
 use self::backend::{Backend, wait_for};
+use self::beside::Beside;
 use self::drain::{Drain, Left};
 use self::reload::Reloader;
 pub use self::reload::Source;
@@ -188,6 +190,7 @@ impl App {
             port,
             view: Arc::clone(&view),
             replaced: Vec::new(),
+            beside: Beside::default(),
         };
         vital::reload(reloader, asks, &view, life.watch());
         life.enter(Phase::Running);

@@ -1,6 +1,7 @@
 //! A reload: the configuration is read again, and all of it comes into force while traffic flows, or none of it.
 //!
-//! 1. The file is read and validated, with the environment and the secrets, as at the start. A mistake ends the reload.
+//! 1. The file is read and validated, with the environment and the secrets, as at the start. Of each cluster that is to have
+//!    another client, one is made and thrown away: only librdkafka knows what it takes. A mistake ends the reload.
 //! 2. A [`Plan`] says what changes. A key that only a restart changes ends the reload, by name.
 //! 3. What can fail is done first, where nobody sees it: clusters that come are started, topics that come are added and waited
 //!    for. A failure takes that back.
@@ -24,6 +25,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::backend::{Backend, wait_for};
+use super::beside::Beside;
 use super::routes::{self, Wired};
 use crate::admin::View;
 use crate::admin::reload::{Ask, Loaded, Outcome};
@@ -32,11 +34,15 @@ use crate::config::{Config, print};
 use crate::http::{Port, Route, Snapshot};
 use crate::lane::Cluster;
 use crate::lifecycle::{Phase, Watch, reached};
+use crate::produce::client;
 use crate::telemetry::logs;
 
 /// Reads the configuration again. The error is for the person who wrote it.
 pub type Source = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
+/// How long the file, the secrets and the files that clients name may take to be read: a disk that works needs milliseconds, a
+/// mount that is slow some seconds. Together with [`TOPICS_WITHIN`] it's less than who asks for a reload waits.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 /// How long topics that come may take to tell their partitions before new events are routed to them: longer than who asks Kafka for
 /// them may wait for its answers to other questions.
 const TOPICS_WITHIN: Duration = Duration::from_secs(10);
@@ -55,6 +61,8 @@ pub(super) struct Reloader {
     pub(super) view: Arc<View>,
     /// Configurations that were replaced, of which requests may still be under way.
     pub(super) replaced: Vec<Weak<Snapshot>>,
+    /// Where files are read.
+    pub(super) beside: Beside,
 }
 
 /// What is shown of a configuration that has come into force.
@@ -79,11 +87,7 @@ impl Reloader {
                 () = &mut closing => return,
                 ask = asks.recv() => {
                     let Some(ask) = ask else { return };
-                    let outcome = if *now.borrow() == Phase::Running {
-                        self.reload(ask.is_dry).await
-                    } else {
-                        Outcome::Unavailable("forebay isn't running".into())
-                    };
+                    let outcome = self.reload(ask.is_dry, &now).await;
                     self.tell(&ask, &outcome);
                     // Who asked may have gone.
                     drop(ask.answer.send(outcome));
@@ -127,14 +131,24 @@ impl Reloader {
         }
     }
 
-    async fn reload(&mut self, is_dry: bool) -> Outcome {
-        let source = Arc::clone(&self.source);
-        let new = match tokio::task::spawn_blocking(move || source()).await {
+    async fn reload(&mut self, is_dry: bool, phase: &Watch) -> Outcome {
+        let is_running = || *phase.borrow() == Phase::Running;
+        let not_running = || Outcome::Unavailable("forebay isn't running".into());
+        if !is_running() {
+            return not_running();
+        }
+        let old = self.config.load_full();
+        let (source, its) = (Arc::clone(&self.source), Arc::clone(&old));
+        let reading = self.beside.run(READ_WITHIN, move || read(&source, &its));
+        let new = match reading.await {
             Ok(Ok(new)) => new,
             Ok(Err(why)) => return Outcome::Wrong(why),
-            Err(error) => return Outcome::Wrong(format!("reading it failed: {error}")),
+            Err(why) => return Outcome::Wrong(format!("reading the files failed: {why}")),
         };
-        let old = self.config.load_full();
+        // A cluster that is started now would be drained by nobody.
+        if !is_running() {
+            return not_running();
+        }
         let plan = Plan::new(&old, &new);
         let changes = serde_json::to_value(&plan).unwrap_or_default();
         let keys = plan.needs_restart();
@@ -309,6 +323,19 @@ impl Reloader {
             }
         }
     }
+}
+
+/// Reads the configuration, and tries out each client that `old` doesn't have.
+fn read(source: &Source, old: &Config) -> Result<Config, String> {
+    let new = source()?;
+    for (name, settings) in &new.clusters {
+        let old = old.clusters.get(name);
+        if !old.is_some_and(|old| client::is_same(old, settings)) {
+            let tried = client::try_out(name, settings);
+            tried.map_err(|why| format!("clusters.{name}.kafka: {why}"))?;
+        }
+    }
+    Ok(new)
 }
 
 /// The routes that are shown: those in force, and those of streams that have something left.

@@ -81,7 +81,7 @@ fn reach(
         config.set(key, value);
     }
     config.set("bootstrap.servers", format!("{host}:{port}"));
-    let asking: BaseProducer = config.create().map_err(|error| error.to_string())?;
+    let asking: BaseProducer = config.create().map_err(|error| client::refusal(&error))?;
     let answer = asking.client().fetch_metadata(topic, BROKER_WITHIN);
     let answer = answer.map_err(|error| format!("takes connections and doesn't answer: {error}"));
     answer.map(drop)

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use rdkafka::producer::BaseProducer;
-
 use super::connect::{self, Findings};
 use super::{Failure, configuration};
 use crate::config::print;
@@ -17,13 +15,13 @@ pub fn run(file: &Path, connect: bool, print: bool) -> Result<(), Failure> {
     }
     let mut found = Findings::default();
     for (name, settings) in &config.clusters {
-        // Creating a client shows what librdkafka thinks of the `kafka` properties; it connects to nobody yet.
-        let properties = client::producer(name, settings);
+        // Creating a client shows what librdkafka thinks of the `kafka` properties.
         let made = if connect {
-            Native::new(&properties)
+            Native::new(&client::producer(name, settings))
                 .map(|client| connect::ask(&config, name, settings, client, &mut found))
+                .map_err(|error| client::refusal(&error))
         } else {
-            properties.create::<BaseProducer>().map(drop)
+            client::try_out(name, settings)
         };
         if let Err(error) = made {
             let what = format!("clusters.{name}.kafka: {error}");

@@ -64,7 +64,7 @@ pub(super) fn consumer(
 ) -> Result<BaseConsumer, String> {
     let consumer: BaseConsumer = client::consumer(name, cluster)
         .create()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| client::refusal(&error))?;
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10));
     let metadata = metadata.map_err(|error| format!("cluster {name} doesn't answer: {error}"))?;
     let mut partitions = TopicPartitionList::new();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::worker::Worker;
 use crate::produce::Producer;
+use crate::produce::client::refusal;
 use crate::produce::settings::Idempotence;
 
 /// How long a client that is given up may take to report all that it held.
@@ -36,8 +37,13 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 self.client = Some(client);
             }
             Err(error) => {
-                self.cluster.health().trouble(error.to_string());
-                tracing::error!(cluster = self.cluster.name(), %error, "can't create a kafka client; check the cluster's `kafka` settings");
+                let error = refusal(&error);
+                tracing::error!(
+                    cluster = self.cluster.name(),
+                    error,
+                    "can't create a kafka client; check the cluster's `kafka` settings"
+                );
+                self.cluster.health().trouble(error);
                 self.client_pause.fails(now);
             }
         }

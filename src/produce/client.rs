@@ -2,7 +2,10 @@
 //! change are refused when the configuration is read.
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 
+use super::Native;
 use super::settings::{CLIENT_MAX_BYTES, Idempotence, Settings};
 
 /// The configuration of the producer of the cluster called `name`.
@@ -50,6 +53,34 @@ pub fn is_same(one: &Settings, other: &Settings) -> bool {
     let ways = |it: &Settings| (it.idempotence, it.answers);
     let is_same = sizes(one) == sizes(other) && ways(one) == ways(other);
     is_same && one.bootstrap == other.bootstrap && one.kafka == other.kafka
+}
+
+/// Whether librdkafka makes a client of these settings, and why not. The client is thrown away, and connects to nobody: it knows
+/// no broker. It reads the files that properties name, so it may take as long as a disk.
+pub fn try_out(name: &str, settings: &Settings) -> Result<(), String> {
+    let mut config = producer(name, settings);
+    config.remove("bootstrap.servers");
+    Native::new(&config)
+        .map(drop)
+        .map_err(|error| refusal(&error))
+}
+
+/// Why librdkafka makes no client, for logs and for people. An error's own words end with the value of the property, which may be
+/// a secret, also where the property's name is misspelt.
+pub fn refusal(error: &KafkaError) -> String {
+    let KafkaError::ClientConfig(kind, words, property, value) = error else {
+        return error.to_string();
+    };
+    // A list is refused for one of its parts.
+    let mut parts = value.split(',').map(str::trim);
+    let is_told = parts.any(|part| !part.is_empty() && words.contains(part));
+    // What is a number is told: the words say which one may be set.
+    let is_range = words.contains("outside allowed range");
+    match kind {
+        RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => format!("there is no property \"{property}\""),
+        _ if is_told && !is_range => format!("\"{property}\" can't have this value"),
+        _ => words.trim().to_owned(),
+    }
 }
 
 /// The configuration of any client of the cluster, without what only producers know.
@@ -114,4 +145,47 @@ fn is_about_connections(key: &str) -> bool {
     ]
     .iter()
     .any(|prefix| key.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(property: &str, value: &str) -> Result<(), String> {
+        let mut settings = Settings::new("127.0.0.1:1");
+        settings.kafka.insert(property.into(), value.into());
+        try_out("main", &settings)
+    }
+
+    #[test]
+    fn a_refusal_names_the_property_and_never_its_value() {
+        for (property, value) in [
+            ("sasl.passwrd", "hunter2"),
+            ("socket.keepalive.enable", "hunter2"),
+            ("socket.timeout.ms", "hunter2"),
+            ("security.protocol", "hunter2"),
+            ("builtin.features", "gzip,hunter2"),
+            ("debug", "broker, hunter2"),
+        ] {
+            let why = tried(property, value).unwrap_err();
+            assert!(why.contains(property), "{why}");
+            assert!(!why.contains("hunter2"), "{why}");
+        }
+        let why = tried("socket.timeout.ms", "1").unwrap_err();
+        assert!(why.contains("1 is outside allowed range 10.."), "{why}");
+        assert_eq!(tried("socket.timeout.ms", "10000"), Ok(()));
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_found_by_trying() {
+        let mut settings = Settings::new("127.0.0.1:1");
+        for (property, value) in [
+            ("security.protocol", "ssl"),
+            ("ssl.ca.location", "/nobody/has/this.pem"),
+        ] {
+            settings.kafka.insert(property.into(), value.into());
+        }
+        let why = try_out("main", &settings).unwrap_err();
+        assert!(why.contains("ssl.ca.location"), "{why}");
+    }
 }
