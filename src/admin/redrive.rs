@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::status::View;
+use crate::http::shown;
 use crate::lane::dead::{DeadLane, Destination, Reason, dead_lanes};
 use crate::lane::redrive::{self, Choice, Plan, Progress};
 use crate::lifecycle::Phase;
@@ -119,7 +120,7 @@ impl Asked {
                 ("reason", word) => {
                     let reason = Reason::parse(word).ok_or_else(|| {
                         let known = Reason::ALL.map(Reason::as_str).join(", ");
-                        format!("there is no reason {word:?}; there is {known}")
+                        format!("there is no reason {}; there is {known}", shown(word))
                     })?;
                     asked.choice.reason = Some(reason);
                 }
@@ -128,7 +129,8 @@ impl Asked {
                 ("dry_run", _) => return Err("dry_run is true or false".into()),
                 _ => {
                     return Err(format!(
-                        "there is no {name:?}; there is lane, reason and dry_run"
+                        "there is no {}; there is lane, reason and dry_run",
+                        shown(name)
                     ));
                 }
             }
@@ -232,6 +234,10 @@ mod tests {
         assert_eq!(Asked::parse("dry_run=false").unwrap(), Asked::default());
         for wrong in ["dryrun=true", "dry_run=yes", "reason=large", "lanes=main"] {
             assert!(Asked::parse(wrong).is_err(), "{wrong}");
+        }
+        for asked in ["", "reason="] {
+            let error = Asked::parse(&(asked.to_owned() + &"x".repeat(1 << 14))).unwrap_err();
+            assert!(error.len() < 512, "{} bytes are repeated", error.len());
         }
     }
 }

@@ -11,6 +11,7 @@ use hyper::{HeaderMap, Request, StatusCode, Version};
 
 use super::answer::Problem;
 use super::plan::Shape;
+use super::shown::shown;
 use super::streams::Route;
 use crate::decode::encoding::Encoding;
 use crate::route::Format;
@@ -202,8 +203,11 @@ fn shape_by_list(headers: &HeaderMap) -> Result<Shape, Problem> {
         return Ok(Shape::Json);
     };
     if let Some(other) = medias.find(|other| *other != media) {
-        let detail =
-            format!("the request has two content types, {media:?} and {other:?}; send one");
+        let detail = format!(
+            "the request has two content types, {} and {}; send one",
+            shown(&media),
+            shown(&other)
+        );
         return Err(Problem {
             close: true,
             ..Problem::new(StatusCode::BAD_REQUEST, "two_content_types", detail)
@@ -215,7 +219,8 @@ fn shape_by_list(headers: &HeaderMap) -> Result<Shape, Problem> {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
             format!(
-                "content type {media:?} is not taken; send application/json or application/x-ndjson"
+                "content type {} is not taken; send application/json or application/x-ndjson",
+                shown(&media)
             ),
         )
     })
@@ -275,14 +280,14 @@ fn encoding_by_list(headers: &HeaderMap) -> Result<Encoding, Problem> {
 }
 
 fn unsupported(coding: &[u8]) -> Problem {
-    let coding = String::from_utf8_lossy(coding);
+    let coding = shown(&String::from_utf8_lossy(coding));
     Problem {
         close: true,
         ..Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_encoding",
             format!(
-                "content encoding {coding:?} is not taken, or not beside another; send one of gzip, deflate, br and zstd, or none"
+                "content encoding {coding} is not taken, or not beside another; send one of gzip, deflate, br and zstd, or none"
             ),
         )
     }

@@ -7,6 +7,7 @@ use hyper::{Method, Request, StatusCode};
 
 use super::answer::Problem;
 use super::head::{Lines, check_framing};
+use super::shown::shown;
 use super::streams::{Route, Routes};
 use crate::route::KeySource;
 
@@ -40,7 +41,7 @@ pub(super) fn find<'a>(
         None => (rest, None),
     };
     let Some(route) = routes.get(name) else {
-        let detail = format!("there is no stream {name:?}; check the path");
+        let detail = format!("there is no stream {}; check the path", shown(name));
         return Err(refusal(StatusCode::NOT_FOUND, "unknown_stream", detail));
     };
     match key {
@@ -59,7 +60,10 @@ pub(super) fn find<'a>(
         _ => {}
     }
     if request.method() != Method::POST {
-        let detail = format!("{} is not possible here; use POST", request.method());
+        let detail = format!(
+            "method {} is not possible here; use POST",
+            shown(request.method().as_str())
+        );
         return Err(refusal(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",

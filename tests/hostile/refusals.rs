@@ -120,6 +120,31 @@ fn a_connection_that_owes_nothing_does_not_linger() {
 }
 
 #[test]
+fn an_answer_repeats_little_of_what_its_client_wrote() {
+    let (_mock, gateway) = started("");
+    let long = "\\".repeat(12 * 1024);
+    let post = |more: &str| head(&format!("{more}content-length: 2\r\n")) + "{}";
+    let two = format!("content-type: a/b\r\ncontent-type: a/{long}\r\n");
+    let method = "M".repeat(12 * 1024);
+    let requests = [
+        (404, sized(&format!("/v1/events/{long}"), "")),
+        (405, post("").replacen("POST", &method, 1)),
+        (415, post(&format!("content-type: a/{long}\r\n"))),
+        (415, post(&format!("content-encoding: {long}\r\n"))),
+        (400, post(&two)),
+    ];
+    for (status, request) in requests {
+        let mut client = gateway.client();
+        client.write(request.as_bytes()).unwrap();
+        let answer = client.answer().unwrap();
+        let len = answer.body.len();
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(len < 1024, "{len} bytes: {request:.40}");
+        assert!(answer.text().contains('…'), "{}", answer.text());
+    }
+}
+
+#[test]
 fn over_http2_a_refusal_ends_its_stream_and_no_other() {
     let (_mock, gateway) = started("");
     h2::connected(gateway.data, async |connection| {
