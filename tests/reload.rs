@@ -1,6 +1,7 @@
 //! The configuration changes while traffic flows: all of it comes into force, or none; nobody's request fails for it, and no
 //! event is lost or overtaken.
 
+mod moved;
 mod refused;
 
 use std::time::{Duration, Instant};

@@ -32,6 +32,7 @@ pub mod server;
 pub mod settings;
 pub mod status;
 mod streams;
+mod topics;
 mod trend;
 
 pub use adopted::Adopted;

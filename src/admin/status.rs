@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
 use super::sampler::{STALE, Sample, log_takes};
+use super::topics::Topics;
 use super::{Adopted, Redriver, Reloads, Sampler, Trend, dead, disk};
 use crate::budget::Budget;
 use crate::http::{Port, Route, Server, Snapshot};
@@ -117,11 +118,12 @@ impl View {
             .iter()
             .map(|cluster| cluster_sample(cluster))
             .collect();
+        let topics = Topics::of(&known);
         let streams: Vec<_> = with_refusals(&now, &readiness)
             .map(|(route, refused)| StreamSample {
                 residual: self.trend.residual(route.name()),
                 takes: refused.is_none(),
-                ..self.stream_sample(route)
+                ..self.stream_sample(route, &topics)
             })
             .collect();
         let sample = self.sampler.latest();
@@ -163,6 +165,7 @@ impl View {
         let readiness = self.readiness_of(&now, &known);
         let sample = self.sampler.latest();
         let dead = &sample.dead;
+        let topics = Topics::of(&known);
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.start.elapsed().as_secs(),
@@ -184,7 +187,7 @@ impl View {
             "adopted": self.adopted.status(),
             "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),
             "clusters": known.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
-            "streams": with_refusals(&now, &readiness).map(|(route, why)| (route.name().to_owned(), self.stream_status(route, why))).collect::<serde_json::Map<_, _>>(),
+            "streams": with_refusals(&now, &readiness).map(|(route, why)| (route.name().to_owned(), self.stream_status(route, why, &topics))).collect::<serde_json::Map<_, _>>(),
         })
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::sampler::Sample;
 use super::status::View;
+use super::topics::{Topics, lanes_of};
 use crate::http::Route;
 use crate::lane::{Lane, Phase};
 use crate::spill::Backlog;
@@ -23,29 +24,27 @@ struct Lanes {
     spilled: Backlog,
 }
 
-/// All lanes of a stream, the one for unrouted events last; also those whose partitions are gone or aren't in use yet.
-fn lanes_of(route: &Route) -> Vec<Arc<Lane>> {
-    let known = route.topic.all_lanes();
-    known
-        .iter()
-        .chain(route.topic.unrouted())
-        .cloned()
-        .collect()
-}
-
 fn backlog(sample: &Sample, lane: &Lane) -> Backlog {
     let stored = lane.spill();
     stored.map_or_else(Backlog::default, |id| sample.backlog(id))
 }
 
 impl View {
-    fn lanes_together(&self, route: &Route) -> Lanes {
+    fn lanes_together(&self, route: &Route, topics: &Topics) -> Lanes {
         let mut sum = Lanes::default();
         let sample = self.sampler.latest();
-        for lane in lanes_of(route) {
+        let its = topics.of_stream(route.name());
+        let lanes = its.flat_map(|(_, topic)| {
+            let is_retired = topic.is_retired();
+            lanes_of(topic)
+                .into_iter()
+                .map(move |lane| (lane, is_retired))
+        });
+        for (lane, is_retired) in lanes {
             let backlog = backlog(&sample, &lane);
             let phase = lane.phase();
-            if lane.partition() >= 0 || phase != Phase::Direct {
+            // Nothing goes directly to a topic that the stream doesn't have any more.
+            if (lane.partition() >= 0 && !is_retired) || phase != Phase::Direct {
                 sum.phases[(phase as usize).min(2)] += 1;
             }
             sum.waiting_events += u64::from(lane.events());
@@ -57,22 +56,15 @@ impl View {
         sum
     }
 
-    /// Events of all streams that share a cluster with this one and are known to wait: in rings, with the client, or on
-    /// their way into the log.
-    pub(super) fn in_hand(&self, route: &Route) -> u64 {
-        let waiting: u64 = lanes_of(route)
-            .iter()
-            .map(|lane| u64::from(lane.events()))
-            .sum();
-        waiting + route.cluster.gauges().in_flight_events.load(Relaxed)
-    }
-
     /// `/lanes`.
     pub(super) fn lanes(&self) -> Value {
         let sample = self.sampler.latest();
-        let lane = |lane: &Arc<Lane>| {
+        let topics = Topics::of(&self.clusters());
+        let lane = |cluster: &str, topic: &str, lane: &Lane| {
             let backlog = backlog(&sample, lane);
             json!({
+                "cluster": cluster,
+                "topic": topic,
                 "partition": lane.partition(),
                 "phase": lane.phase().as_str(),
                 "age_ms": lane.age().as_millis() as u64,
@@ -84,8 +76,12 @@ impl View {
             })
         };
         let stream = |route: &Arc<Route>| {
-            let lanes: Vec<_> = lanes_of(route).iter().map(lane).collect();
-            (route.name().to_owned(), json!(lanes))
+            let its = topics.of_stream(route.name());
+            let lanes = its.flat_map(|(cluster, topic)| {
+                let lanes = lanes_of(topic).into_iter();
+                lanes.map(move |its| lane(cluster.name(), topic.name(), &its))
+            });
+            (route.name().to_owned(), lanes.collect::<Value>())
         };
         Value::Object(
             self.port
@@ -97,9 +93,14 @@ impl View {
         )
     }
 
-    pub(super) fn stream_status(&self, route: &Route, refused: Option<&str>) -> Value {
+    pub(super) fn stream_status(
+        &self,
+        route: &Route,
+        refused: Option<&str>,
+        topics: &Topics,
+    ) -> Value {
         let (stream, ledger) = (&route.stream, &route.stream.ledger);
-        let lanes = self.lanes_together(route);
+        let lanes = self.lanes_together(route, topics);
         let answers = Answer::ALL.map(|answer| {
             (
                 answer.as_str().to_owned(),
@@ -138,9 +139,9 @@ impl View {
         })
     }
 
-    pub(super) fn stream_sample(&self, route: &Route) -> StreamSample {
+    pub(super) fn stream_sample(&self, route: &Route, topics: &Topics) -> StreamSample {
         let (stream, ledger) = (&route.stream, &route.stream.ledger);
-        let lanes = self.lanes_together(route);
+        let lanes = self.lanes_together(route, topics);
         StreamSample {
             name: stream.name.clone(),
             cluster: route.cluster.name().into(),

@@ -1,6 +1,7 @@
 //! What can only be told from several looks: how long until memory and disk are full, and whether events vanish.
 //!
-//! One look a second, kept for [`LOOKS`] seconds.
+//! One look a second, kept for [`LOOKS`] seconds. A refusal counts for as long as a request may take; growth and what is missing are
+//! told from the last [`TELLING`] looks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,10 +12,14 @@ use super::dead;
 use super::disk::Disk;
 use super::sampler::{EVERY, log_takes};
 use super::status::View;
-use crate::http::Route;
+use super::topics;
+use crate::http::Stream;
 
-/// Looks that are kept, one a second: long enough to see past a burst, short enough to tell in time.
-const LOOKS: usize = 30;
+/// Looks that are kept, one a second: more than `http.answer_within` may be, since clients who send again at once are refused in
+/// bursts, one each such time.
+const LOOKS: usize = 64;
+/// Looks that tell growth, and what is missing: long enough to see past a burst, short enough to tell in time.
+const TELLING: usize = 30;
 /// Part of the memory budget that is filled and emptied all the time, and says nothing about a loss to come.
 const WORKING_SET: u64 = 8;
 
@@ -86,9 +91,8 @@ impl Trend {
     /// Events of a stream that are nowhere, as far as all of the last looks agree: zero, or there is a bug.
     pub fn residual(&self, stream: &str) -> u64 {
         let looks = self.looks();
-        let unexplained = looks
-            .iter()
-            .map(|look| look.unexplained.get(stream).copied());
+        let latest = looks.iter().rev().take(TELLING);
+        let unexplained = latest.map(|look| look.unexplained.get(stream).copied());
         unexplained
             .map(Option::unwrap_or_default)
             .min()
@@ -103,6 +107,7 @@ fn time_to_loss(looks: &[Look]) -> Option<Duration> {
     if last.turned_away > before.turned_away {
         return Some(Duration::ZERO);
     }
+    let looks = &looks[looks.len().saturating_sub(TELLING)..];
     let half = looks.len() / 2;
     if half < 2 {
         return None;
@@ -132,19 +137,20 @@ fn look(view: &View) -> Look {
     let (_, dead_bytes) = dead::sums(&sample.dead);
     let backlog = log.backlog_bytes.saturating_sub(dead_bytes);
     let now = view.port.now();
-    let turned_away = |route: &Arc<Route>| route.stream.metrics.turned_away.load(Relaxed);
+    // Of all streams that ever were: a sum that only grows, whichever are shown.
+    let turned_away = |stream: &Arc<Stream>| stream.metrics.turned_away.load(Relaxed);
     // What is on its way into the log isn't known event by event.
     let in_hand = if log.queued_bytes > 0 {
         u64::MAX
     } else {
-        now.shown.iter().map(|route| view.in_hand(route)).sum()
+        topics::in_hand(&view.clusters())
     };
     Look {
         held: used.saturating_sub(total / WORKING_SET) + backlog,
         room: total.saturating_sub(used) + room,
         backlog,
         log_refuses,
-        turned_away: now.shown.iter().map(turned_away).sum(),
+        turned_away: now.streams.iter().map(turned_away).sum(),
         to_answer: now.settings.answer_within.div_duration_f64(EVERY).ceil() as usize,
         unexplained: now
             .shown
@@ -278,5 +284,27 @@ mod tests {
             let left = time_to_loss(&bursts[..looks]);
             assert_eq!(left, Some(Duration::ZERO), "after {looks} looks");
         }
+    }
+
+    #[test]
+    fn refusals_are_remembered_as_long_as_a_request_may_take() {
+        // `http.answer_within` is 59 s: one burst each minute.
+        let bursts = series(240, |second| Look {
+            turned_away: second / 60 * 24,
+            to_answer: 59,
+            log_refuses: false,
+            ..full(second)
+        });
+        for seconds in 61..240_usize {
+            let looks = &bursts[seconds.saturating_sub(LOOKS)..seconds];
+            let left = time_to_loss(looks);
+            assert_eq!(left, Some(Duration::ZERO), "after {seconds} looks");
+        }
+        // Growth is that of the last half minute.
+        let grows = series(64, |second| filling(second.max(40) - 40));
+        let seconds = time_to_loss(&grows).unwrap().as_secs_f64();
+        assert!(seconds < 200.0, "{seconds}");
+        let grew = series(64, |second| filling(second.min(30)));
+        assert_eq!(time_to_loss(&grew), None);
     }
 }

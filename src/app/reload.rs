@@ -289,8 +289,18 @@ impl Reloader {
             return;
         }
         let now = self.port.now();
+        let clusters = self.backend.clusters();
+        let is_drained = |cluster: &Arc<Cluster>, stream: &str| {
+            let mut topics = cluster.topics().iter();
+            topics.all(|topic| topic.stream() != stream || cluster.is_drained(topic))
+        };
+        // It may have had other topics before, of which something is left.
         let is_over = |route: &Arc<Route>| {
-            route.cluster.is_drained(&route.topic) && route.stream.ledger.in_flight() == 0
+            route.stream.ledger.in_flight() == 0
+                && route.cluster.is_drained(&route.topic)
+                && clusters
+                    .iter()
+                    .all(|cluster| is_drained(cluster, route.name()))
         };
         let over: Vec<_> = now
             .leaving()

@@ -1,0 +1,67 @@
+//! What a stream left behind when it got another cluster is shown and counted until it has drained.
+
+use super::*;
+
+#[test]
+fn what_a_stream_left_in_another_cluster_is_shown_until_it_has_drained() {
+    let (main, away) = (
+        Mock::start(1, &[("events", 4)]),
+        Mock::start(1, &[("events", 4)]),
+    );
+    away.set_broker(false);
+    let folder = tempfile::tempdir().unwrap();
+    let of_log = format!(
+        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"1MiB\"\n\
+         [clusters.away]\nbootstrap = \"{}\"\n",
+        folder.path().display(),
+        away.bootstrap()
+    );
+    let moved = of_log + &Parts::new().text(main.bootstrap());
+    let beside = "[streams.beside]\ncluster = \"main\"\ntopic = \"events\"\nquota = 0\n";
+    let first = moved.replace(beside, &beside.replace("main", "away"));
+    let gateway = Gateway::ready(&first);
+    for _ in 0..3 {
+        assert_eq!(post(&gateway, "beside") / 100, 2);
+    }
+    let stream = || gateway.status()["streams"]["beside"].clone();
+    eventually("three wait on disk", 10 * SECOND, || {
+        stream()["spill_events"] == 3
+    });
+
+    gateway.rewrite(&moved);
+    assert_eq!(keys(&reloads(&gateway)), ["streams.beside.cluster"]);
+    assert_eq!(post(&gateway, "beside"), 200);
+    // A new topic's events may take the way over the log until its partitions are known.
+    eventually("the other cluster has its own", 10 * SECOND, || {
+        stream()["spill_events"] == 3 && stream()["events"]["in_flight"] == 0
+    });
+    assert_eq!(stream()["cluster"], "main");
+    let (_, metrics) = gateway.get("/metrics");
+    let told = r#"forebay_stream_spill_events{stream="beside",cluster="main"} 3"#;
+    assert!(metrics.contains(told), "{metrics}");
+    let lanes: Value = serde_json::from_str(&gateway.get("/lanes").1).unwrap();
+    let mut lanes = lanes["beside"].as_array().unwrap().iter();
+    assert!(
+        lanes.any(|lane| lane["cluster"] == "away" && lane["spill_events"] == 3),
+        "{lanes:?}"
+    );
+
+    gateway.rewrite(&moved.replace(beside, ""));
+    reloads(&gateway);
+    // What goes is looked at four times a second.
+    let until = Instant::now() + 2 * SECOND;
+    eventually("some looks are over", 3 * SECOND, || {
+        Instant::now() >= until
+    });
+    assert_eq!(stream()["spill_events"], 3);
+    assert!(!gateway.log().contains("a stream is gone"));
+
+    away.set_broker(true);
+    eventually("nothing of it is left", 60 * SECOND, || {
+        gateway.status()["streams"].get("beside").is_none()
+    });
+    gateway.stop();
+    let mut found = 0;
+    consume_each(away.bootstrap(), "events", 30 * SECOND, |_| found += 1);
+    assert_eq!(found, 3);
+}
