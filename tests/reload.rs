@@ -315,7 +315,7 @@ fn change(parts: &mut Parts, random: u64) -> &'static str {
         3 => {
             parts.more = format!("[lane]\nlinger = \"{value}ms\"\n[decode]\nmax_depth = {value}0\n")
         }
-        4 => parts.kafka = format!("\"queue.buffering.max.kbytes\" = \"{value}0000\""),
+        4 => parts.kafka = format!("\"metadata.max.age.ms\" = \"{value}00000\""),
         5 => parts.more = String::new(),
         6 => return "broken",
         _ => {
@@ -351,7 +351,12 @@ fn reloads_under_traffic_fail_no_request_and_lose_and_mix_nothing() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let kind = change(&mut parts, random >> 33);
+        // Each kind once, and then any.
+        let mut choice = random >> 33;
+        if round < 8 {
+            choice = choice / 8 * 8 + round;
+        }
+        let kind = change(&mut parts, choice);
         let text = parts.text(kafka.bootstrap());
         gateway.rewrite(if kind == "broken" {
             &text[..text.len() / 2]

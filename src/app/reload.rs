@@ -35,6 +35,7 @@ use crate::http::{Port, Route, Snapshot};
 use crate::lane::Cluster;
 use crate::lifecycle::{Phase, Watch, reached};
 use crate::produce::client;
+use crate::route::Ack;
 use crate::telemetry::logs;
 
 /// Reads the configuration again. The error is for the person who wrote it.
@@ -87,6 +88,11 @@ impl Reloader {
                 () = &mut closing => return,
                 ask = asks.recv() => {
                     let Some(ask) = ask else { return };
+                    // Who asked was told that it takes too long, and may have asked again.
+                    if ask.answer.is_closed() {
+                        tracing::warn!(by = ask.by, "a reload wasn't begun: nobody waits for it any more");
+                        continue;
+                    }
                     let outcome = self.reload(ask.is_dry, &now).await;
                     self.tell(&ask, &outcome);
                     // Who asked may have gone.
@@ -189,13 +195,19 @@ impl Reloader {
                 return Err(why);
             }
         };
-        let topics: Vec<_> = routes
-            .values()
-            .map(|route| Arc::clone(&route.topic))
-            .collect();
+        // One that was there before waits for its cluster without us.
+        let is_new = |route: &&Arc<Route>| {
+            let old = before.routes.get(route.name());
+            !old.is_some_and(|old| Arc::ptr_eq(&old.topic, &route.topic))
+        };
+        let topics = routes.values().filter(is_new);
+        let topics: Vec<_> = topics.map(|route| Arc::clone(&route.topic)).collect();
         wait_for(|| topics.iter().all(|topic| topic.takes()), TOPICS_WITHIN).await;
 
         // From here on nothing fails.
+        for route in routes.values() {
+            route.topic.set_over_log(route.ack == Ack::Disk);
+        }
         for (name, settings) in &new.clusters {
             if plan.touches("clusters", name) && !come.contains(name) {
                 self.backend

@@ -27,13 +27,12 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 
 impl Cluster {
     /// Adds a topic, or takes a retired one with the same names back, of which all goes on: its lanes, its ledger and share, and
-    /// what it has in the log.
+    /// what it has in the log. Whether its events go over the log is [set](Topic::set_over_log) when the reload is certain.
     /// Its partitions are to be [recalled](Cluster::recall_partitions) or heard.
     pub fn add_topic(&self, of: TopicOf) -> Arc<Topic> {
         let adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |topic: &&Arc<Topic>| (topic.stream(), topic.name()) == (&of.stream, &of.name);
         if let Some(topic) = self.topics.iter().find(is_it) {
-            topic.set_over_log(of.is_over_log);
             topic.is_retired.store(false, Release);
             return Arc::clone(topic);
         }

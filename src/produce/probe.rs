@@ -24,7 +24,7 @@ use super::health::Health;
 use super::settings::Settings;
 pub use super::shared_client::SharedClient;
 pub use super::subject::{Finding, Subject};
-use super::subject::{LIMITS_RETRY, Limits};
+use super::subject::{LIMITS_RETRY, Limits, next_sign_of_life};
 use super::watchdog::Watchdog;
 use super::{Context, native};
 use crate::telemetry::Standing;
@@ -163,7 +163,8 @@ impl Run {
             }
             if !asked && !self.topics.is_empty() {
                 // A sign of life, from one topic after another.
-                next = (next + 1) % self.topics.len();
+                let is_wanted = |topic| self.subject.is_wanted(topic);
+                next = next_sign_of_life(next, self.topics.len(), is_wanted);
                 self.ask(&client, next);
             }
             if self.out.is_none() {

@@ -50,6 +50,18 @@ pub trait Subject: Send {
     fn hear(&self, finding: Finding) -> bool;
 }
 
+/// The topic that is asked for a sign of life after `last`, of `count` topics: the next one that is wanted, or any if none is. One
+/// whose stream is gone may be gone as well, and says nothing of the cluster then.
+pub(super) fn next_sign_of_life(
+    last: usize,
+    count: usize,
+    is_wanted: impl Fn(usize) -> bool,
+) -> usize {
+    let mut others = (1..=count).map(|step| (last + step) % count);
+    let any = others.clone().next().unwrap_or(0);
+    others.find(|topic| is_wanted(*topic)).unwrap_or(any)
+}
+
 /// What is known of when to ask for a topic's limits.
 pub(super) struct Limits {
     pub(super) of: Arc<TopicLimits>,
@@ -82,5 +94,21 @@ impl Limits {
             self.due = Some(now);
         }
         now >= due || self.due == Some(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_of_life_is_asked_of_topics_that_are_wanted() {
+        let next = |last, count, wanted: &[usize]| {
+            next_sign_of_life(last, count, |topic| wanted.contains(&topic))
+        };
+        assert_eq!([next(0, 3, &[0, 1, 2]), next(2, 3, &[0, 1, 2])], [1, 0]);
+        assert_eq!([next(0, 4, &[3]), next(3, 4, &[3])], [3, 3]);
+        assert_eq!(next(1, 3, &[]), 2, "a cluster without streams is asked too");
+        assert_eq!(next(7, 1, &[0]), 0);
     }
 }

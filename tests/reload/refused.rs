@@ -80,3 +80,24 @@ fn a_file_that_hangs_is_told_and_holds_up_no_stop() {
     let log = gateway.stop();
     assert!(log.contains("nothing has changed"), "{log}");
 }
+
+#[test]
+fn a_dead_cluster_holds_up_no_reload_of_others() {
+    let kafka = Mock::start(1, &[("events", 4)]);
+    let away = "[clusters.away]\nbootstrap = \"127.0.0.1:1\"\n[streams.away]\ncluster = \"away\"\n";
+    let mut parts = Parts {
+        more: away.into(),
+        ..Parts::new()
+    };
+    let gateway = Gateway::start(&parts.text(kafka.bootstrap()));
+    eventually("the living one takes events", STARTS, || {
+        post(&gateway, "events") == 200
+    });
+    parts.quota = 7;
+    gateway.rewrite(&parts.text(kafka.bootstrap()));
+    let start = Instant::now();
+    assert_eq!(keys(&reloads(&gateway)), ["streams.beside.quota"]);
+    let took = start.elapsed();
+    assert!(took < 3 * SECOND, "{took:?}");
+    gateway.stop();
+}
