@@ -54,18 +54,16 @@ pub fn handle(
     async move {
         let version = request.version();
         let mut answered = Answered::at(Instant::now());
-        let mut reply = match charged {
-            Ok(mut held) => {
-                answer(
-                    &local,
-                    &snapshot,
-                    &mut request,
-                    held.as_mut(),
-                    &mut answered,
-                )
-                .await
+        let (mut held, refusal) = match charged {
+            Ok(held) => (held, None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let mut reply = match refusal {
+            None => {
+                let head = held.as_mut();
+                answer(&local, &snapshot, &mut request, head, &mut answered).await
             }
-            Err(problem) => refused(&local, &problem),
+            Some(problem) => refused(&local, &problem),
         };
         if !reply.status().is_success() && reply.headers().contains_key(CONNECTION) {
             busy.leaves_unread();
@@ -73,7 +71,11 @@ pub fn handle(
         if local.is_stopping.load(Relaxed) {
             answer::make_last(&mut reply);
         }
-        let response = sending::send(reply, answered.list, &busy, version);
+        if let Some(held) = &mut held {
+            // What its head holds goes with the request.
+            held.shrink_to(STREAM_BYTES);
+        }
+        let response = sending::send(reply, answered.list, held, &busy, version);
         busy.end(answered.at);
         Ok(response)
     }

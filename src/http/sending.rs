@@ -1,16 +1,17 @@
 //! An answer on its way to its client, and what its list of events may hold meanwhile.
 //!
-//! HTTP/2 keeps an answer until the client opens its window, and a client may never do that. So an answer that nobody takes is
-//! [seen](super::watch::Busy::answer) from when it's ready until hyper has taken it, and a connection none of whose answers
-//! are taken for `http.send_timeout` ends. HTTP/1.1 needs no such look: its socket tells.
+//! HTTP/2 keeps an answer until the client opens its window, and a client may never do that, or byte by byte. hyper gives
+//! an answer away as a whole as soon as there's room for its first byte, so its bytes themselves say when they have left: they carry
+//! what the stream is charged, and that the answer is [ready](super::watch::Busy::answer), until the last of them is written.
+//! A connection none of whose answers are taken for `http.send_timeout` ends. HTTP/1.1 needs no such look: its socket tells.
 //!
 //! A list of events is charged, to a part of the budget that answers can't exceed; without room the answer is sent without its
-//! list. The charge stays for as long as the connection lives, because nobody is told when its bytes have left.
+//! list. The charge stays for as long as the connection lives, which of HTTP/1.1 may keep the memory.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body_util::Full;
 use hyper::Version;
 use hyper::body::{Body, Frame, SizeHint};
@@ -33,19 +34,56 @@ const SMALL_ANSWER_BYTES: u64 = 1024;
 #[derive(Debug)]
 pub struct Sending {
     body: Full<Bytes>,
-    /// HTTP/2: until it's taken.
-    _untaken: Option<Untaken>,
+    untaken: Option<Box<OfStream>>,
+}
+
+/// HTTP/2: what lasts until an answer is taken. It's in a box, so that answers of HTTP/1.1 are no larger for it.
+#[derive(Debug)]
+struct OfStream {
+    _untaken: Untaken,
+    _held: Option<HeldByProcess>,
+}
+
+/// The bytes of an answer. Whoever writes them drops this with the last of them.
+#[derive(Debug)]
+pub struct Piece {
+    bytes: Bytes,
+    _untaken: Option<Box<OfStream>>,
+}
+
+impl Buf for Piece {
+    #[inline]
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    #[inline]
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
 }
 
 impl Body for Sending {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = std::convert::Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Piece>, Self::Error>>> {
+        let Sending { body, untaken } = &mut *self;
+        let polled = Pin::new(body).poll_frame(cx);
+        // A whole answer is one piece.
+        let piece = |bytes| Piece {
+            bytes,
+            _untaken: untaken.take(),
+        };
+        polled.map_ok(|frame| frame.map_data(piece))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -75,10 +113,11 @@ pub(super) fn hold_list(
     held.ok()
 }
 
-/// Sends an answer, which is charged `list` for its list of events.
+/// Sends an answer, which is charged `list` for its list of events, and `stream` for its stream of HTTP/2.
 pub(super) fn send(
     mut reply: Reply,
     list: Option<HeldByProcess>,
+    stream: Option<HeldByProcess>,
     busy: &Busy,
     version: Version,
 ) -> hyper::Response<Sending> {
@@ -94,6 +133,11 @@ pub(super) fn send(
             answer::make_last(&mut reply);
         }
     }
-    let _untaken = is_framed.then(|| busy.answer());
-    reply.map(|body| Sending { body, _untaken })
+    let untaken = is_framed.then(|| {
+        Box::new(OfStream {
+            _untaken: busy.answer(),
+            _held: stream,
+        })
+    });
+    reply.map(|body| Sending { body, untaken })
 }

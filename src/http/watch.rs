@@ -33,7 +33,7 @@ pub struct Activity {
     is_ending: AtomicBool,
     /// When the socket first took no more of what it was to write, as `head_us`; 0 when it has taken all.
     blocked_us: AtomicU64,
-    /// HTTP/2: answers that are ready and not taken, and since when none of them was, as `head_us`.
+    /// HTTP/2: answers that are ready and not written, and since when none of them was, as `head_us`.
     untaken: AtomicU32,
     untaken_us: AtomicU64,
     /// What lists of its answers are charged, until it has ended.

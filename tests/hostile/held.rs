@@ -205,6 +205,39 @@ fn answers_that_nobody_reads_hold_little_and_not_for_long() {
 }
 
 #[test]
+fn answers_that_are_taken_byte_by_byte_are_held_by_their_streams_and_not_for_long() {
+    let (_mock, gateway) = started("[http]\nsend_timeout = \"3s\"\nidle_timeout = \"600s\"\n");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let used = || gateway.status()["memory"]["used_bytes"].as_u64().unwrap();
+    runtime.block_on(async {
+        // Each answer has room for a byte, and all of them wait for more.
+        let mut connection = h2::open(gateway.data, 1).await;
+        connection.ping().await.unwrap();
+        let (before, begun) = (used(), Instant::now());
+        let mut streams = Vec::new();
+        while let Ok((status, stream)) = connection.post_unread(EVENTS, EVENT).await {
+            assert_eq!(status, 200);
+            streams.push(stream);
+            assert!(begun.elapsed() < 2 * SOON, "it goes on for ever");
+            if streams.len() == 8 {
+                let more = used() - before;
+                assert!(more >= 8 * 8 * 1024, "{more} bytes are counted");
+            }
+            tokio::time::sleep(100 * MS).await;
+        }
+        let took = begun.elapsed();
+        assert!(took >= 2900 * MS && took < SOON, "{took:?}");
+        assert!(streams.len() > 8, "{}", streams.len());
+    });
+    eventually("nothing is held", SOON, || used() == 0);
+    assert_eq!(gateway.status()["refusals"]["answer_not_taken"], 1);
+    check_good_client(&gateway);
+}
+
+#[test]
 fn a_client_that_reads_nothing_is_left_after_its_time_though_it_goes_on_asking() {
     let (_mock, gateway) = started("[http]\nsend_timeout = \"1s\"\n");
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
