@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::sampler::Sample;
 use super::status::View;
-use super::topics::{Topics, lanes_of};
+use super::topics::Topics;
 use crate::http::Route;
 use crate::lane::{Lane, Phase};
 use crate::spill::Backlog;
@@ -36,7 +36,8 @@ impl View {
         let its = topics.of_stream(route.name());
         let lanes = its.flat_map(|(_, topic)| {
             let is_retired = topic.is_retired();
-            lanes_of(topic)
+            topic
+                .lanes_ever()
                 .into_iter()
                 .map(move |lane| (lane, is_retired))
         });
@@ -78,7 +79,7 @@ impl View {
         let stream = |route: &Arc<Route>| {
             let its = topics.of_stream(route.name());
             let lanes = its.flat_map(|(cluster, topic)| {
-                let lanes = lanes_of(topic).into_iter();
+                let lanes = topic.lanes_ever().into_iter();
                 lanes.map(move |its| lane(cluster.name(), topic.name(), &its))
             });
             (route.name().to_owned(), lanes.collect::<Value>())

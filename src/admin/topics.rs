@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::lane::{Cluster, Lane, Topic};
+use crate::lane::{Cluster, Topic};
 
 /// All topics of all streams, by the stream's name: made once for a page, since a stream doesn't know what it had.
 pub(super) struct Topics(HashMap<String, Vec<InCluster>>);
@@ -34,16 +34,10 @@ impl Topics {
     }
 }
 
-/// All lanes of a topic, the one for unrouted events last; also those whose partitions are gone or aren't in use yet.
-pub(super) fn lanes_of(topic: &Topic) -> Vec<Arc<Lane>> {
-    let known = topic.all_lanes();
-    known.iter().chain(topic.unrouted()).cloned().collect()
-}
-
 /// Events of all streams that are known to wait: in rings, with the clients, or on their way into the log.
 pub(super) fn in_hand(clusters: &[Arc<Cluster>]) -> u64 {
     let of_topic = |topic: &Arc<Topic>| -> u64 {
-        let lanes = lanes_of(topic);
+        let lanes = topic.lanes_ever();
         lanes.iter().map(|lane| u64::from(lane.events())).sum()
     };
     let of_cluster = |cluster: &Arc<Cluster>| {

@@ -51,9 +51,8 @@ impl Cluster {
 
     /// Whether nothing of a topic is left: not in memory, not with the client, not in the log.
     pub fn is_drained(&self, topic: &Topic) -> bool {
-        let all = topic.all_lanes();
-        let mut lanes = all.iter().chain(&topic.unrouted);
-        lanes.all(|lane| lane.ring.is_empty() && !lane.is_open() && !self.has_backlog(lane))
+        let mut lanes = topic.lanes_ever().into_iter();
+        lanes.all(|lane| lane.ring.is_empty() && !lane.is_open() && !self.has_backlog(&lane))
     }
 
     /// Changes the cluster's settings. What its client is made of comes into force with another client, when the present one

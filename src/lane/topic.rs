@@ -127,6 +127,12 @@ impl Topic {
         self.routing.all()
     }
 
+    /// All lanes that were ever made, the one for unrouted events last, also if it takes nothing: what it took before waits in it.
+    pub fn lanes_ever(&self) -> Vec<Arc<Lane>> {
+        let routed = self.all_lanes();
+        routed.iter().chain(&self.unrouted).cloned().collect()
+    }
+
     /// Whether new events wait for older ones because the number of partitions has changed.
     pub fn is_changing(&self) -> bool {
         self.routing.is_changing()

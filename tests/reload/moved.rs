@@ -1,6 +1,17 @@
 //! What a stream left behind when it got another cluster is shown and counted until it has drained.
 
+use rdkafka::types::RDKafkaRespErr;
+
 use super::*;
+
+fn on_log(folder: &tempfile::TempDir, away: &Mock) -> String {
+    format!(
+        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"1MiB\"\n\
+         [clusters.away]\nbootstrap = \"{}\"\n",
+        folder.path().display(),
+        away.bootstrap()
+    )
+}
 
 #[test]
 fn what_a_stream_left_in_another_cluster_is_shown_until_it_has_drained() {
@@ -10,13 +21,7 @@ fn what_a_stream_left_in_another_cluster_is_shown_until_it_has_drained() {
     );
     away.set_broker(false);
     let folder = tempfile::tempdir().unwrap();
-    let of_log = format!(
-        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"1MiB\"\n\
-         [clusters.away]\nbootstrap = \"{}\"\n",
-        folder.path().display(),
-        away.bootstrap()
-    );
-    let moved = of_log + &Parts::new().text(main.bootstrap());
+    let moved = on_log(&folder, &away) + &Parts::new().text(main.bootstrap());
     let beside = "[streams.beside]\ncluster = \"main\"\ntopic = \"events\"\nquota = 0\n";
     let first = moved.replace(beside, &beside.replace("main", "away"));
     let gateway = Gateway::ready(&first);
@@ -64,4 +69,26 @@ fn what_a_stream_left_in_another_cluster_is_shown_until_it_has_drained() {
     let mut found = 0;
     consume_each(away.bootstrap(), "events", 30 * SECOND, |_| found += 1);
     assert_eq!(found, 3);
+}
+
+#[test]
+fn what_waits_for_a_topic_that_turns_out_to_be_missing_is_shown() {
+    let away = Mock::start(1, &[("events", 4)]);
+    away.set_broker(false);
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        on_log(&folder, &away) + "[streams.beside]\ncluster = \"away\"\ntopic = \"events\"\n";
+    let gateway = Gateway::ready(&text);
+    assert_eq!(post(&gateway, "beside") / 100, 2);
+    let missing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    away.with(move |cluster| cluster.topic_error("events", missing).unwrap());
+    away.set_broker(true);
+    let stream = || gateway.status()["streams"]["beside"].clone();
+    eventually("it's known to be missing", 30 * SECOND, || {
+        gateway.log().contains("topic can't be used") && stream()["takes"] == false
+    });
+    eventually("one waits on disk", 10 * SECOND, || {
+        stream()["spill_events"] == 1
+    });
+    gateway.stop();
 }
