@@ -5,6 +5,8 @@
 //! charged as soon as its head is known, for all of the head until it's understood, and from then on for what any stream
 //! holds.
 
+use std::time::{Duration, Instant};
+
 use hyper::{HeaderMap, Request, StatusCode, Uri, Version};
 
 use super::answer::Problem;
@@ -71,13 +73,33 @@ fn too_many(most: usize) -> Problem {
 pub(super) struct Framed {
     begun: Option<HeldByProcess>,
     kept: Option<HeldByProcess>,
-    is_refused: bool,
+    /// There once it is to end because no memory is left for it.
+    told: Option<Told>,
+}
+
+/// A connection that was told to end.
+#[derive(Debug)]
+struct Told {
+    since: Instant,
+    /// What it had brought when something was under way last.
+    brought: u64,
+}
+
+impl Told {
+    /// Whether it may go on. What is under way is: its body is charged by itself. Without that a client that heeds what it was told
+    /// brings no more than what was on its way, and one that begins ever more has as much time as one request.
+    fn may_go_on(&mut self, brought: u64, is_busy: bool, now: Instant, within: Duration) -> bool {
+        if is_busy {
+            self.brought = brought;
+        }
+        brought < self.brought + KEPT_BYTES && now.saturating_duration_since(self.since) < within
+    }
 }
 
 impl Framed {
     /// Charges a connection that turns out to be one of HTTP/2, and once more when it has brought much. Without room for that it
-    /// is to end in order. False: it has to end at once.
-    pub(super) fn charge(&mut self, port: &Port, activity: &Activity) -> bool {
+    /// is to end in order, which may take as long as a request, `within`. False: it has to end at once.
+    pub(super) fn charge(&mut self, port: &Port, activity: &Activity, within: Duration) -> bool {
         let hold = |bytes| HeldByProcess::hold_part(&port.budget, &port.framed, bytes).ok();
         if self.begun.is_none() {
             self.begun = hold(CONNECTION_BYTES);
@@ -92,13 +114,26 @@ impl Framed {
             return true;
         }
         self.kept = hold(KEPT_BYTES);
-        if self.kept.is_none() && !self.is_refused {
-            self.is_refused = true;
+        if self.kept.is_some() {
+            return true;
+        }
+        let now = Instant::now();
+        let told = self.told.get_or_insert_with(|| {
             port.refusals.count("no_memory");
             tracing::debug!("no memory for a connection of http/2 that brings much");
             activity.end();
+            Told {
+                since: now,
+                brought: MUCH_BYTES,
+            }
+        });
+        let is_busy = activity.is_busy() || activity.has_untaken();
+        let may_go_on = told.may_go_on(brought, is_busy, now, within);
+        if !may_go_on {
+            port.refusals.count("no_memory");
+            tracing::debug!("a connection of http/2 doesn't end, though it was told to");
         }
-        self.kept.is_some() || brought < MUCH_BYTES + KEPT_BYTES
+        may_go_on
     }
 }
 
@@ -124,6 +159,28 @@ fn head_bytes(headers: &HeaderMap, uri: &Uri) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_was_told_to_end_may_end_what_is_under_way_and_not_begin_for_ever() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let since = Instant::now();
+        let told = || Told {
+            since,
+            brought: MUCH_BYTES,
+        };
+        let mut idle = told();
+        let most = MUCH_BYTES + KEPT_BYTES;
+        assert!(idle.may_go_on(most - 1, false, since, SECOND));
+        assert!(!idle.may_go_on(most, false, since, SECOND));
+        let mut busy = told();
+        assert!(busy.may_go_on(9 * most, true, since, SECOND));
+        assert!(
+            busy.may_go_on(9 * most, false, since, SECOND),
+            "its last answer is on its way"
+        );
+        assert!(!busy.may_go_on(10 * most, false, since, SECOND));
+        assert!(!busy.may_go_on(9 * most, true, since + SECOND, SECOND));
+    }
 
     #[test]
     fn each_of_many_entries_is_counted_though_they_have_no_text() {

@@ -18,7 +18,7 @@
 //! | --- | --- | --- |
 //! | a connection: read and write buffer, state, task | the process, before it's accepted, or it's answered 503 | `idle_timeout`, `head_timeout` |
 //! | HTTP/2: bytes in its windows, table of heads | `framed`, with its first bytes | with the connection |
-//! | HTTP/2: read buffers that entries of that table are slices of | `framed`, when it has brought 64 KiB; without room it ends in order | with the connection |
+//! | HTTP/2: read buffers that entries of that table are slices of | `framed`, when it has brought 64 KiB; without room it ends in order, with what is under way | with the connection |
 //! | HTTP/2: a stream's state, task, small answer | `framed`, when its head comes | when its answer is written |
 //! | a head: entries and text, path | HTTP/1.1: the connection's buffer; HTTP/2: `framed`; at most `max_headers`, `max_head` | when it's understood, before the body |
 //! | a key from header or path | the stream, for each event that has it | with the events |

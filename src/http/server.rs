@@ -249,6 +249,7 @@ impl Connection {
             let mut is_new = true;
             let mut framed = heads::Framed::default();
             let times = times(&settings);
+            let a_request = settings.body_timeout + settings.answer_within;
             let first_look = times.head.min(times.idle).min(times.send);
             let mut look = pin!(sleep_until(Instant::now() + first_look));
             let mut told_to_close = false;
@@ -260,7 +261,7 @@ impl Connection {
                     return Poll::Ready(false);
                 }
                 activity.stamp();
-                if activity.is_framed() && !framed.charge(&local.port, &activity) {
+                if activity.is_framed() && !framed.charge(&local.port, &activity, a_request) {
                     return Poll::Ready(true);
                 }
                 if ending.is_due(&activity, cx) || (!told_to_close && activity.is_ending()) {

@@ -123,6 +123,11 @@ impl Activity {
         self.requests.load(Relaxed) > 0
     }
 
+    /// HTTP/2: whether an answer is ready and not written.
+    pub(super) fn has_untaken(&self) -> bool {
+        self.untaken.load(Relaxed) > 0
+    }
+
     /// Whether the head of a request has begun to come and isn't complete.
     pub fn is_beginning(&self) -> bool {
         self.head_us.load(Relaxed) > 0
@@ -258,10 +263,8 @@ impl Busy {
     /// it's the last.
     pub fn keep(&self, held: HeldByProcess, the_last: bool) -> bool {
         let activity = &self.activity;
-        let mut lists = activity
-            .lists
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let lists = activity.lists.lock();
+        let mut lists = lists.unwrap_or_else(PoisonError::into_inner);
         lists.push(held);
         let all: u64 = lists.iter().map(HeldByProcess::bytes).sum();
         if the_last || all > LISTS_BYTES {

@@ -300,6 +300,45 @@ fn pin_buffers(socket: &mut TcpStream, rest: &[u8]) {
 }
 
 #[test]
+fn a_request_under_way_is_finished_though_its_connection_has_to_end_for_want_of_memory() {
+    let (_mock, gateway) = keyed();
+    let refused = || gateway.status()["refusals"]["no_memory"].as_u64().unwrap();
+    let events = |count: usize| {
+        let event = format!(r#"{{"user":"u","x":"{}"}}"#, "x".repeat(100 * 1024));
+        format!("[{}]", vec![event.as_str(); count].join(","))
+    };
+    let (few, many) = (events(1), events(24));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut open = Vec::new();
+        while refused() == 0 {
+            let connection = h2::open(gateway.data, 65_535).await;
+            let (status, _, text) = connection.post(EVENTS, &few).await.unwrap();
+            assert_eq!(status, 200, "{text}");
+            open.push(connection);
+        }
+        // There's room for one more connection, and none for one that brings much. A body is charged by itself.
+        drop(open.pop());
+        while gateway.status()["connections"] != open.len() {
+            tokio::time::sleep(10 * MS).await;
+        }
+        let connection = h2::open(gateway.data, 65_535).await;
+        let (status, _, text) = connection.post(EVENTS, &many).await.unwrap();
+        assert_eq!(status, 200, "{text}");
+        assert!(connection.is_going_away().await, "it wasn't told to end");
+        assert_eq!(refused(), 2, "each of the two is counted once");
+    });
+    drop(runtime);
+    eventually("nothing is held", 2 * SOON, || {
+        gateway.status()["memory"]["used_bytes"] == 0
+    });
+    gateway.stop();
+}
+
+#[test]
 fn buffers_that_the_table_of_heads_keeps_are_counted() {
     // As a whole, and in two writes.
     for first in [0, 1] {
