@@ -4,8 +4,9 @@
 //! one read per lane is under way, and all of them are bounded by the worker's window and the memory budget.
 //!
 //! **Memory.** What is read back has shares of the budget of its own, and may fill half of the client's bytes: a backlog takes
-//! all that it gets, and new events need room as well. One lane may hold at most as much as its share has left, so that a
-//! partition without a leader leaves room to the others.
+//! all that it gets, and new events need room as well. One topic may hold four times as much of that as is left, and a topic that
+//! holds nothing always gets one read, so that topics that stand still leave room to the others. One lane may hold at most as
+//! much as is left, so that a partition without a leader leaves room to the others. A lane that may not send reads nothing.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -33,19 +34,35 @@ use crate::spill::{LaneId, LaneReader, Log, Position, ReadError, Stored};
 pub(super) const READ_BYTES: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 /// Bytes that may be on their way from the log to one cluster at once: as much as its thread reads in some milliseconds.
 pub(super) const MOST_READING: u64 = 16 * READ_BYTES as u64;
-/// Memory for one read, before it's known what it brings: its bytes, and as much as their bookkeeping is if they are
-/// events of about a hundred bytes. What it really is, is charged when they are read.
-const READ_MEMORY: u64 = 4 * READ_BYTES as u64;
+/// Memory for a byte that is to be read, before it's known what the read brings: as much as bytes and their bookkeeping are if
+/// they are events of about a hundred bytes. What it really is, is charged when they are read.
+const MEMORY_OF_BYTE: u64 = 4;
 
-/// Memory for the next read of a lane that has sent what is in `window`; none if it has to wait for it.
-pub(super) fn hold_for_read(topic: &Topic, window: &Window, max_in_flight: u64) -> Option<Held> {
+/// Bytes that one read of a cluster brings. Less than [`READ_BYTES`] where the client may not hold two of these, or where the
+/// memory for it would be more than an eighth of the budget: a lane that never found room would never be read.
+pub(super) fn read_bytes(max_in_flight: u64, budget: u64) -> u64 {
+    let of_budget = budget / (8 * MEMORY_OF_BYTE);
+    (READ_BYTES as u64)
+        .min(max_in_flight / 2)
+        .min(of_budget)
+        .max(1)
+}
+
+/// Memory for the next read, of so many `bytes`, of a lane that has sent what is in `window`; none if it has to wait for it.
+pub(super) fn hold_for_read(
+    topic: &Topic,
+    window: &Window,
+    max_in_flight: u64,
+    bytes: u64,
+) -> Option<Held> {
     let account = topic.replays();
-    let taken = account.cluster.used();
-    let is_too_much = taken > 0 && taken + READ_BYTES as u64 > max_in_flight / 2;
-    if is_too_much || window.outstanding_bytes() > account.room() {
+    let left = (max_in_flight / 2).saturating_sub(account.cluster.used());
+    let own = account.stream.used();
+    let is_too_much = own > 0 && own + bytes > 4 * left;
+    if is_too_much || window.outstanding_bytes() > account.room().min(left) {
         return None;
     }
-    account.hold_one(READ_MEMORY)
+    account.hold_one(MEMORY_OF_BYTE * bytes)
 }
 
 /// A parcel that was read back, and the position up to which the log is read with it: with the last one of a read.
@@ -59,7 +76,8 @@ pub(super) struct Ask {
     pub(super) log_lane: LaneId,
     /// From the first record on that hasn't arrived, not from where the last read ended.
     pub(super) is_first: bool,
-    pub(super) bytes: usize,
+    /// See [`read_bytes`].
+    pub(super) bytes: u64,
     pub(super) partition: i32,
     /// How many partitions there are to sort the events by, if the lane is of none.
     pub(super) partitions: Option<usize>,
@@ -78,6 +96,8 @@ pub(super) enum Job {
 /// What came of it.
 pub(super) struct Answer {
     pub(super) lane: u32,
+    /// As many as were asked for.
+    pub(super) asked: u64,
     /// Empty if nothing was there.
     pub(super) read: Vec<Replayed>,
     /// Nothing more was there.
@@ -203,7 +223,7 @@ impl Readers {
         let (read, is_all, fault) = match reader {
             // The log knows its own lanes.
             None => (Vec::new(), false, None),
-            Some(reader) => match reader.read(ask.bytes) {
+            Some(reader) => match reader.read(ask.bytes as usize) {
                 Ok(records) => {
                     let (found, understood) = Found::gather(records);
                     let read = found.parcels(&mut ask, reader.kept_bytes(), now);
@@ -214,6 +234,7 @@ impl Readers {
         };
         Answer {
             lane: ask.lane,
+            asked: ask.bytes,
             read,
             is_all,
             fault,
@@ -302,4 +323,45 @@ fn charge(held: &mut Held, bytes: u64, events: &[(Event, i64)]) -> Held {
     held.owe(needed.saturating_sub(held.bytes()));
     held.shrink(held.bytes() - needed);
     held.take()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+    use crate::lane::TopicOf;
+    use crate::produce;
+
+    fn cluster(budget: u64) -> Arc<Cluster> {
+        let topics = ["a", "b", "c"].map(|name| TopicOf::new(name, name));
+        let (client, budget) = (produce::Settings::new("nowhere"), Budget::new(budget));
+        Cluster::new("cluster", client, Default::default(), topics, &budget, None)
+    }
+
+    #[test]
+    fn a_topic_that_stands_still_leaves_a_read_to_each_other_one() {
+        let (cluster, window) = (cluster(1 << 30), Window::default());
+        let (topics, most, bytes) = (cluster.topics(), 256 << 10, 1 << 10);
+        let read = |topic: usize| hold_for_read(&topics[topic], &window, most, bytes);
+        let of_a: Vec<_> = std::iter::from_fn(|| read(0)).collect();
+        let held: u64 = of_a.iter().map(Held::bytes).sum();
+        assert!(held > most / 4 && held < most / 2 - bytes, "{held}");
+        let of_b: Vec<_> = std::iter::from_fn(|| read(1)).collect();
+        assert!(of_b.len() > 1, "there is room for the next one");
+        assert!(read(2).is_some(), "one read at least");
+        drop(of_b);
+        assert!(read(0).is_none() && read(1).is_some());
+    }
+
+    #[test]
+    fn however_little_may_be_held_one_read_has_room() {
+        let (max_in_flight, budget) = (200, 4 << 10);
+        let (cluster, window) = (cluster(budget), Window::default());
+        let bytes = read_bytes(max_in_flight, budget);
+        assert!(2 * bytes <= max_in_flight, "{bytes}");
+        assert!(hold_for_read(&cluster.topics()[0], &window, max_in_flight, bytes).is_some());
+        assert_eq!(read_bytes(64 << 20, 1 << 30), READ_BYTES as u64);
+        // Bounds of which the log could never give a byte would leave a lane in it for ever.
+        assert_eq!(read_bytes(1, 1), 1);
+    }
 }

@@ -12,7 +12,6 @@ use tracing::Level;
 
 use super::dead::{Dead, Reason};
 use super::learn::{cause_of, learn};
-use super::replay::READ_BYTES;
 use super::send::Refused;
 use super::work::Work;
 use super::worker::Worker;
@@ -130,7 +129,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
         let mut count = 0;
         while let Some(answer) = spiller.next_read() {
             count += 1;
-            self.reading = self.reading.saturating_sub(READ_BYTES as u64);
+            self.reading = self.reading.saturating_sub(answer.asked);
             if let Some(work) = work_of(&mut self.works, answer.lane)
                 && let Some(fault) = spiller.take_read(work, answer, now)
             {

@@ -7,7 +7,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
 use super::pace::{self, Load};
-use super::replay::{MOST_READING, READ_BYTES};
+use super::replay::{MOST_READING, read_bytes};
 use super::settings::Settings;
 use super::spilling::{REPLAY_EVENTS, Spiller};
 use super::suspects::Suspects;
@@ -145,9 +145,12 @@ impl<P: Producer> Sending<'_, P> {
     }
 
     pub(super) fn replay(&mut self, work: &mut Work, spiller: &Spiller) {
-        let reading = self.reading + READ_BYTES as u64;
-        let may_ask = reading <= MOST_READING && self.in_flight_bytes + reading <= self.max_bytes;
-        self.reading += spiller.read_on(work, self.cluster, may_ask, self.now);
+        let bytes = read_bytes(self.max_bytes, self.cluster.budget.total());
+        let reading = self.reading + bytes;
+        let has_room = reading <= MOST_READING && self.in_flight_bytes + reading <= self.max_bytes;
+        // What a lane reads and can't send would be held until its topic is mended.
+        let may_ask = has_room && self.may_try(work);
+        self.reading += spiller.read_on(work, self.cluster, may_ask.then_some(bytes), self.now);
         while !work.window.is_rewinding()
             && work.window.outstanding() < REPLAY_EVENTS
             && self.allows(&work.window)

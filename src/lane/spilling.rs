@@ -19,7 +19,7 @@ use super::appended::Appended;
 use super::cluster::Cluster;
 use super::dead::Told;
 use super::life::{Brought, Effect, Input, Sorting};
-use super::replay::{Answer, Ask, Fault, READ_BYTES, Replay, hold_for_read};
+use super::replay::{Answer, Ask, Fault, Replay, hold_for_read};
 use super::routing::Unsure;
 use super::work::Work;
 use crate::receipt::Parcel;
@@ -99,44 +99,53 @@ impl Spiller {
         effect == Effect::Hold
     }
 
-    /// Has more read if there may be more, the lane needs it and it `may_ask`. Returns the bytes that are on their way.
+    /// Has so many `bytes` more read, if it may ask for any, there may be more and the lane needs it. Returns the bytes that are
+    /// on their way.
     pub(super) fn read_on(
         &self,
         work: &mut Work,
         cluster: &Cluster,
-        may_ask: bool,
+        bytes: Option<u64>,
         now: Instant,
     ) -> u64 {
         let input = Input::Turn {
             stock: work.stock(),
-            may_read: may_ask && !work.window.is_rewinding(),
+            may_read: bytes.is_some() && !work.window.is_rewinding(),
         };
         let Effect::Read { sorting, is_first } = work.life.step(input, now) else {
             return 0;
         };
-        if self.ask(work, cluster, sorting, is_first) {
-            return READ_BYTES as u64;
+        if let Some(bytes) = bytes
+            && self.ask(work, cluster, (sorting, is_first), bytes)
+        {
+            return bytes;
         }
         work.life.step(Input::NotAsked, now);
         0
     }
 
     /// False if there is no memory for it.
-    fn ask(&self, work: &Work, cluster: &Cluster, sorting: Sorting, is_first: bool) -> bool {
+    fn ask(
+        &self,
+        work: &Work,
+        cluster: &Cluster,
+        (partitions, is_first): (Sorting, bool),
+        bytes: u64,
+    ) -> bool {
         let topic = cluster.topics().get(work.lane.topic as usize);
         let (Some(topic), Some(log_lane)) = (topic, work.lane.spill) else {
             return false;
         };
         let most = cluster.settings().max_in_flight.as_u64();
-        let Some(held) = hold_for_read(topic, &work.window, most) else {
+        let Some(held) = hold_for_read(topic, &work.window, most, bytes) else {
             return false;
         };
         self.replay.ask(Ask {
             lane: work.lane.number,
             log_lane,
             is_first,
-            bytes: READ_BYTES,
-            partitions: sorting,
+            bytes,
+            partitions,
             partition: work.lane.partition,
             ledger: Arc::clone(topic.ledger()),
             held,

@@ -92,10 +92,12 @@ impl<P: Producer> Sending<'_, P> {
         }
         self.finished
             .extend(spiller.append_begun(work, self.cluster, self.now));
-        if has_turn
+        // What it has read for a partition that is gone is read again in its turn: until then others need the memory.
+        let holds_memory = is_gone && !work.queues.read.is_empty();
+        let is_ready = (has_turn || holds_memory)
             && self.client.is_some()
-            && spiller.turns_to(work, sorting, &mut self.finished, self.now)
-        {
+            && spiller.turns_to(work, sorting, &mut self.finished, self.now);
+        if is_ready && has_turn {
             self.send_again(work);
             self.replay(work, spiller);
         }

@@ -26,3 +26,26 @@ fn new_events_do_not_wait_for_a_return_while_much_is_in_the_log() {
     }
     world.finish_and_audit(false);
 }
+
+/// What it read would be held until its topic is mended, and others would find no room.
+#[test]
+fn a_lane_that_may_not_send_reads_nothing_back() {
+    let mut world = World::new(4, true, true);
+    let event = [(0, FINE, 200)];
+    for _ in 0..20 {
+        world.send(&event);
+        world.turn(1);
+        world.write(10);
+    }
+    world.restart(true);
+    let worker = &mut world.run.as_mut().unwrap().worker;
+    worker.meet_topic(0);
+    let now = worker.now;
+    worker.pauses[0].fails(now);
+    world.turn(1);
+    let reading = |world: &World| world.run.as_ref().unwrap().worker.reading;
+    assert_eq!(reading(&world), 0, "its topic is paused");
+    world.turn(1_000);
+    assert!(reading(&world) > 0, "it's tried again");
+    world.finish_and_audit(true);
+}
