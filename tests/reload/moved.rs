@@ -92,3 +92,32 @@ fn what_waits_for_a_topic_that_turns_out_to_be_missing_is_shown() {
     });
     gateway.stop();
 }
+
+#[test]
+fn a_stream_goes_over_the_log_from_the_reload_on_that_says_so_and_back() {
+    let main = Mock::start(1, &[("events", 4)]);
+    let folder = tempfile::tempdir().unwrap();
+    let text = on_log(&folder, &main).replace("away", "main")
+        + "[streams.beside]\ncluster = \"main\"\ntopic = \"events\"\n";
+    let gateway = Gateway::ready(&text);
+    let spilled = || gateway.events("beside", "spilled");
+    eventually("its partitions are known", 10 * SECOND, || {
+        let before = spilled();
+        post(&gateway, "beside") == 200 && spilled() == before
+    });
+    let before = spilled();
+    gateway.rewrite(&format!("{text}ack = \"disk\"\n"));
+    reloads(&gateway);
+    assert_eq!(post(&gateway, "beside") / 100, 2);
+    assert_eq!(spilled(), before + 1);
+    eventually("it's in kafka", 10 * SECOND, || {
+        gateway.status()["streams"]["beside"]["spill_events"] == 0
+    });
+    gateway.rewrite(&text);
+    reloads(&gateway);
+    eventually("events go to kafka again", 10 * SECOND, || {
+        let before = spilled();
+        post(&gateway, "beside") == 200 && spilled() == before
+    });
+    gateway.stop();
+}
