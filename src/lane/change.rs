@@ -66,11 +66,13 @@ impl Cluster {
         if !produce::client::is_same(&before, &settings) {
             self.renew_client();
         }
+        self.signal.wake();
     }
 
     /// Changes the settings of the lanes.
     pub fn change_lanes(&self, settings: Settings) {
         self.lane_settings.store(Arc::new(settings));
+        self.signal.wake();
     }
 
     /// Asks the worker for another client, when the present one holds nothing any more: for files with secrets, which the client
@@ -121,8 +123,11 @@ impl Cluster {
 }
 
 impl<P: Producer + Send + 'static> Worker<P> {
-    /// Takes the settings of lanes, if they were changed.
+    /// Takes the settings of lanes, if they were changed, and the pauses between two clients.
     pub(super) fn take_changes(&mut self) {
+        let limits = self.cluster.settings();
+        let (first, longest) = (limits.client_pause, limits.longest_client_pause);
+        self.client_pause.change(first, longest);
         let lanes = self.cluster.lane_settings();
         if Arc::ptr_eq(&lanes, &self.settings) {
             return;
@@ -149,9 +154,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
     /// Brings the end of a client near that is to be replaced when it holds nothing any more. True if it is to be replaced now.
     pub(super) fn is_renewed(&mut self, now: Instant) -> bool {
         if self.cluster.stop.takes_renewal() {
-            let limits = self.cluster.settings();
-            let (first, longest) = (limits.client_pause, limits.longest_client_pause);
-            self.client_pause.change(first, longest);
+            self.take_changes();
             // Changed again while it settles: the time that it was given counts.
             self.renewing.get_or_insert(now + SETTLE_WITHIN);
         }

@@ -16,10 +16,16 @@ impl<P: Producer + Send + 'static> Worker<P> {
     pub(super) fn keep_client(&mut self, now: Instant) {
         if self.replace_client || self.cluster.stop.takes_replacement() {
             self.replace_client = false;
+            self.note_replaced();
             self.drop_client(now);
         }
         if self.is_renewed(now) {
-            // Nothing has failed: the next one is made at once.
+            // Nothing has failed: the next one is made at once, and the cluster counts as it did.
+            tracing::info!(
+                cluster = self.cluster.name(),
+                events = self.in_flight_events,
+                "the kafka client is made anew with other settings"
+            );
             self.drop_client(now);
             self.client_pause.succeeds();
         }
@@ -78,10 +84,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
         }
     }
 
-    fn drop_client(&mut self, now: Instant) {
-        let Some(mut client) = self.client.take() else {
+    /// A client that is of no more use is about to be dropped.
+    fn note_replaced(&self) {
+        if self.client.is_none() {
             return;
-        };
+        }
         tracing::warn!(
             cluster = self.cluster.name(),
             events = self.in_flight_events,
@@ -89,6 +96,12 @@ impl<P: Producer + Send + 'static> Worker<P> {
         );
         self.cluster.gauges.replaced_clients.fetch_add(1, Relaxed);
         self.cluster.health().set_warm(false);
+    }
+
+    fn drop_client(&mut self, now: Instant) {
+        let Some(mut client) = self.client.take() else {
+            return;
+        };
         self.shared_client.set(None);
         client.close(CLOSE_WITHIN, |report| self.take_report(report));
         (self.replace_client, self.renewing) = (false, None);

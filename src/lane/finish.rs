@@ -124,12 +124,12 @@ impl<P: Producer + Send + 'static> Worker<P> {
         }
     }
 
-    /// Whether nothing waits in memory. What waits in the spill log can go on waiting.
+    /// Whether nothing waits in memory alone, or with the client. What waits in the spill log can go on waiting.
     pub(super) fn is_idle(&self) -> bool {
         self.active.iter().all(|number| {
             let work = self.works[*number as usize].as_ref();
             work.is_none_or(|work| {
-                work.backlog.is_empty() && work.window.is_empty() && !work.is_appending()
+                work.backlog.is_empty() && work.window.is_only_stored() && !work.is_appending()
             })
         })
     }

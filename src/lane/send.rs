@@ -59,6 +59,8 @@ pub(super) struct Sending<'a, P> {
     pub(super) pauses: &'a mut [Backoff],
     /// Topics that wait because their events were refused.
     pub(super) suspects: &'a Suspects,
+    /// The worker is told to stop: then nobody waits for the sake of later events.
+    pub(super) is_stopping: bool,
 }
 
 impl<P: Producer> Sending<'_, P> {
@@ -110,7 +112,7 @@ impl<P: Producer> Sending<'_, P> {
         let topic = self.pauses.get(work.lane.topic as usize);
         work.pause.is_over(self.now)
             && topic.is_none_or(|pause| pause.is_over(self.now))
-            && self.suspects.may_send(work.lane.topic, self.now)
+            && (self.is_stopping || self.suspects.may_send(work.lane.topic, self.now))
     }
 
     /// After a pause a lane tries with little, and the topic's other lanes wait for what becomes of it. True if it's so.

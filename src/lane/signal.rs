@@ -27,6 +27,8 @@ pub(super) fn sleep_until_beat(tick: Duration) {
 pub struct Signal {
     ready: SegQueue<Arc<Lane>>,
     asleep: AtomicBool,
+    /// Somebody woke the worker since its last turn began.
+    is_woken: AtomicBool,
     worker: OnceLock<Thread>,
 }
 
@@ -39,6 +41,7 @@ impl Signal {
 
     /// Wakes the worker if it sleeps without a tick.
     pub fn wake(&self) {
+        self.is_woken.store(true, Release);
         fence(SeqCst);
         if self.asleep.load(Relaxed)
             && self.asleep.swap(false, AcqRel)
@@ -63,14 +66,24 @@ impl Signal {
         self.worker.get_or_init(std::thread::current);
     }
 
-    /// Sleeps until woken, at most `at_most`. Returns at once if a lane is ready. True if somebody woke it.
+    /// A turn begins: it sees what others woke the worker for until now.
+    pub(super) fn heed(&self) {
+        self.is_woken.swap(false, AcqRel);
+    }
+
+    /// Sleeps until woken, at most `at_most`. Returns at once if somebody woke the worker since its turn began: what that was for
+    /// may have come after the turn looked for it. True if somebody woke it.
     pub(super) fn sleep(&self, at_most: Duration) -> bool {
         self.asleep.store(true, Relaxed);
         fence(SeqCst);
-        if self.ready.is_empty() {
+        if !self.is_awaited() {
             std::thread::park_timeout(at_most);
         }
-        !self.asleep.swap(false, AcqRel) || !self.ready.is_empty()
+        !self.asleep.swap(false, AcqRel) || self.is_awaited()
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.is_woken.load(Relaxed) || !self.ready.is_empty()
     }
 }
 
@@ -86,5 +99,29 @@ impl Lane {
     pub(super) fn push(self: &Arc<Self>, parcel: Arc<Parcel>, signal: &Signal) {
         self.ring.push(parcel);
         self.wake(signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_woken_during_a_turn_does_not_sleep_after_it() {
+        let (signal, begun) = (Signal::default(), Instant::now());
+        signal.adopt();
+        let long = Duration::from_secs(60);
+        signal.heed();
+        signal.wake();
+        assert!(signal.sleep(long), "it was woken");
+        signal.heed();
+        std::thread::scope(|scope| {
+            scope.spawn(|| signal.wake());
+            assert!(signal.sleep(long), "by another thread");
+        });
+        assert!(begun.elapsed() < long / 2);
+        signal.heed();
+        // A token of `unpark` that nobody took may end it early; nobody woke it.
+        assert!(!signal.sleep(Duration::from_millis(1)), "the turn saw it");
     }
 }

@@ -173,10 +173,10 @@ impl<P: Producer + Send + 'static> Worker<P> {
 
     fn run(&mut self) {
         self.cluster.signal.adopt();
-        let tick = pace::tick(&self.settings);
         let (mut quiet_turns, mut busy_at) = (0, Instant::now());
         loop {
-            let now = Instant::now();
+            self.cluster.signal.heed();
+            let (now, tick) = (Instant::now(), pace::tick(&self.settings));
             quiet_turns = if self.turn(now) { 0 } else { quiet_turns + 1 };
             if let Some(deadline) = self.cluster.stop.deadline()
                 && (now >= deadline || (self.is_idle() && self.cluster.signal.is_quiet()))
@@ -274,6 +274,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             stopped: None,
             pauses: &mut self.pauses,
             suspects: &self.suspects,
+            is_stopping: self.cluster.stop.deadline().is_some(),
         };
         if self.active.len() > 1 {
             self.active.rotate_left(1);

@@ -190,6 +190,13 @@ fn a_client_that_a_reload_replaces_has_time_for_what_is_on_the_wire() {
     cluster.change(settings.clone());
     (0..3).for_each(|_| world.turn(1));
     assert_eq!(world.kafka().clients, before + 1, "it would be the same");
+    let replaced = || {
+        let gauges = cluster.gauges();
+        gauges
+            .replaced_clients
+            .load(std::sync::atomic::Ordering::Relaxed)
+    };
+    assert_eq!(replaced(), 0, "none of them failed");
     // One that gives no answer is given up all the same.
     world.send(&BOTH);
     (0..3).for_each(|_| world.turn(1));
@@ -199,4 +206,57 @@ fn a_client_that_a_reload_replaces_has_time_for_what_is_on_the_wire() {
     (0..520).for_each(|_| world.turn(10));
     assert_eq!(world.kafka().clients, before + 2);
     world.finish_and_audit(false);
+}
+
+/// A stop has a deadline, and what is refused at last can be told, or kept as a dead letter.
+#[test]
+fn a_stop_does_not_wait_for_the_pause_of_a_topic_that_was_refused() {
+    let mut world = World::new(15, false, true);
+    let is_paused = |world: &World| {
+        let worker = &world.run.as_ref().unwrap().worker;
+        !worker
+            .suspects
+            .may_send(0, worker.now + Duration::from_millis(10))
+    };
+    for _ in 0..2_000 {
+        world.send(&[(0, REFUSED, 20); 3]);
+        world.turns(1, 1);
+        if is_paused(&world) {
+            break;
+        }
+    }
+    assert!(is_paused(&world) && world.waiting() > 0);
+    let cluster = std::sync::Arc::clone(&world.run.as_ref().unwrap().cluster);
+    let before = world.kafka().batches;
+    // As if the pause took an hour, of which hardly anything passes.
+    cluster.drain(Duration::from_secs(3_600));
+    for _ in 0..3 {
+        world.turn(0);
+        world.kafka().answer_all(5);
+    }
+    assert!(
+        is_paused(&world) && world.kafka().batches > before,
+        "it's tried"
+    );
+    world.stop();
+}
+
+#[test]
+fn what_a_reload_changes_is_in_force_at_once() {
+    let mut world = World::new(16, false, true);
+    let cluster = std::sync::Arc::clone(&world.run.as_ref().unwrap().cluster);
+    world.kafka().denies_clients = true;
+    world.turn(200);
+    let mut settings = crate::produce::Settings::clone(&cluster.settings());
+    (settings.client_pause, settings.longest_client_pause) =
+        (Duration::from_secs(600), Duration::from_secs(600));
+    cluster.change(settings);
+    for _ in 0..10 {
+        world.turn(200);
+    }
+    // Pauses of clients that fail from now on are ten minutes.
+    world.turn(60_000);
+    let before = world.kafka().clients;
+    (0..400).for_each(|_| world.turn(1_000));
+    assert!(world.kafka().clients <= before + 1, "{before}");
 }
