@@ -42,7 +42,9 @@ impl Unit {
     pub(super) fn start(cluster: &Arc<Cluster>, remembered: &Remembered) -> std::io::Result<Unit> {
         cluster.remember_in(Arc::clone(&remembered.partitions) as _);
         for topic in cluster.topics() {
-            remembered.recall(cluster, topic);
+            if let Some(count) = remembered.recall(cluster, topic) {
+                cluster.recall_partitions(topic.number(), count);
+            }
         }
         let client = SharedClient::default();
         let known = Known {
@@ -68,8 +70,8 @@ impl Unit {
 
     /// Adds a topic, or takes a retired one back.
     pub(super) fn add_topic(&self, of: TopicOf) -> Arc<Topic> {
-        let topic = self.cluster.add_topic(of);
-        self.remembered.recall(&self.cluster, &topic);
+        let recalled = |topic: &Topic| self.remembered.recall(&self.cluster, topic);
+        let topic = self.cluster.add_topic(of, recalled);
         self.client.ask(topic.number());
         topic
     }
@@ -109,15 +111,13 @@ impl Unit {
 }
 
 impl Remembered {
-    /// Takes what is known of a topic from earlier.
-    fn recall(&self, cluster: &Cluster, topic: &Topic) {
+    /// Takes what is known of a topic from earlier. Returns how many partitions it had.
+    fn recall(&self, cluster: &Cluster, topic: &Topic) -> Option<usize> {
         let (stream, name) = (topic.stream(), topic.name());
         if let Some(config) = self.limits.of(cluster.name(), name) {
             topic.limits().set(config);
         }
-        if let Some(count) = self.partitions.of(cluster.name(), stream, name) {
-            cluster.recall_partitions(topic.number(), count);
-        }
+        self.partitions.of(cluster.name(), stream, name)
     }
 }
 

@@ -28,17 +28,29 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 impl Cluster {
     /// Adds a topic, or takes a retired one with the same names back, of which all goes on: its lanes, its ledger and share, and
     /// what it has in the log. Whether its events go over the log is [set](Topic::set_over_log) when the reload is certain.
-    /// Its partitions are to be [recalled](Cluster::recall_partitions) or heard.
-    pub fn add_topic(&self, of: TopicOf) -> Arc<Topic> {
-        let adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+    /// One that is added is `recalled` first, which gives the number of its partitions in an earlier run:
+    /// others see it when its lanes of the log are found and that number is in force.
+    pub fn add_topic(
+        &self,
+        of: TopicOf,
+        recalled: impl FnOnce(&Topic) -> Option<usize>,
+    ) -> Arc<Topic> {
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |topic: &&Arc<Topic>| (topic.stream(), topic.name()) == (&of.stream, &of.name);
         if let Some(topic) = self.topics.iter().find(is_it) {
             topic.is_retired.store(false, Release);
             return Arc::clone(topic);
         }
-        let topic = self.push(of);
-        drop(adding);
-        self.find_lanes(&[Arc::clone(&topic)]);
+        let topic = self.make_topic(of);
+        self.find_lanes(std::slice::from_ref(&topic));
+        let count = recalled(&topic);
+        // Who hears of it meanwhile waits.
+        let alone = topic.routing.state();
+        self.topics.push(Arc::clone(&topic));
+        if let Some(count) = count {
+            self.route(&topic, count, true, &alone);
+        }
+        drop(alone);
         topic
     }
 
@@ -85,10 +97,13 @@ impl Cluster {
     /// Adds one of the topics that the cluster is made with.
     pub(super) fn push_topic(&self, of: TopicOf) -> Arc<Topic> {
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        self.push(of)
+        let topic = self.make_topic(of);
+        self.topics.push(Arc::clone(&topic));
+        topic
     }
 
-    fn push(&self, of: TopicOf) -> Arc<Topic> {
+    /// One that has the next number, and isn't on the list yet.
+    fn make_topic(&self, of: TopicOf) -> Arc<Topic> {
         let number = self.topics.len() as u32;
         let log = self.spill.as_ref();
         let lane = log.and_then(|log| log.lane(log_lane(self.name(), &of, "unrouted").as_bytes()));
@@ -96,7 +111,7 @@ impl Cluster {
             let its = self.lanes.fetch_add(1, AcqRel);
             Lane::new(its, number, UNROUTED, Some(lane))
         });
-        let topic = Arc::new(Topic {
+        Arc::new(Topic {
             number,
             account: Arc::new(Account {
                 budget: Arc::clone(&self.budget),
@@ -116,9 +131,7 @@ impl Cluster {
             routing: Routing::default(),
             limits: Arc::new(TopicLimits::of(&self.settings())),
             of,
-        });
-        self.topics.push(Arc::clone(&topic));
-        topic
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::Lane;
 use super::cluster::{Cluster, log_lane};
 use super::doubt::Doubt;
+use super::routing::State;
 use super::topic::Topic;
 
 impl Cluster {
@@ -27,13 +28,13 @@ impl Cluster {
                 (topics.get(&format!("{prefix}/")), partition.parse::<i32>())
                 && partition >= 0
             {
-                self.lane_of(topic, partition);
+                self.lane_of(topic, partition, &topic.routing.state());
             }
         }
     }
 
-    /// The lane of a partition, made if there was none. One caller at a time.
-    fn lane_of(&self, topic: &Topic, partition: i32) -> Arc<Lane> {
+    /// The lane of a partition, made if there was none. Who holds the topic's state is alone: a lane of the log has one lane here.
+    fn lane_of(&self, topic: &Topic, partition: i32, _alone: &State) -> Arc<Lane> {
         let all = topic.routing.all.load();
         let at = match all.binary_search_by_key(&partition, |lane| lane.partition) {
             Ok(at) => return Arc::clone(&all[at]),
@@ -53,9 +54,12 @@ impl Cluster {
 
     /// The lanes of so many partitions.
     pub(super) fn lanes_of(&self, topic: &Topic, count: usize) -> Vec<Arc<Lane>> {
-        let _alone = topic.routing.state();
+        self.all_of(topic, count, &topic.routing.state())
+    }
+
+    fn all_of(&self, topic: &Topic, count: usize, alone: &State) -> Vec<Arc<Lane>> {
         (0..count as i32)
-            .map(|partition| self.lane_of(topic, partition))
+            .map(|partition| self.lane_of(topic, partition, alone))
             .collect()
     }
 
@@ -104,22 +108,26 @@ impl Cluster {
                 topic.clear_fault();
             }
             topic.routing.is_certain.store(true, Relaxed);
-            self.route(topic, count, false);
+            self.route(topic, count, false, &topic.routing.state());
         }
     }
 
-    /// Notes by how many partitions an earlier run routed a topic's events.
+    /// Notes by how many partitions an earlier run routed a topic's events. It means nothing if Kafka has said already how many
+    /// there are.
     pub fn recall_partitions(&self, topic: u32, count: usize) {
         if let Some(topic) = self.topics().get(topic as usize) {
-            self.route(topic, count, true);
+            self.route(topic, count, true, &topic.routing.state());
         }
     }
 
-    fn route(&self, topic: &Arc<Topic>, count: usize, is_recalled: bool) {
+    /// One at a time: two numbers that come at once are the first one and a change.
+    pub(super) fn route(&self, topic: &Topic, count: usize, is_recalled: bool, alone: &State) {
         let routing = &topic.routing;
-        if count == 0 || routing.wanted.swap(count, AcqRel) == count {
+        let known = routing.wanted.load(Acquire);
+        if count == 0 || known == count || is_recalled && known > 0 {
             return;
         }
+        routing.wanted.store(count, Release);
         let before = routing.planned().len();
         tracing::info!(
             cluster = self.name(),
@@ -134,7 +142,7 @@ impl Cluster {
             self.signal.wake();
             return;
         }
-        let lanes = self.lanes_of(topic, count);
+        let lanes = self.all_of(topic, count, alone);
         // What an earlier run left in the spill log has to go before anything new, and before what is unrouted: so these
         // lanes are open before the worker sees that there are lanes.
         let mut fits = true;

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
-use super::gateway::{Run, World};
-use crate::lane::{TopicOf, Wanted, admit};
+use super::gateway::{OnDisk, Run, World};
+use super::kafka::FINE;
+use crate::budget::Budget;
+use crate::lane::{Cluster, TopicOf, Wanted, admit};
+use crate::produce;
 use crate::receipt::Parcels;
 use crate::spill::tests::hand::Trouble;
 
@@ -86,7 +89,7 @@ impl World {
                 is_over_log: self.is_over_log,
                 ..TopicOf::new("stream", "topic")
             };
-            let topic = cluster.add_topic(of);
+            let topic = cluster.add_topic(of, |_| panic!("all of it is known"));
             assert!(Arc::ptr_eq(&topic, &cluster.topics()[0]));
         }
         assert_eq!(cluster.topics()[0].is_retired(), is_retired);
@@ -134,4 +137,37 @@ impl World {
             assert!(is_right, "{ledger:?}");
         }
     }
+}
+
+/// The probe asks for a topic as soon as it's on the list, and tells of its partitions on a thread of its own.
+#[test]
+fn a_topic_that_comes_is_seen_when_its_lanes_are_found() {
+    let mut world = World::new(17, true, true);
+    for _ in 0..5 {
+        world.send(&[(0, FINE, 20), (1, FINE, 20), (2, FINE, 20), (3, FINE, 20)]);
+        world.turn(1);
+        world.write(10);
+    }
+    assert!(world.backlog() > 0);
+    let (log, budget) = (world.log.clone(), Budget::new(8 << 20));
+    let client = produce::Settings::new("nowhere");
+    let cluster = Cluster::new("cluster", client, Default::default(), [], &budget, log);
+    cluster.remember_in(Arc::<OnDisk>::default());
+    let topic = cluster.add_topic(TopicOf::new("stream", "topic"), |topic| {
+        assert!(cluster.topics().is_empty(), "it's seen too early");
+        let found = topic.all_lanes();
+        assert!(!found.is_empty() && found.iter().all(|lane| lane.partition() < 2));
+        Some(2)
+    });
+    assert_eq!((cluster.topics().len(), topic.lanes().len()), (1, 2));
+    assert_eq!(topic.all_lanes().len(), 2, "one lane for each of the log");
+    // Kafka knows better than an earlier run, and a reload recalls nothing.
+    cluster.set_partitions(0, 3);
+    cluster.recall_partitions(0, 2);
+    assert_eq!(topic.routing.wanted.load(Acquire), 3);
+    let again = cluster.add_topic(TopicOf::new("stream", "topic"), |_| Some(2));
+    assert!(Arc::ptr_eq(&again, &topic));
+    assert_eq!(topic.routing.wanted.load(Acquire), 3);
+    drop((cluster, topic, again));
+    world.finish_and_audit(true);
 }
