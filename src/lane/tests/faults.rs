@@ -260,3 +260,26 @@ fn what_a_reload_changes_is_in_force_at_once() {
     (0..400).for_each(|_| world.turn(1_000));
     assert!(world.kafka().clients <= before + 1, "{before}");
 }
+
+/// It can be sent after the next start as well.
+#[test]
+fn a_stop_does_not_wait_for_what_the_log_has_and_the_client_has_not() {
+    let mut world = World::new(18, false, true);
+    let is_idle = |world: &World| world.run.as_ref().unwrap().worker.is_idle();
+    world.kafka().is_denied = true;
+    world.send(&BOTH);
+    world.turn(1);
+    assert!(!is_idle(&world), "the client has it");
+    world.turns(200, 10);
+    assert_eq!(
+        (world.waiting(), world.backlog()),
+        (0, 2),
+        "it's in the log"
+    );
+    let worker = &world.run.as_ref().unwrap().worker;
+    let mut works = worker.works.iter().flatten();
+    assert!(works.any(|work| !work.window.is_empty()));
+    assert!(is_idle(&world));
+    world.kafka().is_denied = false;
+    world.finish_and_audit(false);
+}
