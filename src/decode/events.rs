@@ -1,7 +1,7 @@
 //! What a body held: its events, those that are refused, and why all of it may be.
 
 use super::lex::{Fault, peek, skip_space};
-use super::scan::Found;
+use super::track::Found;
 use super::{Captured, Limits, Span};
 
 /// One event: where it stands in the body, and what was wanted of it.
@@ -122,6 +122,16 @@ impl Decoded {
         });
     }
 
+    /// The same for an object of which nothing was captured.
+    pub(super) fn accept_at(&mut self, index: u32, start: usize, end: usize, limits: &Limits) {
+        let found = Found {
+            end,
+            key: Captured::Missing,
+            id: Captured::Missing,
+        };
+        self.accept(index, start, &found, limits);
+    }
+
     #[cold]
     pub(super) fn reject_size(&mut self, index: u32, size: usize, limits: &Limits) {
         let detail = format!(
@@ -199,6 +209,12 @@ pub enum BodyError {
     TooManyEvents {
         /// How many there may be.
         limit: u32,
+    },
+    /// No object or array where the events should be.
+    #[error("there is no array of events, and no event, at {pointer}")]
+    NoEvents {
+        /// Where they should be.
+        pointer: String,
     },
     /// Bytes that are no UTF-8.
     #[error("the body is not utf-8 at byte {offset}; send json in utf-8")]

@@ -7,6 +7,7 @@
 use super::events::{addressable, skip_to_text, utf8_fault};
 use super::lex::{peek, skip_space, unexpected};
 use super::scan::{self, Stop};
+use super::track::Tracks;
 use super::{BodyError, Decoded, Limits, Wanted};
 
 /// Decodes a body that is one object or an array of objects.
@@ -104,7 +105,7 @@ fn event(
         return Ok(end);
     }
     let index = out.next_index(limits)?;
-    match scan::container(body, pos, wanted, limits.max_depth) {
+    match scan::container::<Tracks<'_>>(body, pos, wanted, limits.max_depth) {
         Ok(found) => {
             out.accept(index, pos, &found, limits);
             Ok(found.end)

@@ -4,8 +4,10 @@
 //! others are taken. Knows what an event is, not what it's for; no I/O.
 
 use super::events::{addressable, skip_to_text, utf8_fault};
+use super::follow::Follow;
 use super::lex::{Fault, peek, skip_space, unexpected};
-use super::scan::{self, Found, Stop};
+use super::scan::{self, Stop};
+use super::track::Tracks;
 use super::{BodyError, Decoded, Limits, RejectCode, Wanted};
 
 /// Decodes a body that has one object on each line.
@@ -38,6 +40,19 @@ fn lines(
     limits: &Limits,
     out: &mut Decoded,
 ) -> Result<(), BodyError> {
+    each_line(body, |line, utf8| line.decode(utf8, wanted, limits, out))?;
+    if out.total == 0 {
+        return Err(BodyError::Empty);
+    }
+    Ok(())
+}
+
+/// Calls `take` for each line that isn't blank, and says whether all of them are UTF-8.
+#[inline(always)]
+pub(super) fn each_line<'b>(
+    body: &'b [u8],
+    mut take: impl FnMut(Line<'b>, bool) -> Result<(), BodyError>,
+) -> Result<(), BodyError> {
     addressable(body)?;
     // If the body as a whole is UTF-8, so is every line: a newline is no part of a longer
     // character.
@@ -55,24 +70,21 @@ fn lines(
                 start,
                 number,
             };
-            line.decode(utf8, wanted, limits, out)?;
+            take(line, utf8)?;
         }
         from = end + 1;
-    }
-    if out.total == 0 {
-        return Err(BodyError::Empty);
     }
     Ok(())
 }
 
 /// A line that isn't blank.
-struct Line<'b> {
+pub(super) struct Line<'b> {
     /// The body up to the end of the line.
     text: &'b [u8],
     /// Where the line starts.
     from: usize,
     /// Where its first byte is that isn't whitespace.
-    start: usize,
+    pub(super) start: usize,
     /// Which line it is, counted from 1 and with the blank ones, as an editor does.
     number: usize,
 }
@@ -87,7 +99,7 @@ impl Line<'_> {
         out: &mut Decoded,
     ) -> Result<(), BodyError> {
         let index = out.next_index(limits)?;
-        match self.read(utf8, wanted, limits) {
+        match self.read::<Tracks<'_>>(utf8, wanted, limits) {
             Ok(Kind::Object(found)) => out.accept(index, self.start, &found, limits),
             Ok(Kind::TooDeep) => out.reject_depth(index, limits),
             Ok(Kind::Other(first)) => out.reject_kind(index, first),
@@ -98,14 +110,19 @@ impl Line<'_> {
 
     /// Reads the line from its first byte to its last.
     #[inline(always)]
-    fn read(&self, utf8: bool, wanted: &Wanted, limits: &Limits) -> Result<Kind, Fault> {
+    pub(super) fn read<'w, F: Follow<'w>>(
+        &self,
+        utf8: bool,
+        wanted: &'w F::Wanted,
+        limits: &Limits,
+    ) -> Result<Kind<F::Found>, Fault> {
         if !utf8 {
             self.check_utf8()?;
         }
         let first = peek(self.text, self.start);
         let (end, kind) = if first == b'{' {
-            match scan::container(self.text, self.start, wanted, limits.max_depth) {
-                Ok(found) => (found.end, Kind::Object(found)),
+            match scan::container::<F>(self.text, self.start, wanted, limits.max_depth) {
+                Ok(found) => (F::end(&found), Kind::Object(found)),
                 Err(Stop::TooDeep { end }) => (end, Kind::TooDeep),
                 Err(Stop::Fault(fault)) => return Err(fault),
             }
@@ -132,7 +149,7 @@ impl Line<'_> {
     }
 
     #[cold]
-    fn reject(&self, index: u32, fault: Fault, out: &mut Decoded) {
+    pub(super) fn reject(&self, index: u32, fault: Fault, out: &mut Decoded) {
         let Fault { offset, what } = fault;
         let (line, byte) = (self.number, offset - self.from);
         let detail = format!("line {line} is malformed at its byte {byte}: {what}");
@@ -141,8 +158,8 @@ impl Line<'_> {
 }
 
 /// What a line turned out to be, given that it's JSON.
-enum Kind {
-    Object(Found),
+pub(super) enum Kind<T> {
+    Object(T),
     /// Too deep, and therefore not known to be JSON to its end.
     TooDeep,
     /// Something else, with its first byte.

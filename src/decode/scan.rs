@@ -5,19 +5,11 @@
 //! without recursion. Knows nothing of events, requests and limits other than the depth;
 //! no I/O, no allocation.
 
+use super::follow::Follow;
 use super::lex::{Fault, Text, literal, number, peek, skip_space, string, unexpected};
 use super::settings::DEEPEST;
-use super::track::{Hits, Tracks};
+use super::track::Tracks;
 use super::{Captured, Span, Wanted};
-
-/// An object, walked through.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// The offset behind the closing bracket.
-    pub(super) end: usize,
-    pub(super) key: Captured,
-    pub(super) id: Captured,
-}
 
 /// Why a value hasn't been walked through.
 #[derive(Debug)]
@@ -39,13 +31,15 @@ impl From<Fault> for Stop {
 /// The work of the whole gateway's decoding is done in this loop. Each round takes one
 /// value, with its key if it is a member, and then whatever closes behind it. Members come
 /// without a test for the closing bracket: only an empty container has one there.
-pub(super) fn container(
+///
+/// `F` is what notes the wanted values on the way. Each has a loop of its own, compiled for it.
+pub(super) fn container<'w, F: Follow<'w>>(
     body: &[u8],
     start: usize,
-    wanted: &Wanted,
+    wanted: &'w F::Wanted,
     max_depth: u16,
-) -> Result<Found, Stop> {
-    let mut tracks = Tracks::new(wanted);
+) -> Result<F::Found, Stop> {
+    let mut tracks = F::new(wanted);
     let mut object = peek(body, start) == b'{';
     // The kinds of the open containers, the innermost in the lowest bit: 1 is an object.
     let mut kinds = u128::from(object);
@@ -54,7 +48,7 @@ pub(super) fn container(
     let mut empty = peek(body, pos) == closing(object);
     loop {
         if !empty {
-            let mut hits = Hits::NONE;
+            let mut hits = F::NONE;
             if object {
                 (pos, hits) = member(body, pos, depth, &tracks)?;
             } else if tracks.watching(depth) {
@@ -68,8 +62,8 @@ pub(super) fn container(
                     return skip_deep(body, pos, depth);
                 }
                 object = first == b'{';
-                if hits.any() {
-                    tracks.open(hits, object);
+                if F::any(hits) {
+                    tracks.open(hits, object, pos);
                 }
                 kinds = kinds << 1 | u128::from(object);
                 depth += 1;
@@ -97,12 +91,11 @@ pub(super) fn container(
             pos += 1;
             depth -= 1;
             if depth == 0 {
-                let (key, id) = tracks.found();
-                return Ok(Found { end: pos, key, id });
+                return Ok(tracks.found(pos));
             }
             kinds >>= 1;
             object = kinds & 1 == 1;
-            tracks.close(depth, object);
+            tracks.close(depth, object, pos);
         }
     }
 }
@@ -126,12 +119,12 @@ fn unclosed(body: &[u8], pos: usize, object: bool) -> Fault {
 
 /// Takes the key at `pos` and the colon; returns where the value starts.
 #[inline(always)]
-fn member(
+fn member<'w, F: Follow<'w>>(
     body: &[u8],
     pos: usize,
     depth: u32,
-    tracks: &Tracks<'_>,
-) -> Result<(usize, Hits), Fault> {
+    tracks: &F,
+) -> Result<(usize, F::Hits), Fault> {
     if peek(body, pos) != b'"' {
         return Err(unexpected(body, pos, "expected a key in quotes"));
     }
@@ -150,9 +143,14 @@ fn member(
 /// Takes the string at `pos`, and keeps where it is if it's wanted; returns the offset
 /// behind it.
 #[inline(always)]
-fn quoted(body: &[u8], pos: usize, hits: Hits, tracks: &mut Tracks<'_>) -> Result<usize, Fault> {
+fn quoted<'w, F: Follow<'w>>(
+    body: &[u8],
+    pos: usize,
+    hits: F::Hits,
+    tracks: &mut F,
+) -> Result<usize, Fault> {
     let text = string(body, pos + 1)?;
-    if hits.any() {
+    if F::any(hits) {
         tracks.scalar(hits, captured_text(pos + 1, text));
     }
     Ok(text.end + 1)
@@ -160,15 +158,15 @@ fn quoted(body: &[u8], pos: usize, hits: Hits, tracks: &mut Tracks<'_>) -> Resul
 
 /// The same for a number or literal, whose first byte is `first`.
 #[inline(always)]
-fn unquoted(
+fn unquoted<'w, F: Follow<'w>>(
     body: &[u8],
     pos: usize,
     first: u8,
-    hits: Hits,
-    tracks: &mut Tracks<'_>,
+    hits: F::Hits,
+    tracks: &mut F,
 ) -> Result<usize, Fault> {
     let end = plain(body, pos, first)?;
-    if hits.any() {
+    if F::any(hits) {
         tracks.scalar(hits, captured_plain(pos, end, first));
     }
     Ok(end)
@@ -186,7 +184,7 @@ fn plain(body: &[u8], pos: usize, first: u8) -> Result<usize, Fault> {
     }
 }
 
-fn captured_text(start: usize, text: Text) -> Captured {
+pub(super) fn captured_text(start: usize, text: Text) -> Captured {
     let span = Span::new(start, text.end);
     if text.escaped {
         Captured::Escaped(span)
@@ -195,7 +193,7 @@ fn captured_text(start: usize, text: Text) -> Captured {
     }
 }
 
-fn captured_plain(start: usize, end: usize, first: u8) -> Captured {
+pub(super) fn captured_plain(start: usize, end: usize, first: u8) -> Captured {
     if first == b'n' {
         Captured::Null
     } else {
@@ -203,8 +201,29 @@ fn captured_plain(start: usize, end: usize, first: u8) -> Captured {
     }
 }
 
-/// Checks the value at `pos`, whatever it is, and returns the offset behind it.
+/// Checks the value at `pos`, whatever it is, and returns the offset behind it. What is nested deeper than can be followed is only
+/// checked so far that its end is known.
 pub(super) fn value(body: &[u8], pos: usize) -> Result<usize, Fault> {
+    match checked(body, pos) {
+        Err(Stop::TooDeep { end }) => Ok(end),
+        Err(Stop::Fault(fault)) => Err(fault),
+        Ok(end) => Ok(end),
+    }
+}
+
+/// The same for a value of which all is checked.
+pub(super) fn whole_value(body: &[u8], pos: usize) -> Result<usize, Fault> {
+    checked(body, pos).map_err(|stop| match stop {
+        Stop::Fault(fault) => fault,
+        Stop::TooDeep { .. } => Fault {
+            offset: pos,
+            what: "objects and arrays that are nested more than 128 deep",
+        },
+    })
+}
+
+#[inline(always)]
+fn checked(body: &[u8], pos: usize) -> Result<usize, Stop> {
     const NOTHING: Wanted = Wanted {
         key: None,
         id: None,
@@ -213,20 +232,16 @@ pub(super) fn value(body: &[u8], pos: usize) -> Result<usize, Fault> {
     match first {
         b'"' => return Ok(string(body, pos + 1)?.end + 1),
         b'{' | b'[' => {}
-        _ => return plain(body, pos, first),
+        _ => return Ok(plain(body, pos, first)?),
     }
-    match container(body, pos, &NOTHING, DEEPEST) {
-        Ok(found) => Ok(found.end),
-        Err(Stop::TooDeep { end }) => Ok(end),
-        Err(Stop::Fault(fault)) => Err(fault),
-    }
+    container::<Tracks<'_>>(body, pos, &NOTHING, DEEPEST).map(|found| found.end)
 }
 
 /// Finds the end of a value that is refused for its depth: from `pos` on, with `depth`
 /// containers open, brackets are counted and strings are checked, but nothing else is.
 #[cold]
 #[inline(never)]
-fn skip_deep(body: &[u8], mut pos: usize, depth: u32) -> Result<Found, Stop> {
+fn skip_deep<T>(body: &[u8], mut pos: usize, depth: u32) -> Result<T, Stop> {
     let mut open = depth as usize;
     while let Some(byte) = body.get(pos) {
         match byte {

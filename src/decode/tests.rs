@@ -4,6 +4,7 @@ mod block;
 mod capture;
 mod encoding;
 mod grammar;
+mod pick;
 mod properties;
 
 use super::{

@@ -5,6 +5,7 @@
 //! that counts. Knows the shape of the walk only: keys, elements, what opens and what
 //! closes; no I/O, no allocation (but to compare a key that has escapes).
 
+use super::follow::Follow;
 use super::lex::Text;
 use super::pointer::{Head, Pointer, Segment};
 use super::text::unescape;
@@ -21,49 +22,58 @@ pub(super) struct Hits {
     id: bool,
 }
 
-impl Hits {
-    pub(super) const NONE: Self = Self {
-        key: false,
-        id: false,
-    };
-
-    #[inline(always)]
-    pub(super) fn any(self) -> bool {
-        self.key | self.id
-    }
-}
-
 /// The pointers of one event.
 pub(super) struct Tracks<'w> {
     key: Track<'w>,
     id: Track<'w>,
 }
 
-impl<'w> Tracks<'w> {
+/// An object, walked through.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The offset behind the closing bracket.
+    pub(super) end: usize,
+    pub(super) key: Captured,
+    pub(super) id: Captured,
+}
+
+impl<'w> Follow<'w> for Tracks<'w> {
+    type Wanted = Wanted;
+    type Hits = Hits;
+    type Found = Found;
+
+    const NONE: Hits = Hits {
+        key: false,
+        id: false,
+    };
+
     #[inline(always)]
-    pub(super) fn new(wanted: &'w Wanted) -> Self {
+    fn any(hits: Hits) -> bool {
+        hits.key | hits.id
+    }
+
+    #[inline(always)]
+    fn new(wanted: &'w Wanted) -> Self {
         Self {
             key: Track::new(wanted.key.as_ref()),
             id: Track::new(wanted.id.as_ref()),
         }
     }
 
-    /// Whether a pointer leads into the container that is open at `depth`.
     #[inline(always)]
-    pub(super) fn watching(&self, depth: u32) -> bool {
+    fn watching(&self, depth: u32) -> bool {
         (self.key.level == depth) | (self.id.level == depth)
     }
 
-    /// A member of the container at `depth` has the key at `start..text.end`.
     #[inline(always)]
-    pub(super) fn member(&self, depth: u32, body: &[u8], start: usize, text: Text) -> Hits {
+    fn member(&self, depth: u32, body: &[u8], start: usize, text: Text) -> Hits {
         // Almost no key is one of the wanted ones: a glance at the first eight bytes tells.
         if !text.escaped
             && let Some(bytes) = body.get(start..).and_then(<[u8]>::first_chunk)
         {
             let word = u64::from_le_bytes(*bytes);
             if !self.key.may_be(depth, word) & !self.id.may_be(depth, word) {
-                return Hits::NONE;
+                return Self::NONE;
             }
         }
         self.compare(
@@ -74,25 +84,15 @@ impl<'w> Tracks<'w> {
     }
 
     #[inline(never)]
-    fn compare(&self, depth: u32, name: &[u8], escaped: bool) -> Hits {
-        Hits {
-            key: self.key.level == depth && self.key.is_named(name, escaped),
-            id: self.id.level == depth && self.id.is_named(name, escaped),
-        }
-    }
-
-    /// An element of the container at `depth` starts.
-    #[inline(never)]
-    pub(super) fn element(&mut self, depth: u32) -> Hits {
+    fn element(&mut self, depth: u32) -> Hits {
         Hits {
             key: self.key.element(depth),
             id: self.id.element(depth),
         }
     }
 
-    /// The value that was hit is `value`, and nothing more can be inside of it.
     #[inline(never)]
-    pub(super) fn scalar(&mut self, hits: Hits, value: Captured) {
+    fn scalar(&mut self, hits: Hits, value: Captured) {
         if hits.key {
             self.key.scalar(value);
         }
@@ -101,28 +101,49 @@ impl<'w> Tracks<'w> {
         }
     }
 
-    /// The value that was hit is an object or an array.
+    #[inline(always)]
+    fn open(&mut self, hits: Hits, object: bool, _: usize) {
+        self.enter(hits, object);
+    }
+
+    #[inline(always)]
+    fn close(&mut self, depth: u32, object: bool, _: usize) {
+        self.key.close(depth, object);
+        self.id.close(depth, object);
+    }
+
+    #[inline(always)]
+    fn found(self, end: usize) -> Found {
+        Found {
+            end,
+            key: self.key.captured,
+            id: self.id.captured,
+        }
+    }
+
+    #[inline(always)]
+    fn end(found: &Found) -> usize {
+        found.end
+    }
+}
+
+impl Tracks<'_> {
     #[inline(never)]
-    pub(super) fn open(&mut self, hits: Hits, object: bool) {
+    fn compare(&self, depth: u32, name: &[u8], escaped: bool) -> Hits {
+        Hits {
+            key: self.key.level == depth && self.key.is_named(name, escaped),
+            id: self.id.level == depth && self.id.is_named(name, escaped),
+        }
+    }
+
+    #[inline(never)]
+    fn enter(&mut self, hits: Hits, object: bool) {
         if hits.key {
             self.key.open(object);
         }
         if hits.id {
             self.id.open(object);
         }
-    }
-
-    /// A container has been closed; the one at `depth` goes on.
-    #[inline(always)]
-    pub(super) fn close(&mut self, depth: u32, object: bool) {
-        self.key.close(depth, object);
-        self.id.close(depth, object);
-    }
-
-    /// What has been found: the key and the id.
-    #[inline(always)]
-    pub(super) fn found(self) -> (Captured, Captured) {
-        (self.key.captured, self.id.captured)
     }
 }
 

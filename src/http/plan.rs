@@ -383,6 +383,7 @@ fn problem_of(error: BodyError) -> Problem {
         BodyError::TooManyEvents { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_events"),
         BodyError::Empty => (StatusCode::BAD_REQUEST, "empty"),
         BodyError::NotObjectOrArray => (StatusCode::BAD_REQUEST, "not_object_or_array"),
+        BodyError::NoEvents { .. } => (StatusCode::BAD_REQUEST, "no_events"),
         _ => (StatusCode::BAD_REQUEST, "malformed"),
     };
     Problem::new(status, code, error.to_string())
