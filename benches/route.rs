@@ -50,6 +50,7 @@ fn request(criterion: &mut Criterion) {
         on_missing_key: route::OnMissingKey::Reject,
         id: Some("/id".into()),
         quota: 0,
+        rate: Default::default(),
         ack: route::Ack::Durable,
     };
     let topic = &cluster.topics()[0];

@@ -63,18 +63,19 @@
 //! | --- | --- |
 //! | `cli` | – |
 //! | `commands` | `app` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` |
-//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |
+//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `rate` `route` `spill` `telemetry` |
 //! | `admin` | `budget` `http` `lane` `lifecycle` `produce` `spill` `telemetry` |
-//! | `http` | `budget` `decode` `event` `lane` `lifecycle` `produce` `receipt` `route` `telemetry` |
+//! | `http` | `budget` `decode` `event` `lane` `lifecycle` `produce` `rate` `receipt` `route` `telemetry` |
 //! | `config` | `admin` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |
 //! | `lane` | `budget` `event` `produce` `receipt` `route` `spill` `telemetry` |
 //! | `spill` | – |
 //! | `produce` | `receipt` `telemetry` |
-//! | `route` | `decode` |
+//! | `route` | `decode` `rate` |
 //! | `decode` | – |
 //! | `receipt` | `budget` `event` |
 //! | `budget` | – |
 //! | `event` | – |
+//! | `rate` | – |
 //! | `telemetry` | – |
 //! | `lifecycle` | – |
 //!
@@ -137,5 +138,6 @@ pub mod config;
 pub mod budget;
 pub mod event;
 pub mod lifecycle;
+pub mod rate;
 pub mod receipt;
 pub mod telemetry;

@@ -89,6 +89,7 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         on_missing_key: Default::default(),
         id: Some("/id".into()),
         quota: 0,
+        rate: Default::default(),
         ack: Default::default(),
     };
     let topic = &cluster.topics()[0];

@@ -187,7 +187,9 @@ impl Reloader {
             .iter()
             .map(|stream| (stream.name.clone(), Arc::clone(stream)))
             .collect();
-        let Wired { routes, streams } = match routes::wire(&new, &self.backend, &before, known) {
+        let now = self.port.start.elapsed();
+        let wired = routes::wire(&new, &self.backend, &before, known, now);
+        let Wired { routes, streams } = match wired {
             Ok(wired) => wired,
             Err(why) => {
                 self.stop_clusters(&come);

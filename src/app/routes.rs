@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::backend::Backend;
 use crate::config::Config;
 use crate::http::{Route, Routes, Snapshot, Stream};
 use crate::lane::{Cluster, TopicOf};
+use crate::rate::Limiter;
 use crate::route::{self, Ack};
 
 /// The routes of a configuration.
@@ -32,12 +34,13 @@ fn topic_of(stream: &str, settings: &route::Settings) -> TopicOf {
 }
 
 /// Wires the streams of `new`. A stream that is known keeps its counters and its memory, a route that is the same is kept. Topics
-/// that come are added to their clusters, which have to be there.
+/// that come are added to their clusters, which have to be there. `now` is the time since the start.
 pub(super) fn wire(
     new: &Config,
     backend: &Backend,
     before: &Snapshot,
     mut known: BTreeMap<String, Arc<Stream>>,
+    now: Duration,
 ) -> Result<Wired, String> {
     let mut routes = Routes::default();
     for (name, settings) in &new.streams {
@@ -60,9 +63,8 @@ pub(super) fn wire(
             Some(old) => Arc::clone(old),
             None => {
                 let mut route = Route::new(stream, settings, &cluster, &topic)?;
-                if let Some(old) = old.filter(|old| old.settings.quota == settings.quota) {
-                    route.quota = Arc::clone(&old.quota);
-                }
+                let before = old.and_then(|old| old.rate.as_ref());
+                route.rate = Limiter::next(settings.rate(), before, now);
                 Arc::new(route)
             }
         };

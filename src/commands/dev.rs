@@ -83,6 +83,7 @@ fn config(listen: SocketAddr, admin: SocketAddr, bootstrap: String) -> Config {
             on_missing_key: route::OnMissingKey::Null,
             id: Some("/id".into()),
             quota: 0,
+            rate: Default::default(),
             ack: route::Ack::Durable,
         },
     );

@@ -76,7 +76,7 @@ impl Effect {
             ] => Effect::Client,
             ["clusters", _, _] => Effect::AtOnce,
             ["streams", _, "cluster" | "topic"] => Effect::Target,
-            ["streams", _, _] => Effect::Requests,
+            ["streams", _, _] | ["streams", _, "rate", _] => Effect::Requests,
             _ => return None,
         })
     }

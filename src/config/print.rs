@@ -83,6 +83,11 @@ fn sizes(config: &Config) -> Vec<(Vec<&str>, ByteSize)> {
             cluster.assumed_max_message,
         ));
     }
+    for (name, stream) in &config.streams {
+        let rate = |field| vec!["streams", name, "rate", field];
+        sizes.push((rate("bytes"), stream.rate.bytes));
+        sizes.push((rate("bytes_burst"), stream.rate.bytes_burst));
+    }
     sizes
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Nothing here does I/O: whether a cluster can be reached or a port is free shows later.
 
-use std::fmt;
+mod problems;
+mod streams;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,12 +12,13 @@ use bytesize::ByteSize;
 
 use super::Config;
 use super::check::dotted;
-use super::nearest::hint;
 use super::print::size;
 use super::properties;
-use super::syntax::{bootstrap, cluster_name, event_key, legal_name, pointer};
+use super::syntax::{bootstrap, cluster_name};
 use crate::http::settings::CONNECTION;
-use crate::route::settings::{Ack, Format};
+
+pub use self::problems::Problem;
+use self::problems::Problems;
 
 /// Smallest and largest bound of a request's head.
 const HEAD_MIN: ByteSize = ByteSize::kib(8);
@@ -42,88 +45,18 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// One reason why a configuration can't be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The key: `http.max_head`, `streams.installs.cluster`.
-    pub key: String,
-    /// What is wrong with it, and what to do.
-    pub what: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Problem { key, what } = self;
-        write!(f, "{key}: {what}")
-    }
-}
-
 impl Config {
     /// Whether the gateway can run with this; if not, every reason.
     pub fn validate(&self) -> Result<(), Vec<Problem>> {
-        let mut problems = Problems(Vec::new());
+        let mut problems = Problems::default();
         listeners(self, &mut problems);
         counts(self, &mut problems);
         sizes(self, &mut problems);
         memory(self, &mut problems);
         durations(self, &mut problems);
         clusters(self, &mut problems);
-        streams(self, &mut problems);
-        if problems.0.is_empty() {
-            Ok(())
-        } else {
-            Err(problems.0)
-        }
-    }
-}
-
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn add(&mut self, key: impl Into<String>, what: impl Into<String>) {
-        self.0.push(Problem {
-            key: key.into(),
-            what: what.into(),
-        });
-    }
-
-    /// Takes over what a check of `key` found.
-    fn unless(&mut self, key: &str, checked: Result<(), String>) {
-        if let Err(what) = checked {
-            self.add(key, what);
-        }
-    }
-
-    /// `value` of `key` must lie within these.
-    fn within<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, least: T, most: T) {
-        if value < least || value > most {
-            self.add(
-                key,
-                format!("{value} is out of range; give {least} to {most}"),
-            );
-        }
-    }
-
-    /// `value` of `key` must not exceed `most`, which is called `other`.
-    fn at_most(&mut self, key: &str, value: ByteSize, most: ByteSize, other: &str) {
-        if value > most {
-            let (value, most) = (size(value), size(most));
-            self.add(
-                key,
-                format!("{value} is more than {other}, {most}; lower the one or raise the other"),
-            );
-        }
-    }
-
-    /// `value` of `key` must lie within these.
-    fn lasts(&mut self, key: &str, value: Duration, least: Duration, most: Duration) {
-        if value < least || value > most {
-            let [value, least, most] = [value, least, most].map(humantime::format_duration);
-            self.add(
-                key,
-                format!("{value} is out of range; give {least} to {most}"),
-            );
-        }
+        streams::check(self, &mut problems);
+        problems.into_result()
     }
 }
 
@@ -351,48 +284,6 @@ fn clusters(config: &Config, problems: &mut Problems) {
                 let key = dotted(&["clusters", name, "kafka", property]);
                 problems.add(key, format!("this property can't be set; {reason}"));
             }
-        }
-    }
-}
-
-fn streams(config: &Config, problems: &mut Problems) {
-    if config.streams.is_empty() {
-        let what = "there is none, so every event would be refused; add [streams.NAME] with cluster = \"…\"";
-        problems.add("streams", what);
-    }
-    for (name, stream) in &config.streams {
-        let key = |field: &str| dotted(&["streams", name, field]);
-        problems.unless(&dotted(&["streams", name]), legal_name(name));
-        if !config.clusters.contains_key(&stream.cluster) {
-            let hint = match config.clusters.is_empty() {
-                true => "add [clusters.NAME] with bootstrap = \"HOST:PORT\"".into(),
-                false => hint(&stream.cluster, config.clusters.keys().map(String::as_str)),
-            };
-            problems.add(
-                key("cluster"),
-                format!("there is no cluster \"{}\"; {hint}", stream.cluster),
-            );
-        }
-        if let Some(topic) = &stream.topic {
-            problems.unless(&key("topic"), legal_name(topic));
-        }
-        if stream.ack == Ack::Disk && config.spill.dir.as_os_str().is_empty() {
-            let what = "\"disk\" needs a spill log; set spill.dir";
-            problems.add(key("ack"), what);
-        }
-        let is_raw = stream.format == Format::Raw;
-        if let Some(given) = &stream.key {
-            problems.unless(&key("key"), event_key(given, is_raw));
-        }
-        match &stream.id {
-            Some(id) if is_raw => {
-                let what = format!(
-                    "\"{id}\" can't be looked up, because a raw stream's events are opaque; remove it"
-                );
-                problems.add(key("id"), what);
-            }
-            Some(id) => problems.unless(&key("id"), pointer(id)),
-            None => {}
         }
     }
 }

@@ -30,6 +30,7 @@ use super::watch::Busy;
 use crate::budget::{Held, HeldByProcess};
 use crate::decode::encoding::Encoding;
 use crate::lane::admit;
+use crate::rate::Amount;
 use crate::receipt::{self, Arrival, Cause, Outcome, Parcels};
 use crate::route::{Ack, KeySource};
 use crate::telemetry::Answer;
@@ -233,8 +234,10 @@ async fn ingest(
         return Ok((queued, rejected));
     }
     let outcome = wait(local, &parcels, settings.answer_within).await;
-    // Their client sends them again.
-    route.quota.give_back(outcome.not_acked.len() as u32);
+    if let Some(rate) = &route.rate {
+        // Their client sends them again.
+        rate.give_back(amount_of(&parcels).part(outcome.not_acked.len() as u32));
+    }
     Ok((outcome, rejected))
 }
 
@@ -282,11 +285,14 @@ impl With<'_> {
             }
             let limits = &self.snapshot.limits;
             let planned = plan::plan(route, shape, &body, key, lanes, limits, scratch)?;
-            let events = planned.events.len() as u32;
             self.charge(&planned, &mut held)?;
-            let since_start = arrival.at.duration_since(local.port.start);
-            let quota = route.quota.take(events, since_start).map_err(over_quota)?;
             let wanted = plan::wanted(&planned, lanes);
+            let rate = route.rate.as_deref();
+            let taken = rate.map(|rate| {
+                let since_start = arrival.at.duration_since(local.port.start);
+                rate.take(plan::amount_of(&wanted), since_start)
+            });
+            let taken = taken.transpose().map_err(|over| over_quota(over, route))?;
             let admitted = admit(&route.cluster, &self.snapshot.lanes, &wanted, || {
                 receipt::Request::into_parcels(
                     body,
@@ -300,7 +306,9 @@ impl With<'_> {
             });
             match admitted {
                 Ok(parcels) => {
-                    quota.keep();
+                    if let Some(taken) = taken {
+                        taken.keep();
+                    }
                     Ok((parcels, planned.rejected))
                 }
                 Err(refusal) => Err(problem_of_refusal(&refusal, route)),
@@ -326,6 +334,14 @@ impl With<'_> {
         }
         held.grow(more)
             .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), self.local, self.route))
+    }
+}
+
+/// What was taken of a rate for them.
+fn amount_of(parcels: &Parcels) -> Amount {
+    Amount {
+        events: parcels.iter().map(|parcel| parcel.count()).sum(),
+        bytes: parcels.iter().map(|parcel| parcel.bytes()).sum(),
     }
 }
 

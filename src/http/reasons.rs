@@ -10,6 +10,7 @@ use super::port::Local;
 use super::retry;
 use super::streams::Route;
 use crate::lane::Refusal;
+use crate::rate::{Over, What};
 
 #[cold]
 pub(super) fn problem_of(fault: BodyFault, local: &Local, route: &Route) -> Problem {
@@ -49,10 +50,16 @@ pub(super) fn not_ready(route: &Route) -> Problem {
 }
 
 #[cold]
-pub(super) fn over_quota(wait: Duration) -> Problem {
-    let detail = "the stream brings more events per second than its quota allows; nothing of the request was taken";
+pub(super) fn over_quota(over: Over, route: &Route) -> Problem {
+    let rate = route.settings.rate();
+    let may = match over.what {
+        What::Events => format!("{} events per second", rate.events),
+        What::Bytes => format!("{} of events per second", rate.bytes),
+    };
+    let detail =
+        format!("the stream may bring {may}, and brings more; nothing of the request was taken");
     Problem {
-        retry_after: Some(wait),
+        retry_after: Some(over.wait),
         ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail)
     }
 }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use crate::budget::Share;
 use crate::decode::{Pointer, Wanted};
 use crate::lane::{Cluster, Topic};
+use crate::rate::Limiter;
 use crate::receipt::Ledger;
-use crate::route::{self, Ack, Format, KeySource, OnMissingKey, Quota, Sticky};
+use crate::route::{self, Ack, Format, KeySource, OnMissingKey, Sticky};
 use crate::telemetry::StreamMetrics;
 
 /// A stream: a name, and what is counted under it.
@@ -56,8 +57,8 @@ pub struct Route {
     pub wanted: Wanted,
     /// The turn of events without a key.
     pub sticky: Sticky,
-    /// What the stream may bring.
-    pub quota: Arc<Quota>,
+    /// What the stream may bring in a second; `None`: as much as may come.
+    pub rate: Option<Arc<Limiter>>,
     /// What a 2xx means.
     pub ack: Ack,
     /// The cluster.
@@ -92,7 +93,7 @@ impl Route {
             wanted: Wanted { key: in_event, id },
             key,
             sticky: Sticky::default(),
-            quota: Arc::new(Quota::new(settings.quota)),
+            rate: Limiter::new(settings.rate()),
             ack: settings.ack,
             cluster: Arc::clone(cluster),
             topic: Arc::clone(topic),

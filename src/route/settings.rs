@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rate;
+
 /// `[streams.NAME]`: a named flow of events with an owner.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -25,12 +27,29 @@ pub struct Settings {
     /// header `event-id` with a UUIDv7, at some CPU cost.
     #[serde(default)]
     pub id: Option<String>,
-    /// Events per second that the stream may bring, with one second's worth at once; more is a 429. Default 0: no quota.
+    /// Events per second that the stream may bring, with one second's worth at once; more is a 429. Default 0: no quota. A short
+    /// way to say `rate.events`.
     #[serde(default)]
     pub quota: u32,
+    /// Events and bytes per second that the stream may bring, each with a burst; more is a 429. Default: no limit.
+    #[serde(default)]
+    pub rate: rate::Settings,
     /// What a 2xx means. Default `durable`.
     #[serde(default)]
     pub ack: Ack,
+}
+
+impl Settings {
+    /// What the stream may bring.
+    pub fn rate(&self) -> rate::Settings {
+        if self.quota == 0 {
+            return self.rate;
+        }
+        rate::Settings {
+            events: self.quota,
+            ..self.rate
+        }
+    }
 }
 
 /// What a body of a stream holds.

@@ -197,3 +197,23 @@ fn what_is_over_the_quota_is_429_until_its_time_has_come() {
     );
     gateway.stop();
 }
+
+#[test]
+fn more_bytes_than_the_rate_are_429_and_the_wait_is_told() {
+    let mock = Mock::start(1, &[("events", 1)]);
+    let rate = "id = \"/id\"\nrate = { bytes = \"100B\", bytes_burst = \"1KiB\" }";
+    let config = config(mock.bootstrap(), "").replace("id = \"/id\"", rate);
+    let gateway = Gateway::ready(&config);
+    let mut client = gateway.client();
+    let long = format!(r#"{{"user":"a","id":"1","long":"{}"}}"#, "x".repeat(800));
+    assert_eq!(client.post(EVENTS, &[JSON], long.as_bytes()).status, 200);
+    let answer = client.post(EVENTS, &[JSON], long.as_bytes());
+    check_problem(&answer, 429, "quota");
+    assert!(answer.text().contains("100 B"), "{}", answer.text());
+    // 834 bytes and a key are owed, and as many more are to fit into 1,024: at 100 in a second.
+    let retry_after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((6..=7).contains(&retry_after), "{retry_after}");
+    // A small one still fits.
+    assert_eq!(client.post(EVENTS, &[JSON], EVENT).status, 200);
+    gateway.stop();
+}

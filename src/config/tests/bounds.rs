@@ -121,7 +121,8 @@ fn every_duration_has_bounds() {
 #[test]
 fn no_size_may_be_zero() {
     for (path, kind) in leaves() {
-        if kind == Kind::Size {
+        // Of a rate, 0 means none.
+        if kind == Kind::Size && !path.contains(&"rate") {
             let name = format!("FOREBAY__{}", path.join("__").to_uppercase())
                 .replace("__ANY__", "__ADS__");
             assert!(
@@ -130,6 +131,38 @@ fn no_size_may_be_zero() {
             );
         }
     }
+}
+
+#[test]
+fn a_rate_is_said_once_and_a_burst_belongs_to_one() {
+    let with = |more: &str| {
+        let loaded = load_text(&format!("{SMALL}{more}\n"), &[]).unwrap();
+        let checked = loaded.validate();
+        checked.map_or_else(
+            |problems| problems.iter().map(ToString::to_string).collect(),
+            |()| vec![],
+        )
+    };
+    let none: [String; 0] = [];
+    assert_eq!(
+        with("rate = { events = 10, events_burst = 50, bytes = \"1MiB\" }"),
+        none
+    );
+    assert_eq!(
+        with("quota = 10\nrate = { bytes = \"1MiB\", bytes_burst = \"2MiB\" }"),
+        none
+    );
+    assert_eq!(
+        with("quota = 10\nrate = { events = 10 }"),
+        ["streams.clicks.quota: rate.events says the same; give one of them"]
+    );
+    assert_eq!(
+        with("rate = { events_burst = 5, bytes = \"1KiB\", bytes_burst = \"4MiB\" }"),
+        [
+            "streams.clicks.rate.events_burst: there is no rate for it; set events as well",
+            "streams.clicks.rate.bytes_burst: 4194304 is more than an hour's worth of bytes, 1024; lower it"
+        ]
+    );
 }
 
 #[test]

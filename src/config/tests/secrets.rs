@@ -180,8 +180,12 @@ fn the_effective_configuration_shows_every_size_exactly() {
         .collect();
     assert!(sizes.len() >= 8);
     for (path, _) in sizes {
-        let name =
-            format!("FOREBAY__{}", path.join("__").to_uppercase()).replace("__ANY__", "__ADS__");
+        let any = if path[0] == "streams" {
+            "__CLICKS__"
+        } else {
+            "__ADS__"
+        };
+        let name = format!("FOREBAY__{}", path.join("__").to_uppercase()).replace("__ANY__", any);
         let config = load_text(SMALL, &[(&name, "1234567")]).unwrap();
         let key = path.last().unwrap();
         assert!(
