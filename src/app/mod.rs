@@ -191,6 +191,7 @@ impl App {
             view: Arc::clone(&view),
             replaced: Vec::new(),
             beside: Beside::default(),
+            files: Default::default(),
         };
         vital::reload(reloader, asks, &view, life.watch());
         life.enter(Phase::Running);

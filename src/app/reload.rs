@@ -1,7 +1,8 @@
 //! A reload: the configuration is read again, and all of it comes into force while traffic flows, or none of it.
 //!
-//! 1. The file is read and validated, with the environment and the secrets, as at the start. Of each cluster that is to have
-//!    another client, one is made and thrown away: only librdkafka knows what it takes. A mistake ends the reload.
+//! 1. The file is read and validated, with the environment and the secrets, as at the start. Files that librdkafka reads itself
+//!    are looked at as well ([`crate::produce::files`]). Of each cluster that is to have another client, one is made and thrown away: only
+//!    librdkafka knows what it takes. A mistake ends the reload.
 //! 2. A [`Plan`] says what changes. A key that only a restart changes ends the reload, by name.
 //! 3. What can fail is done first, where nobody sees it: clusters that come are started, topics that come are added and waited
 //!    for. A failure takes that back.
@@ -16,6 +17,9 @@
 //!
 //! One task reloads, one reload at a time, on the control thread; files are read on another. No event waits for it.
 
+mod leaving;
+mod read;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -24,22 +28,20 @@ use arc_swap::ArcSwap;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+pub use self::read::Source;
+use self::read::{Files, changed_files, files_of, read};
 use super::backend::{Backend, wait_for};
 use super::beside::Beside;
 use super::routes::{self, Wired};
+use super::unit::Unit;
 use crate::admin::View;
 use crate::admin::reload::{Ask, Loaded, Outcome};
 use crate::config::plan::Plan;
 use crate::config::{Config, print};
-use crate::http::{Port, Route, Snapshot};
-use crate::lane::Cluster;
+use crate::http::{Port, Route, Routes, Snapshot};
 use crate::lifecycle::{Phase, Watch, reached};
-use crate::produce::client;
 use crate::route::Ack;
 use crate::telemetry::logs;
-
-/// Reads the configuration again. The error is for the person who wrote it.
-pub type Source = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 /// How long the file, the secrets and the files that clients name may take to be read: a disk that works needs milliseconds, a
 /// mount that is slow some seconds. Together with [`TOPICS_WITHIN`] it's less than who asks for a reload waits.
@@ -64,6 +66,9 @@ pub(super) struct Reloader {
     pub(super) replaced: Vec<Weak<Snapshot>>,
     /// Where files are read.
     pub(super) beside: Beside,
+    /// By cluster: what was in the files that its client reads itself, before it was made. Nothing is known of a cluster whose files
+    /// couldn't be read in time: it gets another client with the next reload.
+    pub(super) files: Files,
 }
 
 /// What is shown of a configuration that has come into force.
@@ -80,7 +85,9 @@ pub(super) fn loaded(config: &Config, generation: u64) -> Loaded {
 impl Reloader {
     /// Reloads whenever it's asked for, until the process stops.
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut watch: Watch) {
-        let now = watch.clone();
+        let (now, config) = (watch.clone(), self.config.load_full());
+        let look = move || files_of(&config);
+        self.files = self.beside.run(READ_WITHIN, look).await.unwrap_or_default();
         let mut closing = std::pin::pin!(reached(&mut watch, Phase::Closing));
         loop {
             let has_leaving = self.has_leaving();
@@ -145,9 +152,10 @@ impl Reloader {
         }
         let old = self.config.load_full();
         let (source, its) = (Arc::clone(&self.source), Arc::clone(&old));
-        let reading = self.beside.run(READ_WITHIN, move || read(&source, &its));
-        let new = match reading.await {
-            Ok(Ok(new)) => new,
+        let before = self.files.clone();
+        let reading = (self.beside).run(READ_WITHIN, move || read(&source, &its, &before));
+        let (new, files) = match reading.await {
+            Ok(Ok(read)) => read,
             Ok(Err(why)) => return Outcome::Wrong(why),
             Err(why) => return Outcome::Wrong(format!("reading the files failed: {why}")),
         };
@@ -155,7 +163,10 @@ impl Reloader {
         if !is_running() {
             return not_running();
         }
-        let plan = Plan::new(&old, &new);
+        let mut plan = Plan::new(&old, &new);
+        for (cluster, property) in changed_files(&old, &self.files, &files) {
+            plan.note_file(&cluster, &property);
+        }
         let changes = serde_json::to_value(&plan).unwrap_or_default();
         let keys = plan.needs_restart();
         if !keys.is_empty() {
@@ -168,8 +179,11 @@ impl Reloader {
         if let Err(why) = logs::check(&new.log).and_then(|()| routes::check(&new)) {
             return Outcome::Wrong(why);
         }
-        if !is_dry && let Err(why) = self.apply(&plan, new).await {
-            return Outcome::Wrong(why);
+        if !is_dry {
+            if let Err(why) = self.apply(&plan, new).await {
+                return Outcome::Wrong(why);
+            }
+            self.files = files;
         }
         Outcome::Done(changes)
     }
@@ -207,22 +221,7 @@ impl Reloader {
         wait_for(|| topics.iter().all(|topic| topic.takes()), TOPICS_WITHIN).await;
 
         // From here on nothing fails.
-        for route in routes.values() {
-            route.topic.set_over_log(route.ack == Ack::Disk);
-        }
-        for (name, settings) in &new.clusters {
-            if plan.touches("clusters", name) && !come.contains(name) {
-                self.backend
-                    .with(name, |unit| unit.change(settings.clone()));
-            }
-        }
-        for cluster in self.backend.clusters().iter() {
-            cluster.change_lanes(new.lane.clone());
-        }
-        self.view.budget.resize(new.memory.budget.as_u64());
-        if let Err(why) = logs::change(&new.log) {
-            tracing::warn!("{why}");
-        }
+        self.change_what_runs(plan, &new, &come, &routes);
         let mut snapshot = Snapshot {
             generation: before.generation + 1,
             settings: Arc::new(new.http.clone()),
@@ -241,6 +240,32 @@ impl Reloader {
         self.port.replace(snapshot);
         self.retire();
         Ok(())
+    }
+
+    /// Gives new settings to what runs: clusters but those that have just come, lanes, memory, the log.
+    fn change_what_runs(&self, plan: &Plan, new: &Config, come: &HashSet<String>, routes: &Routes) {
+        for route in routes.values() {
+            route.topic.set_over_log(route.ack == Ack::Disk);
+        }
+        for (name, settings) in &new.clusters {
+            if plan.touches("clusters", name) && !come.contains(name) {
+                self.backend
+                    .with(name, |unit| unit.change(settings.clone()));
+            }
+            if plan.has_files_of(name) {
+                self.backend.with(name, Unit::renew_client);
+            }
+        }
+        for cluster in self.backend.clusters().iter() {
+            cluster.change_lanes(new.lane.clone());
+        }
+        self.view.budget.resize(new.memory.budget.as_u64());
+        if let Some(log) = &self.backend.spill {
+            log.change(&new.spill);
+        }
+        if let Err(why) = logs::change(&new.log) {
+            tracing::warn!("{why}");
+        }
     }
 
     /// Starts the clusters that come. Their names.
@@ -268,98 +293,6 @@ impl Reloader {
             }
         }
     }
-
-    /// Retires all topics that nothing is routed to.
-    fn retire(&self) {
-        let now = self.port.now();
-        for cluster in self.backend.clusters().iter() {
-            for topic in cluster.topics() {
-                let is_routed = |route: &&Arc<Route>| Arc::ptr_eq(&route.topic, topic);
-                if !now.routes.values().any(|route| is_routed(&route)) {
-                    cluster.retire_topic(topic.number());
-                }
-            }
-        }
-    }
-
-    /// Clusters that aren't configured any more.
-    fn leaving_clusters(&self) -> Vec<Arc<Cluster>> {
-        let config = self.config.load();
-        let clusters = self.backend.clusters();
-        let mut clusters = clusters.iter().cloned().collect::<Vec<_>>();
-        clusters.retain(|cluster| !config.clusters.contains_key(cluster.name()));
-        clusters
-    }
-
-    fn has_leaving(&self) -> bool {
-        self.port.now().leaving().next().is_some() || !self.leaving_clusters().is_empty()
-    }
-
-    /// Lets go of what nothing is left of.
-    fn let_go(&mut self) {
-        self.replaced.retain(|old| old.strong_count() > 0);
-        // A request that began before may still bring events.
-        if !self.replaced.is_empty() {
-            return;
-        }
-        let now = self.port.now();
-        let clusters = self.backend.clusters();
-        let is_drained = |cluster: &Arc<Cluster>, stream: &str| {
-            let mut topics = cluster.topics().iter();
-            topics.all(|topic| topic.stream() != stream || cluster.is_drained(topic))
-        };
-        // It may have had other topics before, of which something is left.
-        let is_over = |route: &Arc<Route>| {
-            route.stream.ledger.in_flight() == 0
-                && route.cluster.is_drained(&route.topic)
-                && clusters
-                    .iter()
-                    .all(|cluster| is_drained(cluster, route.name()))
-        };
-        let over: Vec<_> = now
-            .leaving()
-            .filter(|route| is_over(route))
-            .cloned()
-            .collect();
-        if !over.is_empty() {
-            let is_kept = |route: &&Arc<Route>| !over.iter().any(|gone| Arc::ptr_eq(gone, route));
-            for gone in &over {
-                tracing::info!(
-                    stream = gone.name(),
-                    "a stream is gone: all that it took is settled"
-                );
-            }
-            let shown = now.shown.iter().filter(is_kept).cloned().collect();
-            self.replaced.push(Arc::downgrade(&now));
-            self.port.replace(now.showing(shown));
-        }
-        for cluster in self.leaving_clusters() {
-            if cluster
-                .topics()
-                .iter()
-                .all(|topic| cluster.is_drained(topic))
-            {
-                tracing::info!(
-                    cluster = cluster.name(),
-                    "a cluster is gone: nothing of it is left"
-                );
-                self.stop_clusters(&HashSet::from([cluster.name().to_owned()]));
-            }
-        }
-    }
-}
-
-/// Reads the configuration, and tries out each client that `old` doesn't have.
-fn read(source: &Source, old: &Config) -> Result<Config, String> {
-    let new = source()?;
-    for (name, settings) in &new.clusters {
-        let old = old.clusters.get(name);
-        if !old.is_some_and(|old| client::is_same(old, settings)) {
-            let tried = client::try_out(name, settings);
-            tried.map_err(|why| format!("clusters.{name}.kafka: {why}"))?;
-        }
-    }
-    Ok(new)
 }
 
 /// The routes that are shown: those in force, and those of streams that have something left.

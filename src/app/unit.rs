@@ -82,6 +82,11 @@ impl Unit {
         self.probe.change(settings);
     }
 
+    /// Has the cluster get another client with the same settings, because files that these name have changed.
+    pub(super) fn renew_client(&self) {
+        self.cluster.renew_client();
+    }
+
     /// Tells the worker to bring what it holds to Kafka for at most so long, and then to end.
     pub(super) fn drain(&self, at_most: Duration) {
         self.cluster.drain(at_most);

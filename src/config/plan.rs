@@ -24,6 +24,8 @@ pub enum Effect {
     Connections,
     /// The cluster gets another client. What the old one has in hand is settled first; new events wait meanwhile.
     Client,
+    /// A file that librdkafka reads itself has other contents. The same comes of it.
+    File,
     /// New events go to another topic. What was taken before drains to the old one; there is no order between the two.
     Target,
     /// A stream or cluster comes.
@@ -42,6 +44,9 @@ impl Effect {
             Effect::Requests => "for new requests",
             Effect::Connections => "for new connections",
             Effect::Client => "the cluster gets another client, when the old one holds nothing",
+            Effect::File => {
+                "the file has changed; the cluster gets another client, when the old one holds nothing"
+            }
             Effect::Target => {
                 "new events go to the other topic; earlier ones drain to the old one, without order between the two"
             }
@@ -57,15 +62,15 @@ impl Effect {
             ["http", "listen" | "threads"] | ["admin", "listen"] | ["log", "format"] => {
                 Effect::Restart
             }
-            // The log was opened with them.
-            ["spill", _] => Effect::Restart,
+            // The log was opened with them: it has files of this size in this directory.
+            ["spill", "dir" | "segment"] => Effect::Restart,
             [
                 "http",
                 "max_body" | "max_decompressed" | "body_timeout" | "answer_within",
             ] => Effect::Requests,
             ["http", _] | ["shutdown", "idle"] => Effect::Connections,
             ["decode", _] => Effect::Requests,
-            ["lane", _] | ["memory", _] | ["admin", _] | ["shutdown", _] | ["log", "filter"] => {
+            ["lane" | "memory" | "spill" | "admin" | "shutdown", _] | ["log", "filter"] => {
                 Effect::AtOnce
             }
             ["clusters", _, "kafka", ..] => Effect::Client,
@@ -162,6 +167,21 @@ impl Plan {
         Plan { changes }
     }
 
+    /// Adds that the file has changed which a property of a cluster names.
+    pub fn note_file(&mut self, cluster: &str, property: &str) {
+        let key = dotted(&["clusters", cluster, "kafka", property]);
+        // Another path says enough.
+        if let Err(place) = self.changes.binary_search_by(|change| change.key.cmp(&key)) {
+            let change = Change {
+                key,
+                from: None,
+                to: None,
+                effect: Effect::File,
+            };
+            self.changes.insert(place, change);
+        }
+    }
+
     /// Whether both are the same.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -172,6 +192,14 @@ impl Plan {
         let changes = self.changes.iter();
         let of_restart = changes.filter(|change| change.effect == Effect::Restart);
         of_restart.map(|change| &*change.key).collect()
+    }
+
+    /// Whether a file has changed that a property of a cluster names.
+    pub fn has_files_of(&self, cluster: &str) -> bool {
+        let of_it = dotted(&["clusters", cluster]) + ".";
+        let changes = self.changes.iter();
+        let mut files = changes.filter(|change| change.effect == Effect::File);
+        files.any(|change| change.key.starts_with(&of_it))
     }
 
     /// Whether anything of a cluster or stream changes: `section` is `clusters` or `streams`.

@@ -47,7 +47,7 @@ pub fn producer(name: &str, settings: &Settings) -> ClientConfig {
     config
 }
 
-/// Whether both make the same client. What is in the files that librdkafka's properties name isn't seen.
+/// Whether both make the same client, if the files that librdkafka's properties name are the same: see [`super::files`].
 pub fn is_same(one: &Settings, other: &Settings) -> bool {
     let sizes = |it: &Settings| (it.max_in_flight, it.max_in_flight_events);
     let ways = |it: &Settings| (it.idempotence, it.answers);

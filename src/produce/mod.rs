@@ -6,6 +6,7 @@
 //!   on a record by itself: a delivery timeout leaves records that were reported as failed and stored all the same
 //!   (measured: 14 and 51 of them in two broker faults, and gaps in the order of a partition), while without one nothing
 //!   was lost, doubled or reordered. Who waits too long is released by the lanes, which own the deadline.
+//! - [`files`] tells whether files changed that a client read when it was made.
 //! - [`native`] is the client, without copies; the only module with `unsafe`. [`Producer`] is what lanes see of it.
 //! - [`verdict`] is the only place that says whose fault a Kafka error is; [`trouble`] keeps the faults that last.
 //! - [`backoff`] says how long to wait after a failure.
@@ -15,6 +16,7 @@
 
 pub mod backoff;
 pub mod client;
+pub mod files;
 pub mod health;
 pub mod native;
 pub mod probe;

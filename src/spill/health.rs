@@ -25,7 +25,7 @@ pub(super) struct Health {
     pause_ms: AtomicU64,
     /// When the write began that the writer waits for; 0 if there is none.
     busy_since_ms: AtomicU64,
-    stalled_after_ms: u64,
+    stalled_after_ms: AtomicU64,
 }
 
 impl Health {
@@ -35,8 +35,19 @@ impl Health {
             retry_at_ms: AtomicU64::new(0),
             pause_ms: AtomicU64::new(FIRST_PAUSE_MS),
             busy_since_ms: AtomicU64::new(0),
-            stalled_after_ms: stalled_after.as_millis() as u64,
+            stalled_after_ms: AtomicU64::new(stalled_after.as_millis() as u64),
         }
+    }
+
+    /// A write may take so long from now on, also the one that is under way.
+    pub(super) fn change(&self, stalled_after: Duration) {
+        let ms = stalled_after.as_millis() as u64;
+        self.stalled_after_ms.store(ms, Relaxed);
+    }
+
+    /// How long a write may take.
+    pub(super) fn stalled_after(&self) -> Duration {
+        Duration::from_millis(self.stalled_after_ms.load(Relaxed))
     }
 
     /// The state as others see it.
@@ -67,7 +78,8 @@ impl Health {
     fn hangs_for(&self, now_ms: u64) -> Option<Duration> {
         let since = self.busy_since_ms.load(Relaxed);
         let hangs = now_ms.saturating_sub(since);
-        (since > 0 && hangs >= self.stalled_after_ms).then(|| Duration::from_millis(hangs))
+        (since > 0 && hangs >= self.stalled_after_ms.load(Relaxed))
+            .then(|| Duration::from_millis(hangs))
     }
 
     /// The writer begins to work for waiting appends.

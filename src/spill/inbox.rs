@@ -1,6 +1,7 @@
 //! Appends on their way to the writer: bounded in bytes, never waits for room.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::append::{AppendError, Appended};
@@ -39,7 +40,8 @@ pub(super) struct Bounds {
 pub(super) struct Inbox {
     state: Mutex<State>,
     arrived: Condvar,
-    limit: u64,
+    /// In bytes.
+    limit: AtomicU64,
 }
 
 #[derive(Default)]
@@ -57,8 +59,18 @@ impl Inbox {
         Inbox {
             state: Mutex::default(),
             arrived: Condvar::new(),
-            limit,
+            limit: AtomicU64::new(limit),
         }
+    }
+
+    /// Bytes that may wait.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit.load(Relaxed)
+    }
+
+    /// So many bytes may wait from now on. What waits stays.
+    pub(super) fn change(&self, limit: u64) {
+        self.limit.store(limit, Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,15 +83,9 @@ impl Inbox {
         if state.is_closed {
             return Err((AppendError::Closed, job));
         }
-        if state.bytes + job.bytes() > self.limit {
-            let queued = state.bytes;
-            return Err((
-                AppendError::Busy {
-                    queued,
-                    limit: self.limit,
-                },
-                job,
-            ));
+        let (queued, limit) = (state.bytes, self.limit());
+        if queued + job.bytes() > limit {
+            return Err((AppendError::Busy { queued, limit }, job));
         }
         state.bytes += job.bytes();
         state.jobs.push_back(job);

@@ -63,6 +63,17 @@ impl Log {
         }
     }
 
+    /// Takes the settings that may change while the log is open: `quota`, `min_free`, `queue` and `stalled_after`. What is stored
+    /// and what waits stays, also if it's more than may be now. A log that was full looks at once whether it still is.
+    pub fn change(&self, settings: &Settings) {
+        let shared = &*self.shared;
+        let (quota, min_free) = (settings.quota.as_u64(), settings.min_free.as_u64());
+        shared.space.change(quota, min_free);
+        shared.inbox.change(settings.queue.as_u64());
+        shared.health.change(settings.stalled_after);
+        shared.bell.ring();
+    }
+
     /// The lane of this name, 1 to 800 bytes; it's made if it's new. Lanes live as long as the log.
     pub fn lane(&self, name: &[u8]) -> Option<LaneId> {
         let fits = (1..=NAME_BYTES).contains(&name.len());
@@ -72,7 +83,7 @@ impl Log {
     /// Whether so many more bytes may wait for the disk; always, if nothing does.
     pub fn has_room(&self, bytes: u64) -> bool {
         let queued = self.shared.inbox.queued();
-        queued == 0 || queued + bytes <= self.shared.settings.queue.as_u64()
+        queued == 0 || queued + bytes <= self.shared.inbox.limit()
     }
 
     /// As [`Log::append_batch`]; what is refused comes back.
@@ -103,7 +114,7 @@ impl Log {
     }
 
     fn refusal(&self, job: &Job) -> Option<AppendError> {
-        let limit = self.shared.settings.append_bytes();
+        let limit = self.shared.append_bytes();
         if !job.batch.is_valid() || !self.shared.index().knows(job.lane) {
             return Some(AppendError::Invalid);
         }
@@ -198,7 +209,7 @@ impl Log {
         let mut stats = shared.counters.report();
         stats.state = shared.health.state(shared.clock.now_ms());
         stats.used_bytes = shared.space.used();
-        stats.quota_bytes = shared.settings.quota.as_u64();
+        stats.quota_bytes = shared.space.quota();
         (stats.room_bytes, stats.room_age) = shared.space.room();
         stats.spares = shared.space.spares() as u64;
         stats.queued_bytes = shared.inbox.queued();
@@ -232,7 +243,7 @@ impl Drop for Log {
             // Whoever did it has waited for as long as it wanted to.
             return;
         }
-        if let Err(error) = self.close(self.shared.settings.stalled_after) {
+        if let Err(error) = self.close(self.shared.health.stalled_after()) {
             tracing::warn!(%error, "the spill log was dropped while the disk was busy; nothing acknowledged is lost");
         }
     }

@@ -73,7 +73,6 @@ pub(super) fn open(
         epoch: found.epoch + 1,
         acks_generation: found.acks.as_ref().map_or(0, |acks| acks.generation),
         disk,
-        settings,
         clock,
         counters: Counters::default(),
         index: Mutex::new(index),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Directory of the log; it belongs to one process. Default: empty, which means
+    /// Directory of the log, changed by a restart only; it belongs to one process. Default: empty, which means
     /// that there is no log, and an outage of Kafka is a 503. It must be on a disk that survives a
     /// restart of the container or the machine, else nothing in it is durable.
     pub dir: PathBuf,
@@ -20,7 +20,7 @@ pub struct Settings {
     /// Bytes that the log leaves free on its file system, whatever the quota says. Default 1 GiB, so that logs and other
     /// programs on the machine survive a full spill.
     pub min_free: ByteSize,
-    /// Size of one segment file. Default 64 MiB: space is given back in whole segments, and two idle
+    /// Size of one segment file, changed by a restart only. Default 64 MiB: space is given back in whole segments, and two idle
     /// ones are kept. The events that one request has for one partition must fit into a quarter of a segment. Larger ones mean fewer files, and more space that one slow lane holds.
     pub segment: ByteSize,
     /// Bytes of events that may wait for the disk in memory, beside the memory budget. Default 32 MiB. Beyond it the log
@@ -54,10 +54,5 @@ impl Settings {
         let asked = self.segment.as_u64();
         let bytes = asked.clamp(*Self::SEGMENT.start(), *Self::SEGMENT.end());
         bytes - bytes % super::frame::PAGE as u64
-    }
-
-    /// The largest append: a quarter of a segment, and no more than the queue holds.
-    pub(super) fn append_bytes(&self) -> u64 {
-        (self.segment_bytes() / 4).min(self.queue.as_u64())
     }
 }

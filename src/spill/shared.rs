@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Settings;
 use super::bell::Bell;
 use super::clock::Clock;
 use super::disk::{Disk, Lock};
@@ -17,7 +16,6 @@ use super::stats::Counters;
 /// What the threads of one log share.
 pub(super) struct Shared {
     pub(super) disk: Arc<dyn Disk>,
-    pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) log_id: u128,
     pub(super) epoch: u64,
@@ -39,6 +37,11 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The largest append: a quarter of a segment, and no more than may wait.
+    pub(super) fn append_bytes(&self) -> u64 {
+        (self.space.segment_size() / 4).min(self.inbox.limit())
     }
 
     /// Counts the bytes of a segment that is put aside.

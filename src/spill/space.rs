@@ -21,8 +21,8 @@ pub(super) struct Spare {
 /// The account of the disk space.
 pub(super) struct Space {
     state: Mutex<State>,
-    quota: u64,
-    min_free: u64,
+    quota: AtomicU64,
+    min_free: AtomicU64,
     /// Size of a segment.
     size: u64,
     free: Arc<Free>,
@@ -72,11 +72,26 @@ impl Space {
         };
         Space {
             state: Mutex::new(state),
-            quota,
-            min_free,
+            quota: AtomicU64::new(quota),
+            min_free: AtomicU64::new(min_free),
             size,
             free: Arc::new(Free::new()),
         }
+    }
+
+    /// Other bounds from now on. What is stored stays, however little may be used.
+    pub(super) fn change(&self, quota: u64, min_free: u64) {
+        self.quota.store(quota, Relaxed);
+        self.min_free.store(min_free, Relaxed);
+    }
+
+    /// Bytes that the log may use.
+    pub(super) fn quota(&self) -> u64 {
+        self.quota.load(Relaxed)
+    }
+
+    fn min_free(&self) -> u64 {
+        self.min_free.load(Relaxed)
     }
 
     /// What the file system has free; somebody has to ask it from time to time.
@@ -96,8 +111,8 @@ impl Space {
     /// Bytes left, by the quota and by what the file system said last, and how long ago that was. Never waits for the disk.
     pub(super) fn room(&self) -> (u64, Duration) {
         let free = self.free.bytes.load(Relaxed);
-        let of_disk = free.saturating_sub(self.min_free);
-        let room = self.quota.saturating_sub(self.used()).min(of_disk);
+        let of_disk = free.saturating_sub(self.min_free());
+        let room = self.quota().saturating_sub(self.used()).min(of_disk);
         (room, self.free.age())
     }
 
@@ -111,9 +126,22 @@ impl Space {
         self.state().spares.len()
     }
 
-    /// A file that waits, the one that was put in last.
+    /// A file that waits, the one that was put in last. None while more is used than may be, because that has become less.
     pub(super) fn take(&self) -> Option<Spare> {
-        self.state().spares.pop()
+        let mut state = self.state();
+        if state.used > self.quota() {
+            return None;
+        }
+        state.spares.pop()
+    }
+
+    /// A file that waits and has to go, because more is used than may be.
+    pub(super) fn take_surplus(&self) -> Option<Spare> {
+        let mut state = self.state();
+        if state.used <= self.quota() {
+            return None;
+        }
+        state.spares.pop()
     }
 
     /// Keeps a file for later.
@@ -124,9 +152,9 @@ impl Space {
     /// Whether a released segment is worth keeping as a spare file.
     pub(super) fn wants_more(&self, disk: &dyn Disk) -> bool {
         let state = self.state();
-        let within = state.used <= self.quota && state.spares.len() < SPARES;
+        let within = state.used <= self.quota() && state.spares.len() < SPARES;
         drop(state);
-        within && disk.recycles() && disk.free_space().is_ok_and(|free| free >= self.min_free)
+        within && disk.recycles() && disk.free_space().is_ok_and(|free| free >= self.min_free())
     }
 
     /// A file of `bytes` is gone.
@@ -139,7 +167,7 @@ impl Space {
     pub(super) fn make(&self, disk: &dyn Disk, id: u64) -> io::Result<Spare> {
         {
             let mut state = self.state();
-            if state.used + self.size > self.quota {
+            if state.used + self.size > self.quota() {
                 return Err(io::Error::new(
                     io::ErrorKind::StorageFull,
                     "the quota is used up",
@@ -155,7 +183,7 @@ impl Space {
     }
 
     fn create(&self, disk: &dyn Disk, id: u64) -> io::Result<Spare> {
-        if disk.free_space()? < self.min_free.saturating_add(self.size) {
+        if disk.free_space()? < self.min_free().saturating_add(self.size) {
             let why = "the file system has no more than `min_free` left";
             return Err(io::Error::new(io::ErrorKind::StorageFull, why));
         }

@@ -52,6 +52,7 @@ impl Steward {
         if has_released && self.may_take_away {
             self.take_away();
         }
+        self.give_back();
         let spare_again = self.keep_spare(now_ms);
         [acks_again, spare_again].into_iter().flatten().min()
     }
@@ -136,6 +137,14 @@ impl Steward {
                     self.shared.space.gone(self.shared.space.segment_size());
                 }
             }
+        }
+    }
+
+    /// Removes files that wait while more is used than may be.
+    fn give_back(&self) {
+        while let Some(spare) = self.shared.space.take_surplus() {
+            discard(&*self.shared.disk, &spare.name);
+            self.shared.space.gone(self.shared.space.segment_size());
         }
     }
 

@@ -30,12 +30,18 @@ fn only_what_is_bound_at_the_start_needs_a_restart() {
     let all = leaves().into_iter().map(|(path, _)| path);
     let of_restart: Vec<_> = all
         .filter(|path| Effect::of(path) == Some(Effect::Restart))
-        .filter(|path| path[0] != "spill")
         .map(|path| path.join("."))
         .collect();
     assert_eq!(
         of_restart,
-        ["http.listen", "http.threads", "admin.listen", "log.format"]
+        [
+            "http.listen",
+            "http.threads",
+            "spill.dir",
+            "spill.segment",
+            "admin.listen",
+            "log.format"
+        ]
     );
 }
 
@@ -82,6 +88,26 @@ fn what_needs_a_restart_is_named_and_what_is_touched_is_known() {
     assert_eq!(plan.needs_restart(), ["http.threads", "spill.dir"]);
     assert!(plan.touches("streams", "views") && !plan.touches("streams", "view"));
     assert!(!plan.touches("clusters", "ads"));
+}
+
+#[test]
+fn a_file_that_has_changed_is_told_once_and_of_its_cluster() {
+    let old = load_text(BASE, &[]).unwrap();
+    let mut new = old.clone();
+    let moved = ("ssl.ca.location".to_owned(), "/elsewhere".to_owned());
+    new.clusters.get_mut("ads").unwrap().kafka.extend([moved]);
+    let mut plan = Plan::new(&old, &new);
+    assert!(!plan.has_files_of("ads"));
+    plan.note_file("ads", "ssl.ca.location");
+    assert!(!plan.has_files_of("ads"), "its path is another");
+    plan.note_file("ads", "ssl.key.location");
+    assert!(plan.has_files_of("ads") && !plan.has_files_of("ad"));
+    assert!(plan.touches("clusters", "ads"));
+    let told: Vec<_> = plan.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told[1],
+        "clusters.ads.kafka.\"ssl.key.location\" [the file has changed; the cluster gets another client, when the old one holds nothing]"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A disk that hangs, and how long a start takes with many segments.
+//! A disk that hangs, how long a start takes with many segments, and bounds that change.
 
 use std::io;
 use std::path::Path;
@@ -173,4 +173,50 @@ fn many_segments_are_opened_quickly() {
     );
     assert!(recovered.segments >= 400 && recovered.damage.scanned_segments == 0);
     assert_eq!(log.stats().backlog_events, recovered.lanes[0].events);
+}
+
+#[test]
+fn bounds_change_while_the_log_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Settings {
+        quota: ByteSize::kib(8 * 64),
+        segment: ByteSize::kib(64),
+        ..settings(dir.path())
+    };
+    let (log, _) = Log::open(first.clone()).unwrap();
+    let lane = log.lane(b"lane").unwrap();
+    let append = || {
+        let (tell, told) = channel();
+        let record = Record {
+            meta: Bytes::new(),
+            payload: Bytes::from(vec![7; 15_000]),
+        };
+        let appended = log.append(lane, vec![record], move |it| tell.send(it.is_ok()).unwrap());
+        appended.is_ok() && told.recv().unwrap()
+    };
+    let stored = (0..12).filter(|_| append()).count();
+    assert_eq!(stored, 12, "that is four segments");
+    let change = |quota, queue| {
+        let (quota, queue) = (ByteSize::kib(quota), ByteSize::kib(queue));
+        log.change(&Settings {
+            quota,
+            queue,
+            ..first.clone()
+        });
+    };
+    change(64, 1_024);
+    // What is left of the segment that is begun.
+    let more = (0..12).filter(|_| append()).count();
+    assert!(more <= 4, "{more}");
+    eventually(|| log.stats().spares == 0);
+    assert_eq!(log.lane_backlog(lane).events, (stored + more) as u64);
+    assert_eq!(log.state(), State::Full);
+    change(20 * 64, 1_024);
+    eventually(|| log.state() == State::Healthy);
+    assert!(append());
+    // The largest append is bounded by what may wait.
+    change(20 * 64, 1);
+    assert!(!append());
+    change(20 * 64, 1_024);
+    assert!(append());
 }
