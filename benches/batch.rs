@@ -25,6 +25,7 @@ fn events(count: u32, lanes: u32) -> (SmallVec<[Event; 1]>, Vec<Slot>) {
         end: (start + EVENT_BYTES) as u32,
         key: Key::Within((start + KEY.start) as u32, (start + KEY.end) as u32),
         header_id: None,
+        extra: None,
     });
     let bound = |lane: u32| count * lane / lanes;
     let slots = (0..lanes).map(|lane| Slot {

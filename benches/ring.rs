@@ -64,6 +64,7 @@ fn parcel() -> Arc<Parcel> {
         end: EVENT_BYTES as u32,
         key: Key::None,
         header_id: None,
+        extra: None,
     };
     let slot = Slot {
         lane: 0,

@@ -69,7 +69,7 @@
 //! | `config` | `admin` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |
 //! | `lane` | `budget` `event` `produce` `receipt` `route` `spill` `telemetry` |
 //! | `spill` | – |
-//! | `produce` | `receipt` `telemetry` |
+//! | `produce` | `event` `receipt` `telemetry` |
 //! | `route` | `decode` `rate` |
 //! | `decode` | – |
 //! | `receipt` | `budget` `event` |

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Failure, configuration, control_runtime};
 use crate::app::drain::{Choice, Drain, Left, Plan, Reason, Rest, destinations};
 use crate::config::Config;
-use crate::event::wire;
+use crate::event::{Event, headers, wire};
 use crate::lifecycle::signals::Signals;
 use crate::spill::{Inspector, LostLane};
 use crate::telemetry::logs;
@@ -273,11 +273,27 @@ fn print(out: &mut impl Write, lane: &[u8], lsn: u64, record: &[u8]) -> std::io:
         Ok((event, received_ms)) => {
             let key = event.key.bytes(record).map(String::from_utf8_lossy);
             write!(out, "{received_ms} key={} ", key.as_deref().unwrap_or("-"))?;
-            out.write_all(event.value(record))?;
+            print_extra(out, &event, record)?;
+            out.write_all(event.record_value(record).unwrap_or(b"(null)"))?;
             out.write_all(b"\n")
         }
         Err(error) => writeln!(out, "({error}; {} bytes)", record.len()),
     }
+}
+
+/// What a record has beside its key and its value: its own time, and its headers by name.
+fn print_extra(out: &mut impl Write, event: &Event, record: &[u8]) -> std::io::Result<()> {
+    if let Some(timestamp_ms) = event.timestamp_ms() {
+        write!(out, "time={timestamp_ms} ")?;
+    }
+    if let Some(id) = event.header_id {
+        write!(out, "event-id={id} ")?;
+    }
+    for (name, value) in headers::iter(event.header_block(record)) {
+        let value = value.map_or("(null)".into(), String::from_utf8_lossy);
+        write!(out, "{name}={value} ")?;
+    }
+    Ok(())
 }
 
 fn open(dir: &Path) -> Result<Inspector, Failure> {

@@ -99,16 +99,15 @@ pub(super) fn print(message: &BorrowedMessage<'_>) -> std::io::Result<()> {
         line += &format!(" key={}", String::from_utf8_lossy(key));
     }
     for header in message.headers().iter().flat_map(|headers| headers.iter()) {
-        line += &format!(
-            " {}={}",
-            header.key,
-            String::from_utf8_lossy(header.value.unwrap_or_default())
-        );
+        let value = header
+            .value
+            .map_or("(null)".into(), String::from_utf8_lossy);
+        line += &format!(" {}={value}", header.key);
     }
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes())?;
     out.write_all(b" ")?;
-    out.write_all(message.payload().unwrap_or_default())?;
+    out.write_all(message.payload().unwrap_or(b"(null)"))?;
     out.write_all(b"\n")?;
     out.flush()
 }

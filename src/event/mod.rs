@@ -3,11 +3,14 @@
 //! The bytes are never copied, rewritten or merged: the Kafka value is the body's range as it was sent. A key that many
 //! events of a request have in common is there once.
 
+pub mod headers;
 pub mod wire;
 
 use std::sync::Arc;
 
 use uuid::Uuid;
+
+pub use headers::Headers;
 
 /// What an event costs beside its bytes while it waits: our bookkeeping (about 100 bytes), librdkafka's message (176
 /// bytes, measured), its part of the request that is being sent, and librdkafka's copy of a key as long as usual.
@@ -19,6 +22,38 @@ const USUAL_KEY_BYTES: u64 = 64;
 /// What a key is charged beside what each event is.
 pub fn unusual_bytes(key: usize) -> u64 {
     (key as u64).saturating_sub(USUAL_KEY_BYTES)
+}
+
+/// What an [`Extra`] costs: itself, and librdkafka's list of headers.
+const EXTRA_BYTES: u64 = 256;
+/// What a header costs in librdkafka beside its name and its value.
+const HEADER_BYTES: u64 = 64;
+
+/// What few records have beside a value, a key, an id and the time of arrival. Events that have the same may share one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// Record headers.
+    pub headers: Headers,
+    /// The record's timestamp, in milliseconds since the Unix epoch, where it isn't the time of arrival.
+    pub timestamp_ms: Option<i64>,
+    /// The value is Kafka's null, which isn't the same as an empty one; the event's range is empty then.
+    pub is_null: bool,
+}
+
+impl Extra {
+    /// Bytes that count beside value and key wherever events are counted, and for what a topic takes.
+    pub fn weight(&self) -> u64 {
+        self.headers.len().into()
+    }
+
+    /// What it is charged beside what each event is. librdkafka copies the headers of each event, whoever shares them here.
+    pub fn overhead_bytes(&self, body: &[u8]) -> u64 {
+        let block = self.headers.block(body);
+        let is_apart = matches!(self.headers, Headers::Apart(_));
+        let copies = if is_apart { 2 } else { 1 };
+        let count = headers::iter(block).count() as u64;
+        EXTRA_BYTES + count * HEADER_BYTES + block.len() as u64 * copies
+    }
 }
 
 /// One event of a request.
@@ -34,6 +69,8 @@ pub struct Event {
     pub key: Key,
     /// The id that goes into the header `event-id`, where the event carries none itself.
     pub header_id: Option<Uuid>,
+    /// What few events have; most have none, and pay nothing for it.
+    pub extra: Option<Arc<Extra>>,
 }
 
 /// The bytes that decide the partition.
@@ -79,15 +116,33 @@ impl Event {
         &body[self.start as usize..self.end as usize]
     }
 
+    /// The record's value: none is Kafka's null.
+    pub fn record_value<'a>(&self, body: &'a [u8]) -> Option<&'a [u8]> {
+        let is_null = self.extra.as_ref().is_some_and(|extra| extra.is_null);
+        (!is_null).then(|| self.value(body))
+    }
+
+    /// The record's own timestamp, where it isn't the time of arrival.
+    pub fn timestamp_ms(&self) -> Option<i64> {
+        self.extra.as_ref().and_then(|extra| extra.timestamp_ms)
+    }
+
+    /// The block of its [`headers`], given the body; empty if there are none.
+    pub fn header_block<'a>(&'a self, body: &'a [u8]) -> &'a [u8] {
+        let extra = self.extra.as_ref();
+        extra.map_or(&[], |extra| extra.headers.block(body))
+    }
+
     /// Length of the event in bytes.
     pub fn len(&self) -> u32 {
         self.end - self.start
     }
 
-    /// Bytes of its value and its key: what it counts for wherever events wait. librdkafka and the spill log copy the key
-    /// of each event, whoever shares it here.
+    /// Bytes of its value, its key and its headers: what it counts for wherever events wait. librdkafka and the spill log copy
+    /// key and headers of each event, whoever shares them here.
     pub fn weight(&self) -> u64 {
-        u64::from(self.len()) + u64::from(self.key.len())
+        let extra = self.extra.as_ref().map_or(0, |extra| extra.weight());
+        u64::from(self.len()) + u64::from(self.key.len()) + extra
     }
 
     /// Whether the event has no bytes (a raw stream may carry such).

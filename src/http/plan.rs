@@ -330,6 +330,7 @@ impl Scratch {
                 end: event.end,
                 key,
                 header_id,
+                extra: None,
             });
         }
         plan.overhead = plan.events.len() as u64 * EVENT_OVERHEAD_BYTES + keys.overhead;

@@ -8,7 +8,8 @@ use crate::produce::verdict::{EventFault, Fault, TopicFault};
 use crate::receipt::{Arrival, Cause, Parcel};
 
 /// Notes what is learned from a fault that Kafka found in the event at `position` of a parcel, which was alone in its batch or
-/// not. Returns the fault that it is in the light of what was known before.
+/// not. Returns the fault that it is in the light of what was known before. The fault of an event that wasn't alone may be that of
+/// another one in its batch.
 pub(super) fn learn(
     topic: &Topic,
     parcel: &Arc<Parcel>,
@@ -19,15 +20,16 @@ pub(super) fn learn(
     let limits = topic.limits();
     match fault {
         Fault::Event(EventFault::TooLarge) if was_alone => {
-            let event = &parcel.events()[position as usize];
-            let key = event.key.bytes(parcel.request().body());
-            let key_bytes = key.map_or(0, <[u8]>::len) as u64;
-            limits.size_refused(u64::from(event.len()) + key_bytes);
+            limits.size_refused(parcel.events()[position as usize].weight());
         }
         Fault::Event(_) => limits.doubt(),
+        // Where events have times of their own, a batch has some of all ages. Only one that is refused alone tells something.
+        Fault::Stamp if !was_alone && limits.has_own_times() => {
+            return Fault::Event(EventFault::Refused);
+        }
         Fault::Stamp => {
             let now_ms = Arrival::now(Instant::now()).unix_ms;
-            if !limits.stamp_refused(parcel.received_ms(position), now_ms) {
+            if !limits.stamp_refused(parcel.timestamp_ms(position), now_ms) {
                 return Fault::Topic(TopicFault::Clock);
             }
         }

@@ -302,7 +302,7 @@ impl Found {
                 }),
             }
         }
-        let held = charge(&mut ask.held, (body.len() + kept) as u64, &events);
+        let held = charge(&mut ask.held, &body, kept, &events);
         let (events, stamps): (SmallVec<[Event; 1]>, Vec<i64>) = events.into_iter().unzip();
         let (body, ledger) = (Bytes::from(body), Arc::clone(&ask.ledger));
         let parcels = Request::replay(now, body, events, stamps.into(), &slots, ledger, held);
@@ -315,10 +315,13 @@ impl Found {
 }
 
 /// What was read is charged as what comes over HTTP is; and with it what the reader keeps until the next read.
-fn charge(held: &mut Held, bytes: u64, events: &[(Event, i64)]) -> Held {
+fn charge(held: &mut Held, body: &[u8], kept: usize, events: &[(Event, i64)]) -> Held {
     let of_event = |(event, _): &(Event, i64)| {
-        event::OVERHEAD_BYTES + event::unusual_bytes(event.key.len() as usize)
+        let extra = event.extra.as_ref();
+        let extra = extra.map_or(0, |extra| extra.overhead_bytes(body));
+        event::OVERHEAD_BYTES + event::unusual_bytes(event.key.len() as usize) + extra
     };
+    let bytes = (body.len() + kept) as u64;
     let needed = bytes + events.iter().map(of_event).sum::<u64>();
     held.owe(needed.saturating_sub(held.bytes()));
     held.shrink(held.bytes() - needed);

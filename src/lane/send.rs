@@ -15,7 +15,7 @@ use super::window::Window;
 use super::work::Work;
 use crate::produce::topic_limits::Stamp;
 use crate::produce::verdict::{Fault, fault};
-use crate::produce::{Backoff, Producer};
+use crate::produce::{Backoff, Producer, TopicLimits};
 use crate::receipt::Parcel;
 use crate::spill::Position;
 
@@ -226,10 +226,10 @@ impl<P: Producer> Sending<'_, P> {
     }
 
     fn hand_over(&mut self, work: &Work, parcel: &Arc<Parcel>, position: u32) {
-        let received_ms = parcel.received_ms(position);
         let event = &parcel.events()[position as usize];
-        let needs_stamp =
-            event.header_id.is_some() || self.now_ms - received_ms > STAMP_TOLERANCE_MS;
+        let needs_stamp = event.header_id.is_some()
+            || event.extra.is_some()
+            || self.now_ms - parcel.received_ms(position) > STAMP_TOLERANCE_MS;
         if needs_stamp || parcel.partition() != self.partition {
             self.flush(work);
         }
@@ -246,12 +246,10 @@ impl<P: Producer> Sending<'_, P> {
             return;
         }
         let (topic, partition) = (work.lane.topic, parcel.partition());
-        let limits = self
-            .cluster
-            .topics()
-            .get(topic as usize)
-            .map(|it| it.limits());
-        let stamp = limits.map_or(Stamp::Arrival, |it| it.stamp(received_ms, self.now_ms));
+        let known = self.cluster.topics().get(topic as usize);
+        let stamp = known.map_or(Stamp::Event, |it| {
+            stamp_of(it.limits(), parcel, position, self.now_ms)
+        });
         if let Err(code) = client.send_stamped(topic, partition, parcel, position, stamp) {
             self.refused.push((Arc::clone(parcel), position, code));
             self.stop_after(work, code);
@@ -281,4 +279,16 @@ impl<P: Producer> Sending<'_, P> {
             self.stop_after(work, self.refused[at].2);
         }
     }
+}
+
+/// What the record of the event at `position` of a parcel is stamped with.
+fn stamp_of(limits: &TopicLimits, parcel: &Parcel, position: u32, now_ms: i64) -> Stamp {
+    if let Some(own_ms) = parcel.events()[position as usize].timestamp_ms() {
+        limits.note_own_time();
+        // Kafka knows no time before 1970, and librdkafka takes 0 for the present.
+        if own_ms <= 0 {
+            return Stamp::Present;
+        }
+    }
+    limits.stamp(parcel.timestamp_ms(position), now_ms)
 }

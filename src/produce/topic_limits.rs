@@ -27,7 +27,9 @@ pub const ID_HEADER: &std::ffi::CStr = c"event-id";
 /// The name of the header that has the time of arrival of an event whose record can't be stamped with it, in milliseconds
 /// since the Unix epoch, as text.
 pub const RECEIVED_HEADER: &std::ffi::CStr = c"forebay-received";
-/// Both headers: a name and a value with a length of one byte each. A UUID has 36 characters, an `i64` up to 20.
+/// The name of the header that has an event's own time in place of [`RECEIVED_HEADER`], where its record can't be stamped with it.
+pub const TIME_HEADER: &std::ffi::CStr = c"forebay-time";
+/// Two headers, an id and a time: a name and a value with a length of one byte each. A UUID has 36 characters, an `i64` up to 20.
 const HEADERS_BYTES: u64 = (1 + 8 + 1 + 36) + (1 + 16 + 1 + 20);
 /// What the largest record that is alone in its batch has beside its key and its value.
 pub const RECORD_OVERHEAD_BYTES: u64 = BATCH_HEAD_BYTES + RECORD_BYTES + HEADERS_BYTES;
@@ -104,22 +106,25 @@ impl TopicConfig {
 /// The time that a record is stamped with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamp {
-    /// When its event arrived.
-    Arrival,
-    /// When it's sent; the time of arrival goes into the header [`RECEIVED_HEADER`].
+    /// The event's: its own, or else that of its arrival.
+    Event,
+    /// When it's sent; the event's own time goes into the header [`TIME_HEADER`], or that of its arrival into
+    /// [`RECEIVED_HEADER`].
     Present,
 }
 
 /// What a topic takes now.
 #[derive(Debug)]
 pub struct TopicLimits {
-    /// Bytes of key and value together.
+    /// Bytes of key, value and headers together.
     max_payload: AtomicU64,
     needs_key: AtomicBool,
     oldest_ms: AtomicI64,
     newest_ms: AtomicI64,
     /// When it was learned from a refusal that timestamps are taken less far off.
     stamps_learned_ms: AtomicI64,
+    /// Events of the topic had times of their own.
+    has_own_times: AtomicBool,
     /// Kafka refused something that should have been taken: it has to be asked again, soon.
     is_doubted: AtomicBool,
     /// librdkafka takes no larger message.
@@ -144,6 +149,7 @@ impl TopicLimits {
             oldest_ms: AtomicI64::new(i64::MAX),
             newest_ms: AtomicI64::new(i64::MAX),
             stamps_learned_ms: AtomicI64::new(i64::MIN),
+            has_own_times: AtomicBool::new(false),
             is_doubted: AtomicBool::new(false),
             client_max_bytes: AtomicU64::new(client_max_bytes),
             assumed_max_bytes: AtomicU64::new(assumed_max_bytes),
@@ -204,7 +210,7 @@ impl TopicLimits {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many bytes key and value of an event may have together.
+    /// How many bytes key, value and headers of an event may have together.
     pub fn max_payload(&self) -> u64 {
         self.max_payload.load(Relaxed)
     }
@@ -214,25 +220,38 @@ impl TopicLimits {
         self.needs_key.load(Relaxed)
     }
 
-    /// What the record of an event that arrived at `received_ms` is stamped with at `now_ms`.
-    pub fn stamp(&self, received_ms: i64, now_ms: i64) -> Stamp {
-        let age = now_ms.saturating_sub(received_ms);
-        if age > self.oldest_ms.load(Relaxed) || -age > self.newest_ms.load(Relaxed) {
+    /// What the record of an event is stamped with at `now_ms`, if it's of `event_ms`.
+    pub fn stamp(&self, event_ms: i64, now_ms: i64) -> Stamp {
+        let age = now_ms.saturating_sub(event_ms);
+        if age > self.oldest_ms.load(Relaxed) || age.saturating_neg() > self.newest_ms.load(Relaxed)
+        {
             Stamp::Present
         } else {
-            Stamp::Arrival
+            Stamp::Event
         }
     }
 
-    /// Kafka refused the timestamp of an event that arrived at `received_ms`, or of another one of its batch. True if that is
-    /// mended by stamping it with the present; false if the present was tried.
-    pub fn stamp_refused(&self, received_ms: i64, now_ms: i64) -> bool {
+    /// An event of the topic has a time of its own.
+    pub fn note_own_time(&self) {
+        if !self.has_own_times.load(Relaxed) {
+            self.has_own_times.store(true, Relaxed);
+        }
+    }
+
+    /// Whether events of the topic had times of their own, so that a batch may have some of all ages.
+    pub fn has_own_times(&self) -> bool {
+        self.has_own_times.load(Relaxed)
+    }
+
+    /// Kafka refused the timestamp of an event that is of `event_ms`, or of another one of its batch. True if that is mended by
+    /// stamping it with the present; false if the present was tried.
+    pub fn stamp_refused(&self, event_ms: i64, now_ms: i64) -> bool {
         self.doubt();
-        if self.stamp(received_ms, now_ms) == Stamp::Present {
+        if self.stamp(event_ms, now_ms) == Stamp::Present {
             let learned = self.stamps_learned_ms.load(Relaxed);
             return now_ms.saturating_sub(learned) < UNDER_WAY_MS;
         }
-        let age = now_ms.saturating_sub(received_ms);
+        let age = now_ms.saturating_sub(event_ms);
         let side = if age >= 0 {
             &self.oldest_ms
         } else {
@@ -243,7 +262,7 @@ impl TopicLimits {
         age != 0
     }
 
-    /// Kafka refused an event of so many bytes of key and value, which was alone in its batch, for its size.
+    /// Kafka refused an event of so many bytes of key, value and headers, which was alone in its batch, for its size.
     pub fn size_refused(&self, payload: u64) {
         self.max_payload
             .fetch_min(payload.saturating_sub(1), Relaxed);

@@ -75,12 +75,19 @@ impl Parcel {
         stamp.copied().unwrap_or(self.request.arrival.unix_ms)
     }
 
+    /// The time that the record of the event at `position` is to have, in milliseconds since the Unix epoch: its own, or that
+    /// of its arrival.
+    pub fn timestamp_ms(&self, position: u32) -> i64 {
+        let own = self.events()[position as usize].timestamp_ms();
+        own.unwrap_or_else(|| self.received_ms(position))
+    }
+
     /// Number of events.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// Bytes of the events, with their keys.
+    /// Bytes of the events, with their keys and headers.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

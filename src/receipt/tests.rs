@@ -26,6 +26,7 @@ fn request(per_lane: &[u32]) -> (Parcels, Arc<Ledger>, Arc<Budget>) {
             end: index + 1,
             key: Key::None,
             header_id: None,
+            extra: None,
         })
         .collect();
     let mut first = 0;

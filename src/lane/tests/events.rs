@@ -1,5 +1,10 @@
 //! What the model's clients send: events with a number, a mark that says what becomes of them, and a size.
 
+use std::sync::Arc;
+
+use crate::event::headers::Block;
+use crate::event::{Event, Extra};
+
 /// Kafka refuses a batch with such an event.
 pub(super) const LARGE: u8 = b'L';
 /// Kafka refuses a batch with such an event, and nothing tells why.
@@ -8,6 +13,30 @@ pub(super) const REFUSED: u8 = b'R';
 pub(super) const LARGE_FOR_CLIENT: u8 = b'C';
 /// An event without faults.
 pub(super) const FINE: u8 = b'f';
+
+/// What an event has beside its value, by its number: one in three a header that has the number, and a time that is the number.
+pub(super) fn extra(id: usize) -> Option<Arc<Extra>> {
+    if id % 3 != 1 {
+        return None;
+    }
+    let mut block = Block::default();
+    block.push("number", Some(&id.to_le_bytes()));
+    block.push("none", None);
+    let extra = Extra {
+        headers: block.finish(),
+        timestamp_ms: Some(id as i64),
+        is_null: false,
+    };
+    Some(Arc::new(extra))
+}
+
+/// Checks that an event has what it was sent with, wherever it was meanwhile.
+pub(super) fn check_extra(event: &Event, body: &[u8]) {
+    let sent = extra(id_of(event.value(body)));
+    let sent = sent.as_deref().cloned().unwrap_or_default();
+    assert_eq!(event.timestamp_ms(), sent.timestamp_ms);
+    assert_eq!(event.header_block(body), sent.headers.block(&[]));
+}
 
 /// An event's value: its number, its mark, and as many bytes as it's long.
 pub(super) fn value(id: usize, mark: u8, bytes: usize) -> Vec<u8> {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use bytesize::ByteSize;
 use crossbeam_queue::SegQueue;
 
+use super::events::extra;
 use super::kafka::{FakeClient, Kafka, new_client, new_kafka, value};
 use crate::budget::Budget;
 use crate::event::{Event, Key};
@@ -288,6 +289,7 @@ impl World {
                 end,
                 key: Key::Apart(key(number).into()),
                 header_id: None,
+                extra: extra(looked.ids[at]),
             };
             room.bytes += event.weight();
             events.push(event);

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::Client;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
+use super::events::check_extra;
 pub(super) use super::events::{FINE, LARGE, LARGE_FOR_CLIENT, REFUSED, id_of, value};
 use crate::lane::Cluster;
 use crate::produce::topic_limits::Stamp;
@@ -31,6 +32,11 @@ impl Message {
     fn value(&self) -> &[u8] {
         let event = &self.parcel.events()[self.position as usize];
         event.value(self.parcel.request().body())
+    }
+
+    fn check(&self) {
+        let event = &self.parcel.events()[self.position as usize];
+        check_extra(event, self.parcel.request().body());
     }
 
     fn mark(&self) -> u8 {
@@ -273,7 +279,7 @@ impl Producer for FakeClient {
         for message in std::mem::take(&mut self.batch) {
             assert_eq!(message.parcel.partition(), partition);
             let Message { parcel, position } = message;
-            if let Err(code) = self.send_stamped(0, partition, &parcel, position, Stamp::Arrival) {
+            if let Err(code) = self.send_stamped(0, partition, &parcel, position, Stamp::Event) {
                 refused(&parcel, position, code);
             }
         }
@@ -290,6 +296,7 @@ impl Producer for FakeClient {
         assert!(partition >= 0, "events go to partitions only");
         let parcel = Arc::clone(parcel);
         let message = Message { parcel, position };
+        message.check();
         if message.mark() == LARGE_FOR_CLIENT {
             return Err(Code::MessageSizeTooLarge);
         }

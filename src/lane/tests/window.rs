@@ -22,6 +22,7 @@ fn parcel(count: u32) -> Arc<Parcel> {
         end: index + 1,
         key: Key::None,
         header_id: None,
+        extra: None,
     });
     let account = Arc::new(Account {
         budget: Budget::new(1 << 20),

@@ -4,8 +4,8 @@
 //! message; measured, that is 1.7 to 5.7 times the CPU per event of what stands here. What makes it sound:
 //!
 //! - Payloads aren't copied: librdkafka keeps pointers into the body of the parcel's request. Each message therefore owns
-//!   one strong count of its [`Parcel`], as its opaque, and bodies never change. The count comes back with the delivery
-//!   report, of which librdkafka promises exactly one per accepted message.
+//!   one strong count of its [`Parcel`], as its opaque (`opaque`), and bodies never change. The count comes back with the
+//!   delivery report, of which librdkafka promises exactly one per accepted message.
 //! - Keys are copied by librdkafka, headers and timestamps too.
 //! - Payload memory is never given away (`RD_KAFKA_MSG_F_FREE` would call another allocator's `free`).
 //! - Topic handles and the queue are destroyed before the client. Reports still unread when [`Native`] is dropped
@@ -25,11 +25,13 @@
 mod arguments;
 mod context;
 mod describe;
+mod headers;
 mod hold;
+mod opaque;
 mod reports;
 mod wakeups;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,13 +42,15 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::{RDKafkaQueue, RDKafkaRespErr, RDKafkaTopic, RDKafkaType};
 
-use arguments::{argument, end, header, memory};
+use arguments::Arguments;
 pub use context::Context;
 pub use describe::{Described, may_write, topic_configs};
+use headers::Headers;
 pub use reports::Report;
-use reports::{deliveries, position_of, text};
+use reports::{deliveries, text};
 
-use super::topic_limits::{ID_HEADER, RECEIVED_HEADER, Stamp};
+use super::topic_limits::{ID_HEADER, RECEIVED_HEADER, Stamp, TIME_HEADER};
+use crate::event;
 use crate::receipt::Parcel;
 
 /// How often a client that is settling is asked for what it hasn't sent: a fraction of a round trip.
@@ -153,7 +157,7 @@ impl Native {
             key: key.map_or(null_mut(), |key| key.as_ptr().cast_mut().cast()),
             key_len: key.map_or(0, <[u8]>::len),
             offset: 0,
-            _private: Arc::into_raw(Arc::clone(parcel)).cast_mut().cast(),
+            _private: opaque::of(parcel, position, Some(value)),
         });
     }
 
@@ -190,8 +194,9 @@ impl Native {
             for message in &self.batch {
                 if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
                     // SAFETY: librdkafka didn't take the message, so its count is still ours.
-                    let parcel = unsafe { Arc::from_raw(message._private.cast::<Parcel>()) };
-                    let position = position_of(&parcel, message.payload.cast());
+                    let (parcel, position) = unsafe { opaque::take(message._private) };
+                    let at = || opaque::position_of(&parcel, message.payload.cast());
+                    let position = position.unwrap_or_else(at);
                     refused(&parcel, position, message.err.into());
                 }
             }
@@ -199,7 +204,7 @@ impl Native {
         self.batch.clear();
     }
 
-    /// Hands one event to librdkafka, stamped as `stamp` says, with the header `event-id` if the event needs it.
+    /// Hands one event to librdkafka, stamped as `stamp` says, with its headers, and the header `event-id` if it needs one.
     pub fn send_stamped(
         &mut self,
         topic: u32,
@@ -214,57 +219,41 @@ impl Native {
         }
         let body = parcel.request().body();
         let event = &parcel.events()[position as usize];
-        let value = event.value(body);
-        let key = event.key.bytes(body);
-        let id = event.header_id.map(|id| id.hyphenated().to_string());
-        let received_ms = parcel.received_ms(position);
-        let (stamp_ms, received) = match stamp {
-            Stamp::Arrival => (received_ms, None),
+        let value = event.record_value(body);
+        let event_ms = parcel.timestamp_ms(position);
+        let is_own = event.timestamp_ms().is_some();
+        let time_header = if is_own { TIME_HEADER } else { RECEIVED_HEADER };
+        let (stamp_ms, time) = match stamp {
+            Stamp::Event => (event_ms, None),
             // librdkafka takes its own clock then.
-            Stamp::Present => (0, Some(received_ms.to_string())),
+            Stamp::Present => (0, Some(event_ms.to_string())),
         };
-        let opaque = Arc::into_raw(Arc::clone(parcel));
-        let mut arguments = [
-            argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT, |u| {
-                u.rkt = handle
-            }),
-            argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION, |u| {
-                u.i32_ = partition
-            }),
-            argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE, |u| {
-                u.mem = memory(Some(value))
-            }),
-            argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY, |u| {
-                u.mem = memory(key)
-            }),
-            argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP, |u| {
-                u.i64_ = stamp_ms
-            }),
-            argument(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE, |u| {
-                u.ptr = opaque.cast_mut().cast()
-            }),
-            end(),
-            end(),
-        ];
-        let mut count = arguments.len() - 2;
-        let headers = [(ID_HEADER, &id), (RECEIVED_HEADER, &received)];
-        for (name, value) in headers {
-            if let Some(value) = value {
-                arguments[count] = header(name, value);
-                count += 1;
+        let id = event.header_id.map(|id| id.hyphenated().to_string());
+        let ours = [(ID_HEADER, id.as_deref()), (time_header, time.as_deref())];
+        let headers = headers_of(event.header_block(body), ours);
+        let opaque = opaque::of(parcel, position, value);
+        let (to, what) = ((handle, partition), (event.key.bytes(body), value));
+        let mut arguments = Arguments::new(to, what, stamp_ms, opaque);
+        if let Some(headers) = &headers {
+            arguments.push(arguments::headers(headers));
+        } else {
+            for (name, value) in ours {
+                let header = value.map(|value| arguments::header(name, value));
+                header.into_iter().for_each(|it| arguments.push(it));
             }
         }
+        let (client, all) = (self.client.native_ptr(), arguments.as_slice());
         // SAFETY: all arguments are valid for the call, the payload as long as the parcel that the message owns.
-        let error =
-            unsafe { sys::rd_kafka_produceva(self.client.native_ptr(), arguments.as_ptr(), count) };
+        let error = unsafe { sys::rd_kafka_produceva(client, all.as_ptr(), all.len()) };
         if error.is_null() {
+            headers.into_iter().for_each(Headers::given);
             return Ok(());
         }
-        // SAFETY: the error is ours to destroy; the message wasn't taken, so its count is still ours.
+        // SAFETY: the error is ours to destroy; the message wasn't taken, so its opaque is still ours.
         unsafe {
             let code = sys::rd_kafka_error_code(error);
             sys::rd_kafka_error_destroy(error);
-            drop(Arc::from_raw(opaque));
+            drop(opaque::take(opaque));
             Err(code.into())
         }
     }
@@ -366,6 +355,19 @@ impl Native {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// The headers of an event that has some of its own, with ours behind them. Ours alone go the shorter way.
+fn headers_of(block: &[u8], ours: [(&CStr, Option<&str>); 2]) -> Option<Headers> {
+    if block.is_empty() {
+        return None;
+    }
+    let own = event::headers::iter(block);
+    let mut headers = Headers::with_capacity(own.clone().count() + ours.len());
+    own.for_each(|(name, value)| headers.push(name.as_bytes(), value));
+    ours.into_iter()
+        .for_each(|(name, value)| headers.push_text(name, value));
+    Some(headers)
 }
 
 impl Drop for Native {

@@ -8,6 +8,7 @@ use rdkafka::bindings as sys;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::opaque;
 use crate::receipt::Parcel;
 
 /// Something that a client reports.
@@ -67,7 +68,6 @@ pub(super) unsafe fn deliveries(
         // SAFETY: the event is valid; the message lives as long.
         let message = unsafe { sys::rd_kafka_event_message_next(event).as_ref() };
         let Some(message) = message else { break };
-        let opaque = message._private.cast_const().cast::<Parcel>();
         if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             acked(run.take(), on);
             // SAFETY: as above.
@@ -75,11 +75,11 @@ pub(super) unsafe fn deliveries(
             break;
         }
         if let Some((parcel, count)) = &mut run
-            && Arc::as_ptr(parcel) == opaque
+            && opaque::is_of(message._private, parcel)
         {
             *count += 1;
             // SAFETY: each message owns one count of its parcel; this one's ends here, and the run keeps its own.
-            unsafe { Arc::decrement_strong_count(opaque) };
+            unsafe { Arc::decrement_strong_count(Arc::as_ptr(parcel)) };
             continue;
         }
         took = took.or_else(|| {
@@ -88,7 +88,7 @@ pub(super) unsafe fn deliveries(
             u64::try_from(micros).ok().map(Duration::from_micros)
         });
         // SAFETY: as above; the run takes the count over.
-        let parcel = unsafe { Arc::from_raw(opaque) };
+        let (parcel, _) = unsafe { opaque::take(message._private) };
         acked(run.replace((parcel, 1)), on);
     }
     acked(run, on);
@@ -124,30 +124,19 @@ unsafe fn failures(
     let names = messages.iter().any(|message| message.err == other);
     for message in messages {
         // SAFETY: each message owns one count of its parcel.
-        let parcel = unsafe { Arc::from_raw(message._private.cast_const().cast::<Parcel>()) };
+        let (parcel, position) = unsafe { opaque::take(message._private) };
         if message.err == RD_KAFKA_RESP_ERR_NO_ERROR {
             acked(Some((parcel, 1)), on);
             continue;
         }
         on(Report::Failed {
-            position: position_of(&parcel, message.payload.cast()),
+            position: position
+                .unwrap_or_else(|| opaque::position_of(&parcel, message.payload.cast())),
             parcel: &parcel,
             code: message.err.into(),
             is_named: names && message.err != other,
         });
     }
-}
-
-/// Which event of the parcel begins at `payload`. Events don't overlap, so there is only one; empty ones are alone. They stand in
-/// the order of the body, so that it's found without looking at each.
-pub(super) fn position_of(parcel: &Parcel, payload: *const u8) -> u32 {
-    let body = parcel.request().body();
-    let events = parcel.events();
-    let at = events.partition_point(|event| event.value(body).as_ptr() < payload);
-    let is_it = |at: &usize| events[*at].value(body).as_ptr() == payload;
-    let found = Some(at).filter(|at| *at < events.len() && is_it(at));
-    let found = found.or_else(|| (0..events.len()).find(is_it));
-    found.unwrap_or(0) as u32
 }
 
 /// # Safety

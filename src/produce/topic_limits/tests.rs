@@ -23,7 +23,7 @@ fn what_is_unknown_is_taken_to_be_the_brokers_default() {
     let limits = TopicLimits::new(1_048_588, 1_000_000_000);
     assert_eq!(limits.max_payload(), 1_048_588 - RECORD_OVERHEAD_BYTES);
     assert!(!limits.needs_key());
-    assert_eq!(limits.stamp(0, i64::MAX), Stamp::Arrival);
+    assert_eq!(limits.stamp(0, i64::MAX), Stamp::Event);
     assert_eq!(limits.known(), None);
     // The client has a limit of its own.
     let limits = TopicLimits::new(1_048_588, 10_000);
@@ -69,24 +69,21 @@ fn records_are_stamped_with_their_arrival_where_the_topic_takes_it() {
         &[(difference, &*hour)],
         &[(difference, &*hour), (before, &*never), (after, &*never)],
     ] {
-        assert_eq!(stamp(entries, HOUR_MS - margin), Stamp::Arrival);
+        assert_eq!(stamp(entries, HOUR_MS - margin), Stamp::Event);
         assert_eq!(stamp(entries, HOUR_MS - margin + 1), Stamp::Present);
-        assert_eq!(stamp(entries, margin - HOUR_MS), Stamp::Arrival);
+        assert_eq!(stamp(entries, margin - HOUR_MS), Stamp::Event);
         assert_eq!(stamp(entries, margin - HOUR_MS - 1), Stamp::Present);
     }
-    assert_eq!(stamp(&[(before, "1000")], 500), Stamp::Arrival);
+    assert_eq!(stamp(&[(before, "1000")], 500), Stamp::Event);
     assert_eq!(stamp(&[(before, "1000")], 501), Stamp::Present);
     let by_broker = ("message.timestamp.type", "LogAppendTime");
     let entries = [(before, "0"), by_broker, ("retention.ms", "1000")];
-    assert_eq!(stamp(&entries, 99 * HOUR_MS), Stamp::Arrival);
+    assert_eq!(stamp(&entries, 99 * HOUR_MS), Stamp::Event);
     assert_eq!(
         stamp(&[("retention.ms", &*hour)], 2 * HOUR_MS),
         Stamp::Present
     );
-    assert_eq!(
-        stamp(&[("retention.ms", "-1")], 99 * HOUR_MS),
-        Stamp::Arrival
-    );
+    assert_eq!(stamp(&[("retention.ms", "-1")], 99 * HOUR_MS), Stamp::Event);
 }
 
 #[test]
@@ -111,15 +108,12 @@ fn what_was_learned_from_a_refusal_counts_until_kafka_says_something_new() {
     assert!(limits.set(said));
     assert_eq!(
         learned(&limits),
-        (
-            10_001 - RECORD_OVERHEAD_BYTES,
-            (Stamp::Arrival, Stamp::Arrival)
-        )
+        (10_001 - RECORD_OVERHEAD_BYTES, (Stamp::Event, Stamp::Event))
     );
     // An event is refused for its age again and again until the present is tried.
     for age in [1_i64 << 40, 1_000, 1] {
         let mut tries = 0;
-        while limits.stamp(0, age) == Stamp::Arrival {
+        while limits.stamp(0, age) == Stamp::Event {
             assert!(limits.stamp_refused(0, age));
             tries += 1;
         }

@@ -38,6 +38,7 @@ fn parcel(events: u32) -> Arc<Parcel> {
         end: index + 1,
         key: Key::None,
         header_id: None,
+        extra: None,
     };
     let parcels = Request::into_parcels(
         Bytes::from(vec![b'x'; events as usize]),
