@@ -7,7 +7,8 @@
 //! * The name of a stream or cluster matches one that is there already, without regard to case and with `-`, `.` and
 //!   `_` alike: `FOREBAY__STREAMS__AD_CLICKS__TOPIC` is `topic` in `[streams.ad-clicks]`. One that matches none makes a
 //!   new one, in lower case: `[streams.ad_clicks]`.
-//! * Numbers and flags are written as in TOML, everything else as bare text without quotes.
+//! * Numbers and flags are written as in TOML, lists as texts with commas between them or as in TOML, everything else as bare
+//!   text without quotes.
 //!
 //! Nothing here reads the environment: the variables are passed in.
 
@@ -26,7 +27,7 @@ pub(super) const PREFIX: &str = "FOREBAY__";
 pub(super) fn overlay(root: &mut Table, name: &str, value: &str) -> Result<(), Mistake> {
     let rest = name.strip_prefix(PREFIX).unwrap_or(name);
     let (path, kind) = resolve(root, name, rest)?;
-    let leaf = Node::Leaf(tree::from_variable(name, value, kind.is_bare()));
+    let leaf = Node::Leaf(tree::from_variable(name, value, kind.written()));
     insert(root, &path, name, leaf)
 }
 

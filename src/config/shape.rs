@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, Visitor};
 
 use super::Config;
-use super::tree::Fault;
+use super::tree::{Fault, Written};
 
 /// What is expected at a place of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Size,
     /// An IP address with a port, as text.
     Address,
+    /// Texts, each in quotes.
+    List,
     /// Any other text.
     Text,
 }
@@ -58,13 +60,18 @@ impl Kind {
             Kind::Duration => "a duration with its unit, like \"5s\" or \"250ms\"".into(),
             Kind::Size => "a size with its unit, like \"64MiB\" or \"900KiB\"".into(),
             Kind::Address => "an address with its port, like \"0.0.0.0:8080\"".into(),
+            Kind::List => "a list of texts, like [\"a\", \"b\"]".into(),
             Kind::Text => "text in quotes".into(),
         }
     }
 
-    /// Whether the environment gives this kind in TOML's own syntax instead of as text.
-    pub(super) fn is_bare(&self) -> bool {
-        matches!(self, Kind::Flag | Kind::Whole(_))
+    /// How the environment gives a value of this kind.
+    pub(super) fn written(&self) -> Written {
+        match self {
+            Kind::Flag | Kind::Whole(_) => Written::Bare,
+            Kind::List => Written::List,
+            _ => Written::Text,
+        }
     }
 }
 
@@ -161,6 +168,10 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         self.enter(Kind::Named, visitor)
     }
 
+    fn deserialize_seq<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
+        self.note(Kind::List)
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -171,8 +182,8 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct
-        identifier ignored_any
+        i8 i16 i32 i64 i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple tuple_struct identifier
+        ignored_any
     }
 }
 

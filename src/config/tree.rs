@@ -79,39 +79,40 @@ pub(super) struct SyntaxError {
 
 /// Reads TOML.
 pub(super) fn parse(text: &str) -> Result<Table, SyntaxError> {
+    let source = Source::of(text);
     match DeTable::parse(text) {
-        Ok(table) => Ok(table_of(text, table.get_ref())),
+        Ok(table) => Ok(table_of(&source, table.get_ref())),
         Err(error) => {
             let at = error.span().map_or(text.len(), |span| span.start);
             Err(SyntaxError {
-                place: place_of(text, at),
+                place: source.place_of(at),
                 what: error.message().to_lowercase(),
             })
         }
     }
 }
 
-fn table_of(text: &str, table: &DeTable<'_>) -> Table {
+fn table_of(source: &Source<'_>, table: &DeTable<'_>) -> Table {
     let entry = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
-        let place = place_of(text, key.span().start);
+        let place = source.place_of(key.span().start);
         (
             key.get_ref().to_string(),
             Entry {
                 place,
-                node: node_of(text, value),
+                node: node_of(source, value),
             },
         )
     };
     table.iter().map(entry).collect()
 }
 
-fn node_of(text: &str, value: &Spanned<DeValue<'_>>) -> Node {
+fn node_of(source: &Source<'_>, value: &Spanned<DeValue<'_>>) -> Node {
     if let DeValue::Table(table) = value.get_ref() {
-        return Node::Table(table_of(text, table));
+        return Node::Table(table_of(source, table));
     }
     let span = value.span();
-    let place = place_of(text, span.start);
-    let shown = shown(text.get(span).unwrap_or_default());
+    let place = source.place_of(span.start);
+    let shown = shown(source.text.get(span).unwrap_or_default());
     let value = toml::Value::deserialize(ValueDeserializer::from(value.clone())).ok();
     Node::Leaf(Leaf {
         value,
@@ -129,19 +130,59 @@ fn shown(source: &str) -> String {
     }
 }
 
-fn place_of(text: &str, offset: usize) -> Place {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Place::Line {
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
+/// A text, and where its lines begin: a file of ten thousand keys has as many places.
+struct Source<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+}
+
+impl<'t> Source<'t> {
+    fn of(text: &'t str) -> Source<'t> {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1));
+        Source {
+            text,
+            starts: starts.collect(),
+        }
+    }
+
+    fn place_of(&self, offset: usize) -> Place {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = self.starts.get(line - 1).copied().unwrap_or_default();
+        let before = self.text.get(start..offset).unwrap_or_default();
+        Place::Line {
+            line,
+            column: before.chars().count() + 1,
+        }
     }
 }
 
-/// The value that an environment variable gives: text, or TOML where the key is `bare` (a number, a flag).
-pub(super) fn from_variable(name: &str, raw: &str, bare: bool) -> Leaf {
-    let parsed = if bare { raw.trim().parse().ok() } else { None };
-    let value = Some(parsed.unwrap_or_else(|| toml::Value::String(raw.into())));
+/// How an environment variable gives its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// As text without quotes.
+    Text,
+    /// As TOML: a number, a flag.
+    Bare,
+    /// As texts with commas between them, or as a list of TOML.
+    List,
+}
+
+/// The value that an environment variable gives.
+pub(super) fn from_variable(name: &str, raw: &str, written: Written) -> Leaf {
+    let toml = || raw.trim().parse::<toml::Value>().ok();
+    let text = |text: &str| toml::Value::String(text.into());
+    let value = match written {
+        Written::Text => text(raw),
+        Written::Bare => toml().unwrap_or_else(|| text(raw)),
+        Written::List if raw.trim_start().starts_with('[') => toml().unwrap_or_else(|| text(raw)),
+        Written::List => {
+            let parts = raw.split(',').map(str::trim);
+            let parts = parts.filter(|part| !part.is_empty());
+            toml::Value::Array(parts.map(text).collect())
+        }
+    };
+    let value = Some(value);
     Leaf {
         value,
         shown: shown(&format!("\"{raw}\"")),
