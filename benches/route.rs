@@ -43,15 +43,9 @@ fn request(criterion: &mut Criterion) {
     );
     cluster.set_partitions(0, PARTITIONS);
     let settings = route::Settings {
-        cluster: "bench".into(),
-        topic: None,
-        format: route::Format::Json,
         key: Some("/user".into()),
-        on_missing_key: route::OnMissingKey::Reject,
         id: Some("/id".into()),
-        quota: 0,
-        rate: Default::default(),
-        ack: route::Ack::Durable,
+        ..route::Settings::new("bench")
     };
     let topic = &cluster.topics()[0];
     let route = Route::new(&Stream::of(topic), &settings, &cluster, topic).expect("a route");

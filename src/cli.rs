@@ -70,6 +70,12 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Make a key for a source, or hash one.
+    Key {
+        /// What to do.
+        #[command(subcommand)]
+        what: Key,
+    },
     /// Look at the configuration of a gateway that runs.
     Config {
         /// What to look at.
@@ -96,6 +102,15 @@ pub enum Command {
         #[command(subcommand)]
         what: Spill,
     },
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Print a new key, and the line that the configuration has for it.
+    New,
+    /// Print what the configuration has for a key, which is read from standard input.
+    Hash,
 }
 
 /// What can be asked about a configuration.

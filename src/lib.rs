@@ -62,15 +62,16 @@
 //! | stage | may import |
 //! | --- | --- |
 //! | `cli` | – |
-//! | `commands` | `app` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` |
+//! | `commands` | `app` `auth` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` |
 //! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `rate` `route` `spill` `telemetry` |
 //! | `admin` | `budget` `http` `lane` `lifecycle` `produce` `spill` `telemetry` |
-//! | `http` | `budget` `decode` `event` `lane` `lifecycle` `produce` `rate` `receipt` `route` `telemetry` |
-//! | `config` | `admin` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |
+//! | `http` | `auth` `budget` `decode` `event` `lane` `lifecycle` `produce` `rate` `receipt` `route` `telemetry` |
+//! | `config` | `admin` `auth` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |
 //! | `lane` | `budget` `event` `produce` `receipt` `route` `spill` `telemetry` |
 //! | `spill` | – |
 //! | `produce` | `event` `receipt` `telemetry` |
 //! | `route` | `decode` `rate` |
+//! | `auth` | `decode` `rate` |
 //! | `decode` | – |
 //! | `receipt` | `budget` `event` |
 //! | `budget` | – |
@@ -125,6 +126,7 @@ pub mod app;
 
 pub mod http;
 
+pub mod auth;
 pub mod decode;
 pub mod route;
 

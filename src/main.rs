@@ -1,8 +1,8 @@
 //! The program: reads the command line, runs the command, ends with an exit code as in sysexits(3).
 
 use clap::Parser;
-use forebay::cli::{Cli, Command, Configuration, Spill};
-use forebay::commands::{check, dev, reload, serve, spill, tail};
+use forebay::cli::{Cli, Command, Configuration, Key, Spill};
+use forebay::commands::{check, dev, key, reload, serve, spill, tail};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -82,6 +82,8 @@ fn main() -> std::process::ExitCode {
             admin,
             dry_run,
         } => reload::reload(config.as_deref(), admin.as_deref(), dry_run),
+        Command::Key { what: Key::New } => key::new(),
+        Command::Key { what: Key::Hash } => key::hash(),
         Command::Config {
             what: Configuration::Diff { file, admin },
         } => reload::diff(&file, admin.as_deref()),

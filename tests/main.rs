@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod auth;
 mod backlog;
 mod chaos;
 mod check;

@@ -82,15 +82,9 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
     );
     cluster.set_partitions(0, PARTITIONS);
     let stream = route::Settings {
-        cluster: "bench".into(),
-        topic: None,
-        format: Default::default(),
         key: Some("/user".into()),
-        on_missing_key: Default::default(),
         id: Some("/id".into()),
-        quota: 0,
-        rate: Default::default(),
-        ack: Default::default(),
+        ..route::Settings::new("bench")
     };
     let topic = &cluster.topics()[0];
     let route = Route::new(&Stream::of(topic), &stream, &cluster, topic);

@@ -100,6 +100,8 @@ impl App {
         let (http, idle) = (config.http.clone(), config.shutdown.idle);
         let mut snapshot = Snapshot::first(http, idle, limits, config.lane.clone(), routes);
         snapshot.wait_for_all = config.admin.wait_for_all;
+        let access = routes::access(&config, None, Duration::ZERO);
+        snapshot.access = access.map_err(|error| anyhow!(error))?;
         let port = Port {
             snapshot: ArcSwap::from_pointee(snapshot),
             replaced: watch::Sender::default(),

@@ -194,14 +194,15 @@ impl Reloader {
             .decode
             .limits()
             .map_err(|error| format!("decode: {error}"))?;
-        let come = self.start_clusters(&new)?;
         let before = self.port.now();
+        let now = self.port.start.elapsed();
+        let access = routes::access(&new, before.access.as_deref(), now)?;
+        let come = self.start_clusters(&new)?;
         let known: BTreeMap<_, _> = before
             .streams
             .iter()
             .map(|stream| (stream.name.clone(), Arc::clone(stream)))
             .collect();
-        let now = self.port.start.elapsed();
         let wired = routes::wire(&new, &self.backend, &before, known, now);
         let Wired { routes, streams } = match wired {
             Ok(wired) => wired,
@@ -228,6 +229,7 @@ impl Reloader {
             idle_at_end: new.shutdown.idle,
             limits,
             lanes: new.lane.clone(),
+            access,
             shown: Vec::new(),
             routes,
             streams,

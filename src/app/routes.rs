@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::backend::Backend;
 use crate::config::Config;
+use crate::http::access::{self, Access};
 use crate::http::{Route, Routes, Snapshot, Stream};
 use crate::lane::{Cluster, TopicOf};
 use crate::rate::Limiter;
@@ -23,6 +24,21 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     let streams = config.streams.iter();
     let mut checked = streams.map(|(name, settings)| Route::check(name, settings));
     checked.try_for_each(|checked| checked)
+}
+
+/// Who may send, by a configuration. `now` is the time since the start.
+pub(super) fn access(
+    config: &Config,
+    before: Option<&Access>,
+    now: Duration,
+) -> Result<Option<Arc<Access>>, String> {
+    let parts = access::Parts {
+        sources: &config.sources,
+        cors: &config.cors,
+        http: &config.http,
+        streams: &config.streams,
+    };
+    Access::new(&parts, before, now)
 }
 
 /// The name of a stream's topic.

@@ -76,15 +76,10 @@ fn config(listen: SocketAddr, admin: SocketAddr, bootstrap: String) -> Config {
     config.streams.insert(
         STREAM.into(),
         route::Settings {
-            cluster: STREAM.into(),
-            topic: None,
-            format: route::Format::Json,
             key: Some("/user".into()),
             on_missing_key: route::OnMissingKey::Null,
             id: Some("/id".into()),
-            quota: 0,
-            rate: Default::default(),
-            ack: route::Ack::Durable,
+            ..route::Settings::new(STREAM)
         },
     );
     config

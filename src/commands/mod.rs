@@ -10,6 +10,7 @@ mod brokers;
 pub mod check;
 mod connect;
 pub mod dev;
+pub mod key;
 pub mod reload;
 pub mod serve;
 pub mod spill;

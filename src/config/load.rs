@@ -4,10 +4,12 @@
 //! variable names which key, `secret.rs` how a value refers to a secret. All mistakes are reported at once, because a
 //! start that fails five times over five keys is a bad evening.
 
+mod files;
+mod keys;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -16,16 +18,12 @@ use thiserror::Error;
 use super::Config;
 pub use super::check::Mistake;
 use super::check::{check, dotted};
-use super::secret::{Source, expand};
+use super::secret::expand;
 pub use super::tree::Place;
+use super::tree::place_at;
 use super::tree::{Node, Table};
 use super::{env, tree};
-
-/// Largest configuration file, in bytes.
-const FILE_MAX: u64 = 4 << 20;
-
-/// Largest file that `${file:…}` may name, in bytes.
-const SECRET_MAX: u64 = 64 << 10;
+use files::{FILE_MAX, read_secret, read_text};
 
 /// Why there is no configuration. What it displays is for the person who wrote the file.
 #[derive(Debug, Error)]
@@ -121,7 +119,8 @@ pub fn load(
             all,
         })
     })?;
-    let all = resolve_secrets(&mut config, &root, &env);
+    let mut all = resolve_secrets(&mut config, &root, &env);
+    all.extend(keys::resolve(&mut config, &root, &env));
     if all.is_empty() {
         Ok(config)
     } else {
@@ -144,19 +143,6 @@ fn read_file(file: &Path) -> Result<Table, LoadError> {
     })
 }
 
-/// The text of a file of at most `max` bytes.
-fn read_text(path: &Path, max: u64) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(max + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > max {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it's larger than {max} bytes"),
-        ));
-    }
-    Ok(text)
-}
-
 /// Replaces `${…}` in librdkafka properties; what can't be replaced is returned.
 fn resolve_secrets(
     config: &mut Config,
@@ -172,7 +158,7 @@ fn resolve_secrets(
                     let path = ["clusters", cluster, "kafka", property];
                     mistakes.push(Mistake::Unresolved {
                         key: dotted(&path),
-                        place: place_of(root, &path),
+                        place: place_at(root, &path),
                         what,
                     });
                 }
@@ -180,37 +166,4 @@ fn resolve_secrets(
         }
     }
     mistakes
-}
-
-fn read_secret(source: Source<'_>, env: &BTreeMap<String, String>) -> Result<String, String> {
-    match source {
-        Source::Variable(name) => env.get(name).cloned().ok_or_else(|| {
-            format!("environment variable {name} isn't set; set it or correct the name")
-        }),
-        Source::File(path) => {
-            let mut text = read_text(Path::new(path), SECRET_MAX).map_err(|cause| {
-                format!("can't read the file {path}: {cause}; create it, or correct the path or its permissions")
-            })?;
-            if text.ends_with('\n') {
-                text.pop();
-                if text.ends_with('\r') {
-                    text.pop();
-                }
-            }
-            Ok(text)
-        }
-    }
-}
-
-/// Place of what was given at `path`.
-fn place_of(root: &Node, path: &[&str]) -> Place {
-    let mut place = Place::Line { line: 1, column: 1 };
-    let mut node = root;
-    for key in path {
-        let Node::Table(table) = node else { break };
-        let Some(entry) = table.get(*key) else { break };
-        place = entry.place.clone();
-        node = &entry.node;
-    }
-    place
 }

@@ -43,6 +43,10 @@ pub struct Config {
     pub clusters: BTreeMap<String, crate::produce::Settings>,
     /// Streams by name.
     pub streams: BTreeMap<String, crate::route::Settings>,
+    /// Who may send, by name.
+    pub sources: BTreeMap<String, crate::auth::Settings>,
+    /// What pages of other origins are told, by the names that streams and routes call it.
+    pub cors: BTreeMap<String, crate::auth::settings::CorsSettings>,
     /// The admin port.
     pub admin: crate::admin::Settings,
     /// The stop.

@@ -66,8 +66,16 @@ impl Effect {
             ["spill", "dir" | "segment"] => Effect::Restart,
             [
                 "http",
-                "max_body" | "max_decompressed" | "body_timeout" | "answer_within",
+                "max_body"
+                | "max_decompressed"
+                | "body_timeout"
+                | "answer_within"
+                | "auth"
+                | "cors"
+                | "max_requests_per_address"
+                | "max_failures_per_address",
             ] => Effect::Requests,
+            ["sources" | "cors", _, _] | ["sources", _, "rate", _] => Effect::Requests,
             ["http", _] | ["shutdown", "idle"] => Effect::Connections,
             ["decode", _] => Effect::Requests,
             ["lane" | "memory" | "spill" | "admin" | "shutdown", _] | ["log", "filter"] => {
@@ -135,12 +143,20 @@ impl Plan {
         let (old_leaves, new_leaves) = (leaves(old), leaves(new));
         let mut changes = named("clusters", &old.clusters, &new.clusters);
         changes.extend(named("streams", &old.streams, &new.streams));
+        changes.extend(named("sources", &old.sources, &new.sources));
+        changes.extend(named("cors", &old.cors, &new.cors));
         let is_whole = |path: &[String]| match path {
             [section, name, ..] if section == "clusters" => {
                 old.clusters.contains_key(name) != new.clusters.contains_key(name)
             }
             [section, name, ..] if section == "streams" => {
                 old.streams.contains_key(name) != new.streams.contains_key(name)
+            }
+            [section, name, ..] if section == "sources" => {
+                old.sources.contains_key(name) != new.sources.contains_key(name)
+            }
+            [section, name, ..] if section == "cors" => {
+                old.cors.contains_key(name) != new.cors.contains_key(name)
             }
             _ => false,
         };

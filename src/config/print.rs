@@ -24,6 +24,11 @@ fn tree(config: &Config) -> Result<String, toml::ser::Error> {
             }
         }
     }
+    for source in shown.sources.values_mut() {
+        for secret in source.keys.iter_mut().chain(&mut source.secrets) {
+            *secret = MASK.into();
+        }
+    }
     toml::to_string(&table(&shown)?)
 }
 
@@ -83,10 +88,14 @@ fn sizes(config: &Config) -> Vec<(Vec<&str>, ByteSize)> {
             cluster.assumed_max_message,
         ));
     }
-    for (name, stream) in &config.streams {
-        let rate = |field| vec!["streams", name, "rate", field];
-        sizes.push((rate("bytes"), stream.rate.bytes));
-        sizes.push((rate("bytes_burst"), stream.rate.bytes_burst));
+    let streams = config.streams.iter();
+    let streams = streams.map(|(name, stream)| ("streams", name, &stream.rate));
+    let sources = config.sources.iter();
+    let sources = sources.map(|(name, source)| ("sources", name, &source.rate));
+    for (section, name, rate) in streams.chain(sources) {
+        let key = |field| vec![section, name, "rate", field];
+        sizes.push((key("bytes"), rate.bytes));
+        sizes.push((key("bytes_burst"), rate.bytes_burst));
     }
     sizes
 }

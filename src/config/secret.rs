@@ -1,6 +1,6 @@
 //! Secrets: which librdkafka properties hold one, and how a property's value refers to a file or a variable.
 //!
-//! In the value of any property in `[clusters.NAME.kafka]`, wherever it's given:
+//! In the value of any property in `[clusters.NAME.kafka]`, and in each of a source's keys and secrets, wherever it's given:
 //! * `${file:/run/secrets/sasl}` stands for the content of that file without the newline at its end,
 //! * `${env:SASL_PASSWORD}` stands for that environment variable,
 //! * `$${` stands for `${` itself. Any other `$` is itself.
@@ -36,7 +36,8 @@ pub(super) fn is_property(path: &[&str]) -> bool {
 
 /// Whether what stands at the path holds a secret.
 pub(super) fn is_secret_at(path: &[&str]) -> bool {
-    is_property(path) && is_secret(&path[3..].join("."))
+    let is_of_source = matches!(path, ["sources", _, "keys" | "secrets"]);
+    is_of_source || is_property(path) && is_secret(&path[3..].join("."))
 }
 
 /// Where the text of a `${…}` comes from.

@@ -199,6 +199,19 @@ pub(super) fn table_at<'t>(root: &'t Table, path: &[&str]) -> Option<&'t Table> 
         })
 }
 
+/// Place of what was given at `path`.
+pub(super) fn place_at(root: &Node, path: &[&str]) -> Place {
+    let mut place = Place::Line { line: 1, column: 1 };
+    let mut node = root;
+    for key in path {
+        let Node::Table(table) = node else { break };
+        let Some(entry) = table.get(*key) else { break };
+        place = entry.place.clone();
+        node = &entry.node;
+    }
+    place
+}
+
 /// Why a tree doesn't fit a type.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {

@@ -3,6 +3,7 @@
 //! Nothing here does I/O: whether a cluster can be reached or a port is free shows later.
 
 mod problems;
+mod sources;
 mod streams;
 
 use std::net::SocketAddr;
@@ -56,6 +57,7 @@ impl Config {
         durations(self, &mut problems);
         clusters(self, &mut problems);
         streams::check(self, &mut problems);
+        sources::check_all(self, &mut problems);
         problems.into_result()
     }
 }

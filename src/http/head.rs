@@ -184,8 +184,21 @@ pub(super) fn key_of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Ve
     Ok(key)
 }
 
+/// What a request's body holds, and how it's compressed.
+pub(super) struct Coded {
+    pub(super) shape: Shape,
+    pub(super) encoding: Encoding,
+}
+
+impl Coded {
+    pub(super) fn of(route: &Route, lines: &Lines<'_>) -> Result<Coded, Problem> {
+        let (shape, encoding) = (shape_of(route, lines)?, encoding_of(lines)?);
+        Ok(Coded { shape, encoding })
+    }
+}
+
 /// What a body of the stream holds, by its content type.
-pub(super) fn shape_of(route: &Route, lines: &Lines<'_>) -> Result<Shape, Problem> {
+fn shape_of(route: &Route, lines: &Lines<'_>) -> Result<Shape, Problem> {
     if route.format == Format::Raw {
         return Ok(Shape::Raw);
     }

@@ -13,9 +13,10 @@ use hyper::body::Incoming;
 use hyper::header::CONNECTION;
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 
+use super::access::Entry;
 use super::answer::{self, Problem, Reply};
 use super::body::{self, BodyFault};
-use super::head::{Lines, encoding_of, key_of, shape_of};
+use super::head::{Coded, Lines, key_of};
 use super::heads::{STREAM_BYTES, charge_head};
 use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan, Scratch, Shape};
 use super::port::Local;
@@ -27,10 +28,10 @@ use super::snapshot::Snapshot;
 use super::streams::Route;
 use super::target::{Target, find};
 use super::watch::Busy;
+use super::web::Web;
 use crate::budget::{Held, HeldByProcess};
-use crate::decode::encoding::Encoding;
 use crate::lane::admit;
-use crate::rate::Amount;
+use crate::rate::{Amount, Taken};
 use crate::receipt::{self, Arrival, Cause, Outcome, Parcels};
 use crate::route::{Ack, KeySource};
 use crate::telemetry::Answer;
@@ -51,6 +52,8 @@ pub fn handle(
 ) -> impl Future<Output = Result<Response<Sending>, Infallible>> {
     // At once, not when its turn comes: many heads may come in one turn.
     let snapshot = local.port.now();
+    let access = snapshot.access.as_ref();
+    let web = access.and_then(|access| Web::of(access, &request));
     let charged = charge_head(&local, snapshot.settings.max_headers, &mut request);
     async move {
         let version = request.version();
@@ -60,12 +63,18 @@ pub fn handle(
             Err(problem) => (None, Some(problem)),
         };
         let mut reply = match refusal {
+            None if let Some(told) = web.as_ref().and_then(|web| web.answer(&request)) => {
+                told.unwrap_or_else(|problem| refused(&local, &problem))
+            }
             None => {
                 let head = held.as_mut();
                 answer(&local, &snapshot, &mut request, head, &mut answered).await
             }
             Some(problem) => refused(&local, &problem),
         };
+        if let Some(web) = web {
+            web.write(&mut reply);
+        }
         if !reply.status().is_success() && reply.headers().contains_key(CONNECTION) {
             busy.leaves_unread();
         }
@@ -97,6 +106,8 @@ struct Answered {
     list: Option<HeldByProcess>,
     /// The connection ends with it.
     is_last: bool,
+    /// How the request was let in, if something was asked for.
+    entry: Option<Box<Entry>>,
 }
 
 impl Answered {
@@ -105,6 +116,7 @@ impl Answered {
             at,
             list: None,
             is_last: false,
+            entry: None,
         }
     }
 }
@@ -124,6 +136,12 @@ async fn answer(
         Err(problem) => return refused(local, &problem),
     };
     let route = target.route;
+    if let Some(access) = &snapshot.access {
+        match access.enter(&route.stream, request, &local.port.refusals) {
+            Ok(entry) => answered.entry = entry,
+            Err(reply) => return *reply,
+        }
+    }
     let ingested = match Coded::of(route, &lines) {
         Ok(coded) => ingest(local, snapshot, &target, coded, request, head, answered).await,
         Err(problem) => Err(problem),
@@ -149,7 +167,11 @@ async fn answer(
                 let rejected = &route.stream.metrics.rejected;
                 rejected.fetch_add(problem.errors.count().into(), Relaxed);
             }
-            (problem.answer(), problem.reply())
+            let mut reply = problem.reply();
+            if let Some(entry) = &answered.entry {
+                entry.challenge(&mut reply);
+            }
+            (problem.answer(), reply)
         }
     };
     if is_turned_away && route.topic.fault().is_none() {
@@ -162,19 +184,6 @@ async fn answer(
     let took = answered.at.duration_since(begun);
     route.stream.metrics.answered(answer, took);
     reply
-}
-
-/// What a request's body holds, and how it's compressed.
-struct Coded {
-    shape: Shape,
-    encoding: Encoding,
-}
-
-impl Coded {
-    fn of(route: &Route, lines: &Lines<'_>) -> Result<Coded, Problem> {
-        let (shape, encoding) = (shape_of(route, lines)?, encoding_of(lines)?);
-        Ok(Coded { shape, encoding })
-    }
 }
 
 /// Takes a request's events and waits for what becomes of them; with those that never could be taken. `answered`
@@ -213,6 +222,9 @@ async fn ingest(
         had_trailers,
     } = read.map_err(fault)?;
     answered.is_last = had_trailers;
+    if let Some(entry) = &mut answered.entry {
+        entry.with_body(&sent)?;
+    }
     let arrival = Arrival::now(arrived);
     metrics.body_bytes.fetch_add(sent.len() as u64, Relaxed);
     let limit = settings.max_decompressed.as_u64();
@@ -221,6 +233,7 @@ async fn ingest(
         local,
         snapshot,
         route,
+        entry: answered.entry.as_deref(),
     };
     let (parcels, rejected) = with.take(shape, body, key.as_deref(), arrival, held)?;
     if rejected.count() > 0 {
@@ -234,9 +247,13 @@ async fn ingest(
         return Ok((queued, rejected));
     }
     let outcome = wait(local, &parcels, settings.answer_within).await;
+    // Their client sends them again.
+    let not_taken = |parcels| amount_of(parcels).part(outcome.not_acked.len() as u32);
     if let Some(rate) = &route.rate {
-        // Their client sends them again.
-        rate.give_back(amount_of(&parcels).part(outcome.not_acked.len() as u32));
+        rate.give_back(not_taken(&parcels));
+    }
+    if let Some(entry) = &answered.entry {
+        entry.give_back(not_taken(&parcels));
     }
     Ok((outcome, rejected))
 }
@@ -260,6 +277,7 @@ struct With<'a> {
     local: &'a Local,
     snapshot: &'a Snapshot,
     route: &'a Route,
+    entry: Option<&'a Entry>,
 }
 
 impl With<'_> {
@@ -287,12 +305,14 @@ impl With<'_> {
             let planned = plan::plan(route, shape, &body, key, lanes, limits, scratch)?;
             self.charge(&planned, &mut held)?;
             let wanted = plan::wanted(&planned, lanes);
+            let since_start = || arrival.at.duration_since(local.port.start);
             let rate = route.rate.as_deref();
-            let taken = rate.map(|rate| {
-                let since_start = arrival.at.duration_since(local.port.start);
-                rate.take(plan::amount_of(&wanted), since_start)
-            });
+            let taken = rate.map(|rate| rate.take(plan::amount_of(&wanted), since_start()));
             let taken = taken.transpose().map_err(|over| over_quota(over, route))?;
+            let amount = |_| plan::amount_of(&wanted);
+            let amount = self.entry.map(amount).unwrap_or_default();
+            let of_source = self.entry.map(|entry| entry.take(amount, since_start()));
+            let of_source = of_source.transpose()?.flatten();
             let admitted = admit(&route.cluster, &self.snapshot.lanes, &wanted, || {
                 receipt::Request::into_parcels(
                     body,
@@ -306,8 +326,9 @@ impl With<'_> {
             });
             match admitted {
                 Ok(parcels) => {
-                    if let Some(taken) = taken {
-                        taken.keep();
+                    taken.into_iter().chain(of_source).for_each(Taken::keep);
+                    if let Some(entry) = self.entry {
+                        entry.took(amount.events);
                     }
                     Ok((parcels, planned.rejected))
                 }

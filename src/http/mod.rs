@@ -5,6 +5,7 @@
 //! - [`ingest`] is one request from head to answer; [`body`] reads it, [`plan`] decodes and routes it.
 //! - [`streams`] are what has a name and counts, and the routes that their events take; a [`snapshot`] is all that is configured of
 //!   the port. A request sees one snapshot.
+//! - [`access`] asks who may send, [`web`] tells browsers what they have to know of it.
 //! - [`answer`] makes an answer of what became of the events, and has the form of all refusals ([`answer::Problem`]). What is refused
 //!   before the lanes see it gets its status where it is found: [`ingest`], [`plan`], `target`, `head`, `heads`.
 //! - [`retry`] computes an honest `Retry-After`.
@@ -46,6 +47,7 @@
 //! be 3 on one and 14 on another, for as long as they live; and closing one of several such listeners resets what
 //! waits in its backlog.
 
+pub mod access;
 pub mod answer;
 pub mod body;
 pub mod deadlines;
@@ -67,12 +69,14 @@ pub mod sending;
 pub mod server;
 pub mod settings;
 mod shown;
+mod shows;
 pub mod snapshot;
 pub mod streams;
 mod target;
 mod unread;
 pub mod watch;
 mod watched;
+mod web;
 
 pub use crate::telemetry::Refusals;
 pub use port::Port;

@@ -31,6 +31,18 @@ pub struct Settings {
     /// Open connections at once from one client address. Default 0, which means no limit of its own:
     /// behind a load balancer all clients share a few addresses.
     pub max_connections_per_address: usize,
+    /// Requests per second from one client address, with one second's worth at once; more is a 429. Default 0: no limit of its own, because
+    /// behind a load balancer all clients share a few addresses.
+    pub max_requests_per_address: u32,
+    /// Requests per second from one client address that show no good key. With more of them, the address is refused before its keys are
+    /// looked at. Default 0: no limit, for the same reason.
+    pub max_failures_per_address: u32,
+    /// The ways in which keys of sources are shown, for streams that don't say it themselves: `basic`, `bearer`, `header:NAME`,
+    /// `query:NAME`, `hmac:HEADER …`, `mtls`. Default: none, which means that anybody may send.
+    pub auth: Vec<String>,
+    /// What pages of other origins are told, by its name in `[cors.NAME]`, where the stream doesn't say it. Default: nothing, so that
+    /// browsers keep answers from them.
+    pub cors: Option<String>,
     /// Time for which a connection is read from after its last answer, if its client may still be sending what was refused: a
     /// client that writes before it reads would lose the answer otherwise. Default 20 s: as long as a body may take.
     #[serde(with = "humantime_serde")]
@@ -73,6 +85,10 @@ impl Default for Settings {
             max_headers: 100,
             max_connections: None,
             max_connections_per_address: 0,
+            max_requests_per_address: 0,
+            max_failures_per_address: 0,
+            auth: Vec::new(),
+            cors: None,
             linger: Duration::from_secs(20),
             linger_bytes: ByteSize::mib(64),
             max_lingering: 1_000,

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::Access;
 use super::settings::Settings;
 use super::streams::{Route, Routes, Stream};
 use crate::decode::Limits;
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// How much may wait in a lane.
     pub lanes: lane::Settings,
+    /// Who may send, unless anybody may.
+    pub access: Option<Arc<Access>>,
     /// The routes by the streams' names.
     pub routes: Routes,
     /// The routes that are shown on the admin port, by name: all of `routes`, and those of streams that aren't configured any more,
@@ -55,6 +58,7 @@ impl Snapshot {
             idle_at_end,
             limits,
             lanes,
+            access: None,
             streams: streams.collect(),
             routes,
             shown,

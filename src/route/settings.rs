@@ -37,9 +37,32 @@ pub struct Settings {
     /// What a 2xx means. Default `durable`.
     #[serde(default)]
     pub ack: Ack,
+    /// The ways in which keys of sources are shown. Default: those of `http.auth`. An empty list means that anybody may send.
+    #[serde(default)]
+    pub auth: Option<Vec<String>>,
+    /// What pages of other origins are told, by its name in `[cors.NAME]`. Default: `http.cors`.
+    #[serde(default)]
+    pub cors: Option<String>,
 }
 
 impl Settings {
+    /// A stream of this cluster, with the defaults.
+    pub fn new(cluster: &str) -> Settings {
+        Settings {
+            cluster: cluster.into(),
+            topic: None,
+            format: Format::default(),
+            key: None,
+            on_missing_key: OnMissingKey::default(),
+            id: None,
+            quota: 0,
+            rate: rate::Settings::default(),
+            ack: Ack::default(),
+            auth: None,
+            cors: None,
+        }
+    }
+
     /// What the stream may bring.
     pub fn rate(&self) -> rate::Settings {
         if self.quota == 0 {

@@ -327,7 +327,7 @@ const DAMAGE: &[Metric<DamageSample>] = &[(
 const REFUSAL: &[Metric<(&'static str, u64)>] = &[(
     "refusals",
     None,
-    "Requests and connections refused before it was known for which stream, by the code of their problem: no such path or stream, a head that can't be read or doesn't come in time, no memory for it; and connections that took no answer in time",
+    "Requests and connections refused before it was known for which stream, by the code of their problem: no such path or stream, a head that can't be read or doesn't come in time, no good key, no memory for it; and connections that took no answer in time",
     Read::Counter(|(_, count)| *count),
 )];
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The reasons: codes of problems, as answers have them in their `type`; and why a connection, or a stream of HTTP/2, ended without one.
-pub const REASONS: [&str; 16] = [
+pub const REASONS: [&str; 26] = [
     "not_found",
     "unknown_stream",
     "empty_key",
@@ -20,6 +20,16 @@ pub const REASONS: [&str; 16] = [
     "flood",
     "no_memory",
     "too_many_connections",
+    "no_key",
+    "unknown_key",
+    "key_expired",
+    "bad_signature",
+    "signature_time",
+    "credentials_doubled",
+    "source_not_allowed",
+    "origin_not_allowed",
+    "source_quota",
+    "address_quota",
     OTHER,
 ];
 /// What has no entry of its own.

@@ -29,6 +29,8 @@ fn holds(root: &Table, path: &[&str]) -> bool {
         }
         ["clusters", "any", rest @ ..] => [&["clusters", "attribution"], rest].concat(),
         ["streams", "any", rest @ ..] => [&["streams", "installs"], rest].concat(),
+        ["sources", "any", rest @ ..] => [&["sources", "shop"], rest].concat(),
+        ["cors", "any", rest @ ..] => [&["cors", "web"], rest].concat(),
         path => path.to_vec(),
     };
     assert!(!example.contains(&"any"), "no example stands for {path:?}");
@@ -83,9 +85,12 @@ fn only_keys_without_a_default_value_are_off_in_it() {
         off,
         [
             &["http", "max_connections"][..],
+            &["http", "cors"],
             &["streams", "any", "topic"],
             &["streams", "any", "key"],
-            &["streams", "any", "id"]
+            &["streams", "any", "id"],
+            &["streams", "any", "auth"],
+            &["streams", "any", "cors"],
         ]
     );
 }
@@ -95,6 +100,11 @@ fn its_values_are_the_defaults() {
     let mut config = load(Some(&reference_path()), std::iter::empty()).unwrap();
     let attribution = config.clusters.remove("attribution").unwrap();
     let installs = config.streams.remove("installs").unwrap();
+    let mut shop = config.sources.remove("shop").unwrap();
+    shop.keys.clear();
+    assert_eq!(shop, crate::auth::Settings::default());
+    let cors = config.cors.remove("web").unwrap();
+    assert_eq!(cors, crate::auth::CorsSettings::default());
     config.clusters.clear();
     config.streams.clear();
     assert_eq!(format!("{config:#?}"), format!("{:#?}", Config::default()));
@@ -135,7 +145,10 @@ fn the_known_keys_are_those_that_settings_serialise() {
     fn paths(table: &toml::Table, path: &[&str], found: &mut Vec<(String, toml::Value)>) {
         for (key, value) in table {
             // Names of streams, clusters and properties are free.
-            let name = if matches!(path, ["clusters" | "streams"] | [.., "kafka"]) {
+            let name = if matches!(
+                path,
+                ["clusters" | "streams" | "sources" | "cors"] | [.., "kafka"]
+            ) {
                 "any"
             } else {
                 key
@@ -171,6 +184,7 @@ fn the_known_keys_are_those_that_settings_serialise() {
         let fits = match kind {
             Kind::Flag => value.is_bool(),
             Kind::Whole(_) => value.is_integer(),
+            Kind::List => value.is_array(),
             _ => value.is_str(),
         };
         assert!(fits, "{name} = {value} isn't of kind {kind:?}");
@@ -206,6 +220,7 @@ fn every_key_is_a_variable_too() {
                 Node::Table(inner) => collect(inner, &format!("{prefix}__{key}"), env),
                 Node::Leaf(leaf) => {
                     let value = leaf.value.clone().unwrap();
+                    // A list is written as in TOML.
                     let bare = value
                         .as_str()
                         .map_or_else(|| value.to_string(), String::from);

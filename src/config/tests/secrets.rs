@@ -196,8 +196,88 @@ fn the_effective_configuration_shows_every_size_exactly() {
 }
 
 #[test]
+fn keys_of_sources_are_hashed_and_come_from_files_and_variables_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("keys");
+    std::fs::write(
+        &file,
+        "# two of them\n\na-key-in-a-file\r\n a-key-until until 2030-01-01T00:00:00Z\n",
+    )
+    .unwrap();
+    let sources = format!(
+        "[http]\nauth = [\"bearer\"]\n[sources.shop]\nkeys = [\"a-plain-key\", \"${{file:{}}}\", \"${{env:KEY}}\"]\nsecrets = [\"${{env:KEY}}\"]\n",
+        file.display()
+    );
+    let config = load_text(
+        &format!("{SMALL}{sources}"),
+        &[("KEY", "a-key-in-the-environment")],
+    )
+    .unwrap();
+    assert_eq!(config.validate(), Ok(()));
+    let shop = &config.sources["shop"];
+    assert_eq!(shop.keys.len(), 4);
+    assert!(
+        shop.keys.iter().all(|key| key.starts_with("sha256:")),
+        "{:?}",
+        shop.keys
+    );
+    assert!(shop.keys[2].ends_with(" until 2030-01-01T00:00:00Z"));
+    assert_eq!(shop.secrets, ["a-key-in-the-environment"]);
+    let shown = effective(&config);
+    assert!(
+        !shown.contains("a-key") && !shown.contains("sha256"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("keys = [\"***\", \"***\", \"***\", \"***\"]"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_list_is_given_by_a_variable_with_commas_or_as_toml() {
+    for value in [
+        "basic,bearer",
+        " basic , bearer,",
+        "[\"basic\", \"bearer\"]",
+    ] {
+        let config = load_text(SMALL, &[("FOREBAY__HTTP__AUTH", value)]).unwrap();
+        assert_eq!(config.http.auth, ["basic", "bearer"], "{value}");
+    }
+    let config = load_text(SMALL, &[("FOREBAY__HTTP__AUTH", "")]).unwrap();
+    assert!(config.http.auth.is_empty());
+    let expected = "give a list of texts, like [\"a\", \"b\"]";
+    for (text, env) in [
+        ("auth = \"basic\"\n", &[][..]),
+        ("auth = [1]\n", &[]),
+        ("", &[("FOREBAY__HTTP__AUTH", "[1")]),
+    ] {
+        let all = mistakes(&format!("[http]\n{text}{SMALL}"), env);
+        assert!(all.len() == 1 && all[0].contains(expected), "{all:?}");
+    }
+    let all = mistakes(
+        &format!("{SMALL}[sources.a]\nkeys = \"a-secret-key\"\n"),
+        &[],
+    );
+    assert!(
+        all[0].contains("wrong value *** for sources.a.keys"),
+        "{all:?}"
+    );
+    let all = mistakes(&format!("{SMALL}[sources.a]\nkeys = [\"hunter2\"]\n"), &[]);
+    assert!(
+        all[0].contains("sources.a.keys") && !all[0].contains("hunter2"),
+        "{all:?}"
+    );
+}
+
+#[test]
 fn the_effective_configuration_can_be_loaded_again() {
-    let config = load(Some(&reference_path()), std::iter::empty()).unwrap();
+    let mut config = load(Some(&reference_path()), std::iter::empty()).unwrap();
+    // A mask is no key, so that nobody runs with one by mistake.
+    assert!(load_text(&effective(&config), &[]).is_err());
+    for source in config.sources.values_mut() {
+        source.keys.clear();
+    }
     let again = load_text(&effective(&config), &[]).unwrap();
     assert_eq!(format!("{again:#?}"), format!("{config:#?}"));
 }

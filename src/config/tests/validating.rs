@@ -243,3 +243,72 @@ fn properties_on_which_the_promise_rests_are_refused() {
         assert_eq!(refused(property), None, "{property}");
     }
 }
+
+#[test]
+fn who_may_send_is_checked_as_a_whole() {
+    let key = "keys = [\"a-key-of-somebody\"]";
+    let asks = "[http]\nauth = [\"bearer\"]\n";
+    for (more, expected) in [
+        (
+            format!("[sources.a]\n{key}\n"),
+            "sources: there are sources, but nothing asks for a key",
+        ),
+        (
+            asks.into(),
+            "sources: a key is asked for, but there is no source",
+        ),
+        (
+            format!("{asks}[sources.a]\n{key}\n[sources.b]\n{key}\n"),
+            "sources.b: source a has one of these keys as well",
+        ),
+        (
+            format!("{asks}[sources.a]\n{key}\nstreams = [\"click\"]\n"),
+            "sources.a.streams: there is no stream \"click\"; did you mean \"clicks\"?",
+        ),
+        (
+            format!("{asks}[sources.a]\nsecrets = [\"short\"]\n"),
+            "sources.a: a secret must have 8 characters",
+        ),
+        (
+            format!("{asks}[sources.a]\n{key}\norigins = [\"shop.example\"]\n"),
+            "sources.a: \"shop.example\" has no scheme",
+        ),
+        (
+            format!("[http]\nauth = [\"basik\"]\n[sources.a]\n{key}\n"),
+            "http.auth: \"basik\" is no way to show a key",
+        ),
+        (
+            format!("[http]\nauth = [\"body:/writeKey\"]\n[sources.a]\n{key}\n"),
+            "http.auth: a stream's body is its events",
+        ),
+        (
+            format!("[http]\nauth = [\"hmac:x-sig source=b\"]\n[sources.a]\n{key}\n"),
+            "http.auth: there is no source \"b\"",
+        ),
+        (
+            "[http]\ncors = \"web\"\n".into(),
+            "http.cors: there is no cors \"web\"; add [cors.NAME]",
+        ),
+        (
+            "[http]\ncors = \"wed\"\n[cors.web]\n".into(),
+            "http.cors: there is no cors \"wed\"; did you mean \"web\"?",
+        ),
+        (
+            "[cors.web]\norigins = [\"a\"]\n".into(),
+            "cors.web: origins: \"a\" has no scheme",
+        ),
+    ] {
+        let found = problems(&more, &[]);
+        assert!(
+            found.len() == 1 && found[0].starts_with(expected),
+            "{more}: {found:?}"
+        );
+    }
+    assert_eq!(
+        problems(
+            &format!("{asks}[sources.a]\n{key}\nstreams = [\"clicks\", \"c*\"]\n"),
+            &[]
+        ),
+        [""; 0]
+    );
+}

@@ -1,0 +1,71 @@
+//! Where keys may be in a request of the native endpoint.
+
+use std::borrow::Cow;
+
+use hyper::Uri;
+use hyper::header::{HeaderMap, HeaderName};
+use percent_encoding::percent_decode;
+
+use crate::auth::{Found, View};
+
+/// A request's head.
+pub(super) struct Head<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) uri: &'a Uri,
+}
+
+impl View for Head<'_> {
+    fn header(&self, name: &HeaderName) -> Found<'_> {
+        let lines = self.headers.get_all(name).iter();
+        Found::of(lines.map(|value| Cow::Borrowed(value.as_bytes())))
+    }
+
+    fn query(&self, name: &str) -> Found<'_> {
+        Found::of(parameters(self.uri.query().unwrap_or_default(), name))
+    }
+
+    fn capture(&self, _: &str) -> Found<'_> {
+        Found::None
+    }
+
+    fn subject(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// The values that a parameter has in a query, decoded as forms are.
+fn parameters<'q>(query: &'q str, name: &str) -> impl Iterator<Item = Cow<'q, [u8]>> {
+    let decoded = |text: &'q str| -> Cow<'q, [u8]> {
+        match text.contains(['%', '+']) {
+            true => {
+                let text = text.replace('+', " ");
+                Cow::Owned(percent_decode(text.as_bytes()).collect())
+            }
+            false => Cow::Borrowed(text.as_bytes()),
+        }
+    };
+    query.split('&').filter_map(move |pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (*decoded(key) == *name.as_bytes()).then(|| decoded(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_found_however_it_is_written() {
+        let all = |query: &str, name: &str| -> Vec<String> {
+            let values = parameters(query, name);
+            values
+                .map(|value| String::from_utf8_lossy(&value).into_owned())
+                .collect()
+        };
+        assert_eq!(all("a=1&b=2&a=3", "a"), ["1", "3"]);
+        assert_eq!(all("%61=x%20y+z%2B", "a"), ["x y z+"]);
+        assert_eq!(all("a&ab=1&b=a=1&=a", "a"), [""]);
+        assert_eq!(all("", "a"), [""; 0]);
+        assert_eq!(all("a=%", "a"), ["%"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! Keys that are replaced while traffic flows.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+use super::*;
+
+fn config_with(mock: &Mock, keys: &str) -> String {
+    let more = format!("[http]\nauth = [\"bearer\"]\n[sources.shop]\nkeys = [{keys}]\n");
+    with_others(mock, &more)
+}
+
+/// Sends with a key until it's told to end, and checks that every request is taken; how many there were.
+fn keep_sending(data: std::net::SocketAddr, key: &str, is_over: &AtomicBool) -> u32 {
+    let mut client = Client::connect(data);
+    let bearer = format!("Bearer {key}");
+    let mut sent = 0;
+    while !is_over.load(Relaxed) {
+        let answer = client.post(EVENTS, &[JSON, ("authorization", &bearer)], EVENT);
+        check(&answer, 200, "");
+        sent += 1;
+    }
+    sent
+}
+
+#[test]
+fn a_key_is_replaced_under_traffic_and_no_request_fails() {
+    let mock = Mock::start(1, &[("events", 2), ("others", 2)]);
+    let gateway = Gateway::ready(&config_with(&mock, "\"the-old-key\""));
+    let put = |keys: &str| {
+        gateway.rewrite(&config_with(&mock, keys));
+        let begun = Instant::now();
+        let (status, answer) = gateway.reload("");
+        assert_eq!(status, 200, "{answer}");
+        assert!(!answer.to_string().contains("-key"), "{answer}");
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    };
+    let with = |key: &str| {
+        let bearer = format!("Bearer {key}");
+        told(&post(&gateway, EVENTS, &[JSON, ("authorization", &bearer)])).0
+    };
+    let data = gateway.data;
+    let [old_over, new_over] = [AtomicBool::new(false), AtomicBool::new(false)];
+    std::thread::scope(|scope| {
+        let old = scope.spawn(|| keep_sending(data, "the-old-key", &old_over));
+        assert_eq!(with("the-new-key"), 401);
+        std::thread::sleep(Duration::from_millis(200));
+        put("\"the-old-key\", \"the-new-key\"");
+        let new = scope.spawn(|| keep_sending(data, "the-new-key", &new_over));
+        std::thread::sleep(Duration::from_millis(200));
+        old_over.store(true, Relaxed);
+        let sent_old = old.join().unwrap();
+        put("\"the-new-key\"");
+        std::thread::sleep(Duration::from_millis(200));
+        new_over.store(true, Relaxed);
+        let sent_new = new.join().unwrap();
+        assert!(sent_old > 1 && sent_new > 1, "{sent_old} {sent_new}");
+    });
+    assert_eq!((with("the-old-key"), with("the-new-key")), (401, 200));
+    gateway.stop();
+}
