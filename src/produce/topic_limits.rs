@@ -177,6 +177,13 @@ impl TopicLimits {
         }
     }
 
+    /// Forgets what was learned of timestamps from refusals: the present was refused as well, so the fault was in a clock, which is
+    /// right again.
+    pub fn forget_stamps(&self) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.apply_stamps(&known.unwrap_or_default());
+    }
+
     /// Takes what Kafka said. True if that is news. What was learned from refusals since the same was said stays.
     pub fn set(&self, config: TopicConfig) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,6 +201,10 @@ impl TopicLimits {
         let payload = batch.saturating_sub(RECORD_OVERHEAD_BYTES);
         self.max_payload.store(payload, Relaxed);
         self.needs_key.store(config.is_compacted, Relaxed);
+        self.apply_stamps(config);
+    }
+
+    fn apply_stamps(&self, config: &TopicConfig) {
         let (before, after) = config.stamps_within_ms();
         // Kafka takes a record that is older than what the topic keeps, and removes it before anybody reads it.
         let before = if config.is_stamped_by_broker {

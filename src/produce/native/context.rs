@@ -33,7 +33,10 @@ impl Context {
 
 /// Adds all interceptors to a client of this configuration. Its context has to be a [`Context`].
 pub(super) fn intercept(config: &NativeClientConfig) {
-    // SAFETY: the configuration is valid and not yet used; the name is a C string.
+    // Errors of the client come as events of its queue. What is left are those in partitions' queues, which are thrown away (`hold`).
+    // SAFETY: the configuration is valid and not yet used.
+    unsafe { sys::rd_kafka_conf_set_error_cb(config.ptr(), Some(ignore)) };
+    // SAFETY: as above; the name is a C string.
     let _: RDKafkaRespErr = unsafe {
         sys::rd_kafka_conf_interceptor_add_on_new(
             config.ptr(),
@@ -43,6 +46,8 @@ pub(super) fn intercept(config: &NativeClientConfig) {
         )
     };
 }
+
+unsafe extern "C" fn ignore(_: *mut RDKafka, _: i32, _: *const c_char, _: *mut c_void) {}
 
 unsafe extern "C" fn on_new(
     rk: *mut RDKafka,

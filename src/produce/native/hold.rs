@@ -26,10 +26,17 @@
 //! ([`super::Native::flush`]), or are in a partition that is paused. What could still go before the purge is a wake-up of an earlier
 //! drain, by a thread that stood still between the drain's end and the wake-up for as long as settling took.
 //!
+//! **What a pause leaves behind**, by the same source. Pausing marks a partition as *desired*, as a consumer's. Each pause and each
+//! resumption then puts an operation into the partition's queue of fetched messages, and so does each loss of its topic (denied,
+//! missing) from then on, whoever is refused. A producer has nobody who reads that queue. So [`release`] empties the queues of all
+//! partitions that were ever paused. Else each try on a denied topic would leave some hundred bytes for each of its partitions, for
+//! as long as the client lives.
+//!
 //! Pausing waits for the client's main thread. It's done on threads of brokers only, for which that thread never waits, except
 //! at the end of the client, where the failures have another reason and are left alone.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -44,9 +51,14 @@ use super::context::Context;
 /// Which partitions of a client are paused.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
-    paused: Mutex<Vec<(CString, i32)>>,
+    paused: Mutex<Vec<Partition>>,
+    /// All that were ever paused, and so have a queue that nobody else reads: at most as many as the topics have partitions.
+    marked: Mutex<BTreeSet<Partition>>,
     is_held: AtomicBool,
 }
+
+/// A partition, by the name of its topic and its number.
+type Partition = (CString, i32);
 
 thread_local! {
     static IS_BROKERS: Cell<bool> = const { Cell::new(false) };
@@ -107,11 +119,33 @@ pub(super) fn release(client: &Arc<Client<Context>>) {
             // SAFETY: as above.
             let _: RDKafkaRespErr =
                 unsafe { sys::rd_kafka_purge(client.native_ptr(), sys::RD_KAFKA_PURGE_F_QUEUE) };
+            empty_queues(&client, paused);
             client.context().hold.is_held.store(false, Release);
         });
     if resumes.is_err() {
         // No thread now; the next call tries again.
         *hold.paused.lock().unwrap_or_else(PoisonError::into_inner) = again;
+    }
+}
+
+/// Empties the queues of all partitions that were ever paused, those that are resumed now among them.
+fn empty_queues(client: &Client<Context>, paused: Vec<Partition>) {
+    let marked = &client.context().hold.marked;
+    let mut marked = marked.lock().unwrap_or_else(PoisonError::into_inner);
+    marked.extend(paused);
+    for (topic, partition) in &*marked {
+        // SAFETY: the client is valid as long as it's borrowed, and the name a C string. The topic is known, so that this is one more
+        // handle of it, which is given back. Without a wait, reading destroys all that isn't a message; a producer has none.
+        unsafe {
+            let handle = sys::rd_kafka_topic_new(client.native_ptr(), topic.as_ptr(), null_mut());
+            if !handle.is_null() {
+                let message = sys::rd_kafka_consume(handle, *partition, 0);
+                if !message.is_null() {
+                    sys::rd_kafka_message_destroy(message);
+                }
+                sys::rd_kafka_topic_destroy(handle);
+            }
+        }
     }
 }
 

@@ -122,6 +122,9 @@ fn what_was_learned_from_a_refusal_counts_until_kafka_says_something_new() {
         assert!(limits.stamp_refused(0, age + UNDER_WAY_MS - 1));
         assert!(!limits.stamp_refused(0, age + UNDER_WAY_MS));
     }
+    // The clock is right again.
+    limits.forget_stamps();
+    assert_eq!(limits.stamp(0, 501), Stamp::Event);
     // What Kafka said isn't forgotten.
     limits.size_refused(5_000);
     limits.forget();

@@ -150,3 +150,48 @@ fn nothing_overtakes_events_that_are_refused_for_themselves() {
     what_stands_behind_comes_back(Idempotence::On, large);
     what_stands_behind_comes_back(Idempotence::Off, large);
 }
+
+/// Bytes that were allocated in C and not given back, in all threads.
+fn allocated() -> usize {
+    // SAFETY: it only counts.
+    unsafe { libc::mallinfo2().uordblks }
+}
+
+/// A topic of 100 partitions is denied and comes back, 150 times. Each time one of its partitions is refused.
+#[test]
+fn a_topic_that_is_denied_again_and_again_leaves_nothing_behind() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("topic", 100, 1).unwrap();
+    let settings = Settings::new(cluster.bootstrap_servers());
+    let mut client = Native::new(&client::producer("test", &settings)).unwrap();
+    client.open_topic(0, "topic");
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    let mut refuse = |partition: i32| {
+        let begun = Instant::now();
+        cluster.request_errors(RDKafkaApiKey::Produce, &[denied]);
+        loop {
+            let (one, mut fate) = (parcel(1), Fate::default());
+            client.add(&one, 0);
+            // A topic that was denied takes nothing until it was seen again.
+            let mut refused = 0;
+            client.flush(0, partition, |_, _, _| refused += 1);
+            if refused == 0 {
+                fate.settle(&mut client, 1);
+                if fate.acked == 0 {
+                    return;
+                }
+            }
+            let seen = client.client().fetch_metadata(Some("topic"), SECOND);
+            assert!(seen.is_ok() && begun.elapsed() < 20 * SECOND);
+        }
+    };
+    (0..100).for_each(&mut refuse);
+    // Else it's 100 operations of some hundred bytes each time. Other tests allocate as well, but not always.
+    let mut least = usize::MAX;
+    for _ in 0..5 {
+        let before = allocated();
+        (0..150).for_each(|round| refuse(round % 100));
+        least = least.min(allocated().saturating_sub(before));
+    }
+    assert!(least < 3 << 20, "{least} bytes");
+}
