@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::kafka::{self, Kafka, consume_all};
 use crate::support::eventually;
+use crate::support::faketime::Clock;
 use crate::support::gateway::{Gateway, config};
+use crate::support::guarded::{MENDED_WITHIN, dead_letters, throughout};
 use crate::support::http::Answer;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -218,5 +220,65 @@ fn replay_late(kafka: &Kafka, topic: &str, rights: &[kafka::Right]) {
         let received: i64 = std::str::from_utf8(received).unwrap().parse().unwrap();
         let late = record.timestamp.unwrap() - received;
         assert!((1_000..60_000).contains(&late), "{late} ms");
+    }
+}
+
+/// The gateway's clock is ten minutes slow, and its topic takes no timestamp that is older than a minute: nothing that is sent now can
+/// be taken, and nothing is given up for it.
+#[test]
+fn events_of_a_topic_that_refuses_the_present_wait_for_a_right_clock() {
+    let (Some(kafka), Some(clock)) = (kafka::one_or_skip(), Clock::or_skip()) else {
+        return;
+    };
+    let config = [("message.timestamp.before.max.ms", "60000")];
+    let topic = kafka.fresh_topic("clock", 3, 1, &config);
+    let folder = tempfile::tempdir().unwrap();
+    let text = asked_once(kafka.bootstrap(), &topic, &on_log(folder.path()));
+    let gateway = Gateway::start_with_env(&text, &clock.env());
+    gateway.wait_ready(30 * SECOND);
+    let mut client = gateway.client();
+    let mut send = |numbers: std::ops::Range<i64>| {
+        for number in numbers {
+            let event = format!(r#"{{"user":"u{}","number":{number}}}"#, number % 10);
+            let answer = client.post_json("events", &event);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    };
+    send(0..10);
+    assert_eq!(gateway.events("events", "acked"), 10);
+    clock.step("-600s");
+    send(10..40);
+    let says_why = |gateway: &Gateway| {
+        let lines = gateway.log();
+        let lines = lines.lines().filter(|line| {
+            line.contains("WARN") && line.contains("refuses the present as a timestamp")
+        });
+        lines.count()
+    };
+    eventually("the log says why", 20 * SECOND, || says_why(&gateway) > 0);
+    throughout("they wait", 8 * SECOND, || {
+        let backlog = gateway.status()["spill"]["backlog_events"].as_u64();
+        dead_letters(&gateway) == 0 && backlog == Some(30)
+    });
+    assert_eq!(says_why(&gateway), 1, "once");
+    clock.step("+0s");
+    eventually("all are in kafka", MENDED_WITHIN, || {
+        gateway.events("events", "replayed") == 30
+    });
+    send(40..50);
+    assert_eq!(dead_letters(&gateway), 0);
+    gateway.stop();
+    let records = consume_all(kafka.bootstrap(), &topic);
+    assert_eq!(records.len(), 50);
+    let mut last = [-1_i64; 10];
+    for record in &records {
+        let event: serde_json::Value = serde_json::from_slice(record.payload()).unwrap();
+        let number = event["number"].as_i64().unwrap();
+        let before = std::mem::replace(&mut last[number as usize % 10], number);
+        assert!(before < number, "{number} stands behind {before}");
+        // The slow clock is forgotten with the last that had to wait for it.
+        let names = record.headers.iter().map(|(name, _)| name.as_str());
+        let is_late = names.into_iter().any(|name| name == "forebay-received");
+        assert_eq!(is_late, (10..40).contains(&number), "{number}");
     }
 }

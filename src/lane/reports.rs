@@ -53,8 +53,8 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 code,
                 is_named,
             } => {
-                if let Fault::Event(why) = fault(code) {
-                    self.note_judged(parcel.lane(), why);
+                if let fault @ (Fault::Event(_) | Fault::Stamp) = fault(code) {
+                    self.note_judged(parcel.lane(), fault);
                 }
                 self.not_delivered(parcel, position, code, is_named);
             }
@@ -168,6 +168,9 @@ impl<P: Producer + Send + 'static> Worker<P> {
         if let Some(topic) = topic
             && let Some(was) = topic.clear_fault()
         {
+            if was.fault == TopicFault::Clock {
+                topic.limits().forget_stamps();
+            }
             let (cluster, seconds) = (self.cluster.name(), (self.now - was.since).as_secs());
             tracing::info!(
                 cluster,
@@ -179,11 +182,14 @@ impl<P: Producer + Send + 'static> Worker<P> {
         }
     }
 
-    /// Notes that Kafka refused a batch of a lane for an event. Who judges has let us in. All lanes had to wait: again and again, if the
-    /// door can't know the reason. What is too large it learns, or the batch was, which sets off a search and isn't a stream's fault.
-    fn note_judged(&mut self, lane: u32, why: EventFault) {
-        self.note_progress(lane);
-        if why == EventFault::Refused
+    /// Notes that Kafka refused a batch of a lane for what is in it, for which all lanes had to wait. That mustn't be too often, where
+    /// the door can't know the reason, or our clock is wrong. What is too large it learns; or the batch was, which is learned as well.
+    fn note_judged(&mut self, lane: u32, fault: Fault) {
+        // Who judges an event has let us in; a timestamp may be refused for as long as a clock is wrong.
+        if fault != Fault::Stamp {
+            self.note_progress(lane);
+        }
+        if fault != Fault::Event(EventFault::TooLarge)
             && let Some(Some(work)) = self.works.get(lane as usize)
         {
             self.suspects.refused(work.lane.topic);

@@ -100,6 +100,11 @@ impl<P: Producer> Sending<'_, P> {
         topic.is_some_and(|topic| topic.is_over_log())
     }
 
+    /// Whether a lane's events have waited for long, or will: there is no client to send them.
+    pub(super) fn waits_long(&self, work: &Work) -> bool {
+        self.client.is_none() || work.is_late(self.settings, self.now)
+    }
+
     fn open_topic(&mut self, work: &Work) {
         let topic = self.cluster.topics().get(work.lane.topic as usize);
         if let (Some(topic), Some(client)) = (topic, self.client.as_deref_mut()) {

@@ -292,7 +292,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
                 sending.send_due(work);
             } else {
                 sending.send_held(work, turn_of(&turns, &work.lane));
-                if self.cluster.is_closing(&work.lane) || work.is_late(&self.settings, now) {
+                if self.cluster.is_closing(&work.lane) || sending.waits_long(work) {
                     waits.push(number);
                 }
             }
