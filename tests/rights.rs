@@ -1,6 +1,7 @@
 //! Rights that are missing, taken away and given back, with a real authorizer and an audit of every id: who may not write
 //! waits, and nothing that was acknowledged is lost, out of order, or buried as a dead letter.
 
+mod denied;
 mod neighbours;
 
 use std::time::Duration;
@@ -13,6 +14,11 @@ use crate::support::outage::assert_kept;
 use crate::support::sender::{Plan, Senders, groups};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// How long to look, unless the variable says so.
+fn seconds(variable: &str, default: u32) -> Duration {
+    SECOND * std::env::var(variable).map_or(default, |seconds| seconds.parse().unwrap())
+}
 
 /// How soon clients of a gateway without a log get a 200 after their right is back: a lane's longest pause, and a client's
 /// replacement.

@@ -1,143 +1,16 @@
-//! Who is refused beside who isn't: a client that Kafka has declared dead is no hot loop and costs another cluster nothing,
-//! and a stream that its topic refuses costs another stream of its cluster next to nothing.
+//! A stream that its topic refuses costs another stream of its cluster next to nothing.
 
-use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use super::seconds;
 use crate::kafka::Right;
-use crate::support::bounds::{SPILLS, STARTS};
-use crate::support::eventually;
+use crate::support::bounds::STARTS;
 use crate::support::gateway::{Alone, Gateway};
-use crate::support::guarded::{Guarded, MENDED_WITHIN, dead_letters};
-use crate::support::outage::{assert_kept, audit};
+use crate::support::guarded::Guarded;
 use crate::support::sender::{Plan, Senders, p99, rate};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// How long to look, unless the variable says so.
-fn seconds(variable: &str, default: u32) -> Duration {
-    SECOND * std::env::var(variable).map_or(default, |seconds| seconds.parse().unwrap())
-}
-
-/// What a process has, and has used.
-#[derive(Clone, Copy, Debug)]
-struct Use {
-    threads: usize,
-    files: usize,
-    cpu: Duration,
-    at: Instant,
-}
-
-impl Use {
-    fn of(gateway: &Gateway) -> Use {
-        let count = |what: &str| {
-            let entries = fs::read_dir(format!("/proc/{}/{what}", gateway.pid())).unwrap();
-            entries.count()
-        };
-        Use {
-            threads: count("task"),
-            files: count("fd"),
-            cpu: gateway.cpu(),
-            at: Instant::now(),
-        }
-    }
-
-    /// The share of one core that was used since then.
-    fn load_since(&self, before: &Use) -> f64 {
-        (self.cpu - before.cpu).as_secs_f64() / (self.at - before.at).as_secs_f64()
-    }
-}
-
-/// Looks four times a second.
-fn watch(gateway: &Gateway, time: Duration) -> Vec<Use> {
-    let begun = Instant::now();
-    let mut seen = vec![Use::of(gateway)];
-    while begun.elapsed() < time {
-        std::thread::sleep(Duration::from_millis(250));
-        seen.push(Use::of(gateway));
-    }
-    seen
-}
-
-fn most(seen: &[Use], what: fn(&Use) -> usize) -> usize {
-    seen.iter().map(what).max().unwrap()
-}
-
-/// 20 seconds are several replacements of the client, were they not to wait for each other; `FOREBAY_TEST_DENIED_SECONDS=600`
-/// makes them ten minutes.
-#[test]
-fn a_client_that_kafka_declared_dead_is_no_hot_loop() {
-    let dir = tempfile::tempdir().unwrap();
-    let Some(mut guarded) = Guarded::prepare_or_skip("denied", 6, &[], Some(dir.path())) else {
-        return;
-    };
-    let other_topic = guarded.kafka.fresh_topic("other", 6, 1, &[]);
-    let other = format!(
-        "[clusters.other]\nbootstrap = \"{}\"\n\
-         [streams.other]\ncluster = \"other\"\ntopic = \"{other_topic}\"\nkey = \"/user\"\nid = \"/id\"\n",
-        guarded.kafka.bootstrap()
-    );
-    guarded.configure(|config| config + &other);
-    let gateway = Gateway::ready(guarded.config());
-    let plan = Plan {
-        connections: 4,
-        keys: 5,
-        pause: Duration::from_millis(20),
-        ..Plan::default()
-    };
-    let denied = Senders::start("denied", gateway.data, "events", &plan);
-    let other = Senders::start("other", gateway.data, "other", &plan);
-    denied.wait_for_acks(200, STARTS);
-    other.wait_for_acks(200, STARTS);
-    let normal = watch(&gateway, 5 * SECOND);
-    guarded.deny_cluster();
-    eventually("events are spilled", SPILLS, || {
-        gateway.events("events", "spilled") > 100
-    });
-    let from = Instant::now();
-    let lines = gateway.log().lines().count();
-    let time = seconds("FOREBAY_TEST_DENIED_SECONDS", 20);
-    let seen = watch(&gateway, time);
-    let until = Instant::now();
-    let lines = gateway.log().lines().count() - lines;
-    let replaced = &gateway.status()["clusters"]["main"]["replaced_clients"];
-    let load = [&normal, &seen].map(|seen| seen.last().unwrap().load_since(&seen[0]));
-    let counts = [&normal[..], &seen, &seen[seen.len() / 2..]]
-        .map(|seen| (most(seen, |it| it.threads), most(seen, |it| it.files)));
-    println!(
-        "load {load:.2?}; threads and files {counts:?}; {lines} lines, {replaced} clients replaced, in {time:?}"
-    );
-    assert_eq!(dead_letters(&gateway), 0);
-    // One core's tenth: what retries of some lanes, and clients with seconds between them, may cost in a build like this.
-    assert!(load[1] <= load[0] * 1.5 + 0.1, "{load:?}");
-    // An old client and a new one side by side, with their threads and sockets for each broker.
-    assert!(counts[1].0 <= counts[0].0 + 16, "{counts:?}");
-    assert!(counts[1].1 <= counts[0].1 + 48, "{counts:?}");
-    // It doesn't grow: in the second half it's no more than in all of it before, but for a client that is on its way out.
-    assert!(counts[2].0 <= most(&seen[..seen.len() / 2], |it| it.threads) + 8);
-    assert!(counts[2].1 <= most(&seen[..seen.len() / 2], |it| it.files) + 16);
-    assert!(lines as u64 <= 20 + time.as_secs() * 3, "{lines} lines");
-    guarded.allow();
-    eventually("the backlog is in Kafka", MENDED_WITHIN + time / 10, || {
-        gateway.status()["spill"]["backlog_events"] == 0
-    });
-    let (of_other, latencies) = other.stop();
-    let slowest = latencies
-        .iter()
-        .filter(|(begun, ..)| (from..until).contains(begun))
-        .map(|(_, took, status)| {
-            assert_eq!(*status, 200, "the other cluster takes all");
-            *took
-        });
-    let slowest = slowest.max().unwrap();
-    assert!(slowest < 2 * SECOND, "{slowest:?}");
-    let (sent, _) = denied.stop();
-    let kafka = guarded.kafka;
-    let of_denied = guarded.end(gateway, sent);
-    audit(kafka, &other_topic, of_other).assert_exactly_once();
-    assert_kept(&of_denied);
-}
 
 /// A stream that is refused beside one that isn't, in one cluster.
 struct Poison {

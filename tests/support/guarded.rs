@@ -106,8 +106,8 @@ impl Guarded {
         self.kafka.set_rights(&self.user, &rights);
     }
 
-    /// The user may write nowhere. An idempotent client that begins, or begins anew after a refused batch, needs the right
-    /// to write somewhere (KIP-679): without one it's told `CLUSTER_AUTHORIZATION_FAILED`, and is dead.
+    /// The user may write nowhere. An idempotent client that begins needs the right to write somewhere (KIP-679): without one it's
+    /// told `CLUSTER_AUTHORIZATION_FAILED`, and is dead. One that has begun is only refused by the topic.
     pub fn deny_cluster(&self) {
         self.kafka
             .set_rights(&self.user, &Right::to_look(&self.topic));

@@ -45,11 +45,6 @@ const LONGER_FUNCTIONS: &[(&str, &str, usize)] = &[
         "dead_letters_of_a_stopped_gateway_are_sent_again_when_what_was_wrong_is_mended",
         79,
     ),
-    (
-        "tests/rights/neighbours.rs",
-        "a_client_that_kafka_declared_dead_is_no_hot_loop",
-        71,
-    ),
 ];
 
 /// All our Rust code, with the folder of the repository in the name.
