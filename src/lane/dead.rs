@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
 use super::topic::Topic;
+use crate::event::Event;
 use crate::produce::verdict::EventFault;
 use crate::receipt::Parcel;
 use crate::spill::{LaneId, Log, Lsn, RecoveredLane};
@@ -269,7 +270,7 @@ impl Told {
         told.insert(key, now);
         let (cluster, stream) = (cluster.name(), topic.stream());
         let event = dead.parcel.events().get(dead.position as usize);
-        let bytes = event.map_or(0, |event| event.len());
+        let bytes = event.map_or(0, Event::weight);
         let (topic, reason) = (topic.name(), dead.reason.as_str());
         tracing::warn!(
             cluster,
