@@ -71,7 +71,7 @@
 //! | `spill` | – |
 //! | `produce` | `event` `receipt` `telemetry` |
 //! | `route` | `decode` `rate` |
-//! | `auth` | `decode` `rate` |
+//! | `auth` | `decode` `rate` `telemetry` |
 //! | `decode` | – |
 //! | `receipt` | `budget` `event` |
 //! | `budget` | – |

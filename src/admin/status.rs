@@ -151,6 +151,11 @@ impl View {
         metrics::render(Samples {
             process,
             refusals: self.port.refusals.all().to_vec(),
+            sources: now
+                .access
+                .as_ref()
+                .map(|it| it.samples())
+                .unwrap_or_default(),
             clusters,
             streams,
             dead: dead::samples(dead),

@@ -17,7 +17,9 @@
 //!
 //! One task reloads, one reload at a time, on the control thread; files are read on another. No event waits for it.
 
+mod keys;
 mod leaving;
+mod looks;
 mod read;
 
 use std::collections::{BTreeMap, HashSet};
@@ -27,7 +29,9 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
+use self::looks::Seen;
 pub use self::read::Source;
 use self::read::{Files, changed_files, files_of, read};
 use super::backend::{Backend, wait_for};
@@ -49,6 +53,8 @@ const READ_WITHIN: Duration = Duration::from_secs(10);
 /// How long topics that come may take to tell their partitions before new events are routed to them: longer than who asks Kafka for
 /// them may wait for its answers to other questions.
 const TOPICS_WITHIN: Duration = Duration::from_secs(10);
+/// How often the files that keys are in are looked at.
+const LOOK_AT_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// How often what goes is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a cluster whose topics have drained may take to end.
@@ -89,6 +95,9 @@ impl Reloader {
         let look = move || files_of(&config);
         self.files = self.beside.run(READ_WITHIN, look).await.unwrap_or_default();
         let mut closing = std::pin::pin!(reached(&mut watch, Phase::Closing));
+        let mut seen = Seen::default();
+        let mut look_at_keys = tokio::time::interval(LOOK_AT_KEYS_EVERY);
+        look_at_keys.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let has_leaving = self.has_leaving();
             tokio::select! {
@@ -106,6 +115,9 @@ impl Reloader {
                     drop(ask.answer.send(outcome));
                 }
                 () = tokio::time::sleep(LOOK_EVERY), if has_leaving => self.let_go(),
+                _ = look_at_keys.tick() => if self.has_key_files() && *now.borrow() == Phase::Running {
+                    self.look_at_keys(&mut seen).await;
+                },
             }
         }
     }

@@ -2,34 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::origins::Origins;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::signature::Secret;
 use crate::rate::Limiter;
-
-/// What is counted of a source. It's kept by the source's name for as long as the process lives.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Requests that were let in.
-    pub requests: AtomicU64,
-    /// Requests of it that were refused here: an expired key, another stream, its quota.
-    pub refused: AtomicU64,
-    /// Events of it that were taken.
-    pub events: AtomicU64,
-    /// Bytes of its bodies, as they were sent.
-    pub bytes: AtomicU64,
-    /// When the log was told of a refusal last, and of how many it wasn't told since; whoever writes the log knows how.
-    pub lines: AtomicU64,
-}
-
-impl Counts {
-    pub(super) fn refuse(&self) {
-        self.refused.fetch_add(1, Relaxed);
-    }
-}
+use crate::telemetry::source::Counts;
 
 /// Somebody who sends, as configured.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 
 mod check;
 mod env;
+mod in_files;
 pub mod load;
 mod nearest;
 pub mod plan;
@@ -45,6 +46,9 @@ pub struct Config {
     pub streams: BTreeMap<String, crate::route::Settings>,
     /// Who may send, by name.
     pub sources: BTreeMap<String, crate::auth::Settings>,
+    /// Where keys and secrets of sources were read from.
+    #[serde(skip)]
+    pub in_files: in_files::InFiles,
     /// What pages of other origins are told, by the names that streams and routes call it.
     pub cors: BTreeMap<String, crate::auth::settings::CorsSettings>,
     /// The admin port.

@@ -2,32 +2,25 @@
 //!
 //! There is an [`Access`] only if something of it is configured. Without one a request costs a look at an `Option` for it.
 //!
-//! A request is judged by its head before its body is read, and refused then if it can be; what the body shows is judged as soon as it's
-//! there, before it's decompressed. What is refused is told in the log with its source, some lines in a minute, and never with a key.
+//! [`super::entry`] judges a request by it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
-use hyper::body::Body;
-use hyper::header::{HeaderValue, ORIGIN, WWW_AUTHENTICATE};
-use hyper::{Request, StatusCode};
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
 
-use super::answer::{Problem, Reply};
+use super::answer::Reply;
 use super::settings::Settings;
-use super::shows::Head;
-use super::streams::Stream;
-use crate::auth::source::Counts;
-use crate::auth::{
-    self, Cors, CorsSettings, Key, Keys, Passed, Pending, Policy, Refusal, Refused, Source,
-};
-use crate::rate::{Amount, Limiter, Taken};
+use crate::auth::{self, Cors, CorsSettings, Key, Keys, Policy, Source};
+use crate::rate::Limiter;
 use crate::route;
-use crate::telemetry::Refusals;
+use crate::telemetry::source::{Counts, SourceSample};
 
-/// The shortest time between two lines of the log about one source, or about requests of nobody that is known, in seconds.
-const LINE_EVERY_S: u64 = 10;
+/// Sources that have a label of their own on metrics: those that were there first. The others share one without a name.
+const LABELLED: usize = 1_000;
 
 /// What it takes to send to a stream, or through a route.
 #[derive(Debug)]
@@ -51,7 +44,7 @@ impl Gate {
     }
 
     /// Says in an answer how keys are shown.
-    fn challenge(&self, reply: &mut Reply) {
+    pub(super) fn challenge(&self, reply: &mut Reply) {
         if reply.status() == StatusCode::UNAUTHORIZED {
             for challenge in self.policy.challenges() {
                 reply
@@ -75,7 +68,7 @@ pub struct Access {
     /// What was counted of sources, also of those that aren't configured any more.
     counts: BTreeMap<Arc<str>, Arc<Counts>>,
     /// What is said of requests that no source is known of.
-    nobody: Lines,
+    nobody: AtomicU64,
 }
 
 /// What it's made of.
@@ -105,7 +98,9 @@ impl Access {
             http,
             streams,
         } = parts;
-        if sources.is_empty() && cors.is_empty() && http.auth.is_empty() {
+        let asks = |auth: &Option<Vec<String>>| auth.as_ref().is_some_and(|auth| !auth.is_empty());
+        let is_asked = streams.values().any(|stream| asks(&stream.auth));
+        if sources.is_empty() && cors.is_empty() && http.auth.is_empty() && !is_asked {
             return Ok(None);
         }
         let mut counts = before
@@ -134,7 +129,7 @@ impl Access {
             port,
             streams: gates,
             counts,
-            nobody: Lines::default(),
+            nobody: AtomicU64::default(),
         })))
     }
 
@@ -155,75 +150,31 @@ impl Access {
         self.has_cors
     }
 
-    /// What was counted of each source.
-    pub fn counts(&self) -> &BTreeMap<Arc<str>, Arc<Counts>> {
-        &self.counts
-    }
-
-    /// Judges the head of a request for a stream.
-    #[inline(never)]
-    pub(super) fn enter<B: Body>(
-        self: &Arc<Self>,
-        stream: &Arc<Stream>,
-        request: &Request<B>,
-        refusals: &Refusals,
-    ) -> Result<Option<Box<Entry>>, Box<Reply>> {
-        let gate = self.of_stream(&stream.name);
-        let view = Head {
-            headers: request.headers(),
-            uri: request.uri(),
-        };
-        let judged = gate.policy.before_body(&view, &self.keys, now);
-        let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
-        let judged = judged.and_then(|passed| {
-            let source = match &passed {
-                Passed::Anybody => return Ok(None),
-                Passed::Source(source) | Passed::Later(Pending::Signed(_, source, _)) => source,
-                Passed::Later(Pending::Member(_)) => return Err(Refusal::NoKey.into()),
-            };
-            source.may_use(&stream.name, origin)?;
-            Ok(Some(passed))
-        });
-        let passed = match judged {
-            Ok(None) => return Ok(None),
-            Ok(Some(passed)) => passed,
-            Err(refused) => {
-                let mut problem = self.refuse(&refused, stream);
-                refusals.count(problem.code);
-                problem.close = !request.body().is_end_stream();
-                let mut reply = problem.reply();
-                gate.challenge(&mut reply);
-                return Err(Box::new(reply));
+    /// What was counted of each source, as metrics show it.
+    pub fn samples(&self) -> Vec<SourceSample> {
+        let mut others = SourceSample::default();
+        let mut samples = Vec::new();
+        for (name, counts) in &self.counts {
+            if counts.is_labelled {
+                samples.push(SourceSample::of(name, counts));
+            } else {
+                others.add(counts);
             }
-        };
-        Ok(Some(Box::new(Entry {
-            access: Arc::clone(self),
-            gate: Arc::clone(gate),
-            stream: Arc::clone(stream),
-            passed,
-        })))
+        }
+        if self.counts.len() > samples.len() {
+            samples.push(others);
+        }
+        samples
     }
 
-    /// The problem of a request that isn't let in, which the log hears of now and then.
-    #[cold]
-    fn refuse(&self, refused: &Refused, stream: &Stream) -> Problem {
-        let Refused { why, source } = refused;
-        let lines = match source {
-            Some(source) => &source.counts.lines,
-            None => &self.nobody.0,
-        };
-        let (source, stream) = (source.as_ref().map(|it| &*it.name), &*stream.name);
-        let reason = why.code();
-        if let Some(others) = may_say(lines, now()) {
-            tracing::warn!(
-                source,
-                stream,
-                reason,
-                others,
-                "a request is refused: {why}"
-            );
-        }
-        problem_of(*why)
+    /// The sources by their keys.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// What the log was told of requests that no source is known of.
+    pub(super) fn nobody(&self) -> &AtomicU64 {
+        &self.nobody
     }
 }
 
@@ -236,7 +187,9 @@ fn keys_of(
 ) -> Result<Keys, String> {
     let mut keys = Keys::default();
     for (name, settings) in sources {
-        let counted = counts.entry(name.as_str().into()).or_default();
+        let is_labelled = counts.len() < LABELLED;
+        let new = || Arc::new(Counts::new(is_labelled));
+        let counted = counts.entry(name.as_str().into()).or_insert_with(new);
         let old = before.and_then(|before| before.keys.by_name(name));
         let rate = old.and_then(|old| old.rate.as_ref());
         let rate = Limiter::next(settings.rate, rate, now);
@@ -251,120 +204,37 @@ fn keys_of(
     Ok(keys)
 }
 
-/// Seconds since 1970.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
-}
-
-/// When the log was told last, and of how many it wasn't told since: seconds in the upper half, a number in the lower.
-#[derive(Debug, Default)]
-struct Lines(AtomicU64);
-
-/// Whether there may be a line now, and how many had none since the last one.
-fn may_say(lines: &AtomicU64, now_s: u64) -> Option<u32> {
-    let before = lines.load(Relaxed);
-    let (last_s, others) = (before >> 32, before as u32);
-    if now_s.saturating_sub(last_s) < LINE_EVERY_S {
-        lines.store(before.saturating_add(u64::from(others < u32::MAX)), Relaxed);
-        return None;
-    }
-    lines.store(now_s << 32, Relaxed);
-    Some(others)
-}
-
-/// What a client that isn't let in is told.
-fn problem_of(why: Refusal) -> Problem {
-    let status = match why {
-        Refusal::Doubled => StatusCode::BAD_REQUEST,
-        Refusal::NotAllowed | Refusal::OriginNotAllowed => StatusCode::FORBIDDEN,
-        Refusal::SourceQuota(_) | Refusal::AddressQuota(_) => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::UNAUTHORIZED,
-    };
-    Problem {
-        retry_after: why.retry_after(),
-        ..Problem::new(status, why.code(), why.to_string())
-    }
-}
-
-/// A request that was let in, or will be when its body has shown what it has to.
-#[derive(Debug)]
-pub(super) struct Entry {
-    access: Arc<Access>,
-    gate: Arc<Gate>,
-    stream: Arc<Stream>,
-    passed: Passed,
-}
-
-impl Entry {
-    /// Judges a body as it was sent.
-    pub(super) fn with_body(&mut self, body: &[u8]) -> Result<(), Problem> {
-        if let Passed::Later(pending) = &self.passed {
-            let judged = self.gate.policy.signed(pending, body);
-            let judged = judged.unwrap_or(Err(Refusal::NoKey.into()));
-            let judged = judged.map_err(|refused| self.access.refuse(&refused, &self.stream));
-            self.passed = Passed::Source(judged?);
-        }
-        if let Some(counts) = self.counts() {
-            counts.requests.fetch_add(1, Relaxed);
-            counts.bytes.fetch_add(body.len() as u64, Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Takes its part of what the source may bring.
-    pub(super) fn take(&self, amount: Amount, now: Duration) -> Result<Option<Taken<'_>>, Problem> {
-        let Passed::Source(source) = &self.passed else {
-            return Ok(None);
-        };
-        let Some(rate) = &source.rate else {
-            return Ok(None);
-        };
-        rate.take(amount, now).map(Some).map_err(|over| {
-            let why = Refusal::SourceQuota(over.wait);
-            self.access.refuse(&Refused::of(source, why), &self.stream)
-        })
-    }
-
-    /// Notes events that were taken.
-    pub(super) fn took(&self, events: u32) {
-        if let Some(counts) = self.counts() {
-            counts.events.fetch_add(events.into(), Relaxed);
-        }
-    }
-
-    /// Gives back what isn't taken after all.
-    pub(super) fn give_back(&self, amount: Amount) {
-        if let Passed::Source(source) = &self.passed
-            && let Some(rate) = &source.rate
-        {
-            rate.give_back(amount);
-        }
-    }
-
-    /// Says in an answer how keys are shown.
-    pub(super) fn challenge(&self, reply: &mut Reply) {
-        self.gate.challenge(reply);
-    }
-
-    fn counts(&self) -> Option<&Counts> {
-        match &self.passed {
-            Passed::Source(source) => Some(&source.counts),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_log_hears_of_one_in_a_while_and_how_many_there_were() {
-        let lines = AtomicU64::new(0);
-        let said: Vec<_> = [100, 100, 101, 109, 110, 111, 130]
-            .map(|at| may_say(&lines, at))
-            .into();
-        assert_eq!(said, [Some(0), None, None, None, Some(3), None, Some(1)]);
+    fn what_asks_for_a_key_stays_closed_though_there_is_no_source() {
+        let (none, no_cors, http) = (BTreeMap::new(), BTreeMap::new(), Settings::default());
+        let access = |http: &Settings, auth: Option<Vec<String>>| {
+            let stream = route::Settings {
+                auth,
+                ..route::Settings::new("main")
+            };
+            let streams = BTreeMap::from([("events".to_owned(), stream)]);
+            let parts = Parts {
+                sources: &none,
+                cors: &no_cors,
+                http,
+                streams: &streams,
+            };
+            let access = Access::new(&parts, None, Duration::ZERO).unwrap();
+            access.map(|access| access.of_stream("events").policy.is_open())
+        };
+        let bearer = || vec!["bearer".to_owned()];
+        assert_eq!(access(&http, None), None);
+        assert_eq!(access(&http, Some(Vec::new())), None);
+        assert_eq!(access(&http, Some(bearer())), Some(false));
+        let asking = Settings {
+            auth: bearer(),
+            ..Settings::default()
+        };
+        assert_eq!(access(&asking, None), Some(false));
+        assert_eq!(access(&asking, Some(Vec::new())), Some(true));
     }
 }

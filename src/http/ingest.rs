@@ -13,9 +13,9 @@ use hyper::body::Incoming;
 use hyper::header::CONNECTION;
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 
-use super::access::Entry;
 use super::answer::{self, Problem, Reply};
 use super::body::{self, BodyFault};
+use super::entry::Entry;
 use super::head::{Coded, Lines, key_of};
 use super::heads::{STREAM_BYTES, charge_head};
 use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan, Scratch, Shape};
@@ -137,7 +137,7 @@ async fn answer(
     };
     let route = target.route;
     if let Some(access) = &snapshot.access {
-        match access.enter(&route.stream, request, &local.port.refusals) {
+        match Entry::enter(access, &route.stream, request, &local.port.refusals) {
             Ok(entry) => answered.entry = entry,
             Err(reply) => return *reply,
         }

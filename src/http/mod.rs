@@ -53,6 +53,7 @@ pub mod body;
 pub mod deadlines;
 mod door;
 mod ending;
+mod entry;
 mod frames;
 mod head;
 mod heads;

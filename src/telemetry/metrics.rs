@@ -3,12 +3,15 @@
 //! Stages count into plain atomics; the admin port takes samples of these when it is asked, so that a metric costs
 //! nothing on the path of an event but its atomic add.
 
+mod door;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text::encode};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::{Registry, Unit};
 
+use self::door::{REFUSAL, SOURCE};
 use super::encode::{Metric, Read, family, histograms};
 use super::samples::{
     ClusterSample, DamageSample, DeadSample, ProcessSample, Samples, StreamSample,
@@ -324,13 +327,6 @@ const DAMAGE: &[Metric<DamageSample>] = &[(
     Read::Counter(|s| s.events),
 )];
 
-const REFUSAL: &[Metric<(&'static str, u64)>] = &[(
-    "refusals",
-    None,
-    "Requests and connections refused before it was known for which stream, by the code of their problem: no such path or stream, a head that can't be read or doesn't come in time, no good key, no memory for it; and connections that took no answer in time",
-    Read::Counter(|(_, count)| *count),
-)];
-
 /// Writes all metrics.
 pub fn render(samples: Samples) -> String {
     let mut registry = Registry::with_prefix("forebay");
@@ -348,6 +344,9 @@ impl Collector for Samples {
         family(&mut encoder, PROCESS, process, |_| vec![])?;
         family(&mut encoder, REFUSAL, &self.refusals, |(reason, _)| {
             vec![("reason", (*reason).to_owned())]
+        })?;
+        family(&mut encoder, SOURCE, &self.sources, |s| {
+            vec![("source", s.name.clone())]
         })?;
         family(&mut encoder, CLUSTER, &self.clusters, |s| {
             vec![("cluster", s.name.clone()), ("owner", s.owner.clone())]

@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod refusals;
 pub mod samples;
 pub mod settings;
+pub mod source;
 pub mod standing;
 pub mod stream;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::durations::DurationsSample;
+use super::source::SourceSample;
 
 /// All that the metrics are read off.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub struct Samples {
     pub process: ProcessSample,
     /// What was refused before its stream was known: reasons and numbers.
     pub refusals: Vec<(&'static str, u64)>,
+    /// Its sources.
+    pub sources: Vec<SourceSample>,
     /// Its clusters.
     pub clusters: Vec<ClusterSample>,
     /// Its streams.

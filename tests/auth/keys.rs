@@ -63,6 +63,15 @@ fn each_way_to_show_a_key_lets_its_source_in_and_nobody_else() {
         let line = format!("forebay_refusals_total{{reason=\"{reason}\"}} {count}\n");
         assert!(metrics.contains(&line), "{line}{metrics}");
     }
+    for (name, count) in [
+        ("requests_total", 4),
+        ("refused_requests_total", 1),
+        ("events_total", 4),
+        ("body_bytes_total", 4 * EVENT.len()),
+    ] {
+        let line = format!("forebay_source_{name}{{source=\"shop\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
     let log = gateway.stop();
     let line = log.lines().find(|line| line.contains("source_not_allowed"));
     assert!(line.is_some_and(|line| line.contains("shop")), "{log}");

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
+use super::super::support::eventually;
 use super::*;
 
 fn config_with(mock: &Mock, keys: &str) -> String {
@@ -58,4 +59,43 @@ fn a_key_is_replaced_under_traffic_and_no_request_fails() {
     });
     assert_eq!((with("the-old-key"), with("the-new-key")), (401, 200));
     gateway.stop();
+}
+
+#[test]
+fn a_file_of_keys_that_has_changed_is_read_again_by_itself() {
+    let mock = Mock::start(1, &[("events", 2), ("others", 2)]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    std::fs::write(&file, "# of the shop\nthe-first-key\n").unwrap();
+    let reference = format!("\"${{file:{}}}\"", file.display());
+    let gateway = Gateway::ready(&config_with(&mock, &reference));
+    let with = |key: &str| {
+        let bearer = format!("Bearer {key}");
+        told(&post(&gateway, EVENTS, &[JSON, ("authorization", &bearer)])).0
+    };
+    assert_eq!((with("the-first-key"), with("the-second-key")), (200, 401));
+    // As secrets are put in place: a new file takes the place of the old one.
+    let next = folder.path().join("next");
+    std::fs::write(&next, "the-first-key\nthe-second-key\n").unwrap();
+    std::fs::rename(&next, &file).unwrap();
+    eventually("the new key", Duration::from_secs(3), || {
+        with("the-second-key") == 200
+    });
+    assert_eq!(with("the-first-key"), 200);
+    // What is half written changes nothing, and is told.
+    std::fs::write(&file, "short").unwrap();
+    eventually("it is told", Duration::from_secs(3), || {
+        gateway.log().contains("sources.shop.keys")
+    });
+    assert_eq!((with("the-first-key"), with("the-second-key")), (200, 200));
+    std::fs::write(&file, "the-second-key\n").unwrap();
+    eventually("the old key is gone", Duration::from_secs(3), || {
+        with("the-first-key") == 401
+    });
+    assert_eq!(with("the-second-key"), 200);
+    let log = gateway.stop();
+    assert!(
+        !log.contains("-key\n") && !log.contains("first-key"),
+        "{log}"
+    );
 }

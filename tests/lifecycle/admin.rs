@@ -50,6 +50,10 @@ const METRICS: &[(&str, &str)] = &[
     ("refusals", "counter"),
     ("request_duration_seconds", "histogram"),
     ("requests", "counter"),
+    ("source_body_bytes", "counter"),
+    ("source_events", "counter"),
+    ("source_refused_requests", "counter"),
+    ("source_requests", "counter"),
     ("spill_backlog_bytes", "gauge"),
     ("spill_backlog_events", "gauge"),
     ("spill_damaged_events", "counter"),
@@ -158,11 +162,11 @@ fn metrics_are_openmetrics_and_complete() {
             .map(|(name, kind)| (name.as_str(), *kind))
             .collect()
     );
-    // Without a log there are no dead letters, and no damage of one, to have a sample of.
+    // Without a log there are no dead letters, and no damage of one, to have a sample of; without sources none of them.
     let has_samples = |(name, (_, samples)): (&String, &(String, Vec<_>))| {
-        let is_of_log = name.starts_with("forebay_dead_letters")
-            || name.as_str() == "forebay_spill_damaged_events";
-        !samples.is_empty() || is_of_log
+        let off = ["dead_letters", "spill_damaged_events", "source_"];
+        let is_off = |begun| name.starts_with(&format!("forebay_{begun}"));
+        !samples.is_empty() || off.into_iter().any(is_off)
     };
     assert!(families.iter().all(has_samples));
 

@@ -1,0 +1,204 @@
+//! A request that has to show who sends: judged by its head before its body is read, and by its body as soon as that is there.
+//!
+//! What is refused is told in the log with its source, a line in ten seconds for each, and never with a key.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hyper::body::Body;
+use hyper::header::{HeaderValue, ORIGIN};
+use hyper::{Request, StatusCode};
+
+use super::access::{Access, Gate};
+use super::answer::{Problem, Reply};
+use super::shows::Head;
+use super::streams::Stream;
+use crate::auth::{Passed, Pending, Refusal, Refused};
+use crate::rate::{Amount, Taken};
+use crate::telemetry::Refusals;
+use crate::telemetry::source::Counts;
+
+/// The shortest time between two lines of the log about one source, or about requests of nobody that is known, in seconds.
+const LINE_EVERY_S: u64 = 10;
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+/// Whether there may be a line now, and how many had none since the last one. `lines` has the seconds of the last one in its upper half,
+/// and in its lower one how many had none since.
+fn may_say(lines: &AtomicU64, now_s: u64) -> Option<u32> {
+    let before = lines.load(Relaxed);
+    let (last_s, others) = (before >> 32, before as u32);
+    if now_s.saturating_sub(last_s) < LINE_EVERY_S {
+        lines.store(before.saturating_add(u64::from(others < u32::MAX)), Relaxed);
+        return None;
+    }
+    lines.store(now_s << 32, Relaxed);
+    Some(others)
+}
+
+/// What a client that isn't let in is told.
+fn problem_of(why: Refusal) -> Problem {
+    let status = match why {
+        Refusal::Doubled => StatusCode::BAD_REQUEST,
+        Refusal::NotAllowed | Refusal::OriginNotAllowed => StatusCode::FORBIDDEN,
+        Refusal::SourceQuota(_) | Refusal::AddressQuota(_) => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::UNAUTHORIZED,
+    };
+    Problem {
+        retry_after: why.retry_after(),
+        ..Problem::new(status, why.code(), why.to_string())
+    }
+}
+
+/// A request that was let in, or will be when its body has shown what it has to.
+#[derive(Debug)]
+pub(super) struct Entry {
+    access: Arc<Access>,
+    gate: Arc<Gate>,
+    stream: Arc<Stream>,
+    passed: Passed,
+}
+
+impl Entry {
+    /// Judges the head of a request for a stream.
+    #[inline(never)]
+    pub(super) fn enter<B: Body>(
+        access: &Arc<Access>,
+        stream: &Arc<Stream>,
+        request: &Request<B>,
+        refusals: &Refusals,
+    ) -> Result<Option<Box<Entry>>, Box<Reply>> {
+        let gate = access.of_stream(&stream.name);
+        let view = Head {
+            headers: request.headers(),
+            uri: request.uri(),
+        };
+        let judged = gate.policy.before_body(&view, access.keys(), now);
+        let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
+        let judged = judged.and_then(|passed| {
+            let source = match &passed {
+                Passed::Anybody => return Ok(None),
+                Passed::Source(source) | Passed::Later(Pending::Signed(_, source, _)) => source,
+                Passed::Later(Pending::Member(_)) => return Err(Refusal::NoKey.into()),
+            };
+            source.may_use(&stream.name, origin)?;
+            Ok(Some(passed))
+        });
+        let passed = match judged {
+            Ok(None) => return Ok(None),
+            Ok(Some(passed)) => passed,
+            Err(refused) => {
+                let mut problem = refuse(access, &refused, stream);
+                refusals.count(problem.code);
+                problem.close = !request.body().is_end_stream();
+                let mut reply = problem.reply();
+                gate.challenge(&mut reply);
+                return Err(Box::new(reply));
+            }
+        };
+        Ok(Some(Box::new(Entry {
+            access: Arc::clone(access),
+            gate: Arc::clone(gate),
+            stream: Arc::clone(stream),
+            passed,
+        })))
+    }
+
+    /// Judges a body as it was sent.
+    pub(super) fn with_body(&mut self, body: &[u8]) -> Result<(), Problem> {
+        if let Passed::Later(pending) = &self.passed {
+            let judged = self.gate.policy.signed(pending, body);
+            let judged = judged.unwrap_or(Err(Refusal::NoKey.into()));
+            let judged = judged.map_err(|refused| refuse(&self.access, &refused, &self.stream));
+            self.passed = Passed::Source(judged?);
+        }
+        if let Some(counts) = self.counts() {
+            counts.requests.fetch_add(1, Relaxed);
+            counts.bytes.fetch_add(body.len() as u64, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Takes its part of what the source may bring.
+    pub(super) fn take(&self, amount: Amount, now: Duration) -> Result<Option<Taken<'_>>, Problem> {
+        let Passed::Source(source) = &self.passed else {
+            return Ok(None);
+        };
+        let Some(rate) = &source.rate else {
+            return Ok(None);
+        };
+        rate.take(amount, now).map(Some).map_err(|over| {
+            let why = Refusal::SourceQuota(over.wait);
+            refuse(&self.access, &Refused::of(source, why), &self.stream)
+        })
+    }
+
+    /// Notes events that were taken.
+    pub(super) fn took(&self, events: u32) {
+        if let Some(counts) = self.counts() {
+            counts.events.fetch_add(events.into(), Relaxed);
+        }
+    }
+
+    /// Gives back what isn't taken after all.
+    pub(super) fn give_back(&self, amount: Amount) {
+        if let Passed::Source(source) = &self.passed
+            && let Some(rate) = &source.rate
+        {
+            rate.give_back(amount);
+        }
+    }
+
+    /// Says in an answer how keys are shown.
+    pub(super) fn challenge(&self, reply: &mut Reply) {
+        self.gate.challenge(reply);
+    }
+
+    fn counts(&self) -> Option<&Counts> {
+        match &self.passed {
+            Passed::Source(source) => Some(&source.counts),
+            _ => None,
+        }
+    }
+}
+
+/// The problem of a request that isn't let in, which the log hears of now and then.
+#[cold]
+fn refuse(access: &Access, refused: &Refused, stream: &Stream) -> Problem {
+    let Refused { why, source } = refused;
+    let lines = match source {
+        Some(source) => &source.counts.lines,
+        None => access.nobody(),
+    };
+    let (source, stream) = (source.as_ref().map(|it| &*it.name), &*stream.name);
+    let reason = why.code();
+    if let Some(others) = may_say(lines, now()) {
+        tracing::warn!(
+            source,
+            stream,
+            reason,
+            others,
+            "a request is refused: {why}"
+        );
+    }
+    problem_of(*why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_hears_of_one_in_a_while_and_how_many_there_were() {
+        let lines = AtomicU64::new(0);
+        let said: Vec<_> = [100, 100, 101, 109, 110, 111, 130]
+            .map(|at| may_say(&lines, at))
+            .into();
+        assert_eq!(said, [Some(0), None, None, None, Some(3), None, Some(1)]);
+    }
+}
