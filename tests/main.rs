@@ -28,6 +28,7 @@ mod partitions;
 mod redrive;
 mod reload;
 mod rights;
+mod routes;
 mod spilling;
 mod support;
 mod tidy;

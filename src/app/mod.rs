@@ -102,6 +102,7 @@ impl App {
         snapshot.wait_for_all = config.admin.wait_for_all;
         let access = routes::access(&config, None, Duration::ZERO);
         snapshot.access = access.map_err(|error| anyhow!(error))?;
+        snapshot.endpoints = Arc::new(routes::endpoints(&config).map_err(|error| anyhow!(error))?);
         let port = Port {
             snapshot: ArcSwap::from_pointee(snapshot),
             replaced: watch::Sender::default(),

@@ -206,6 +206,7 @@ impl Reloader {
             .decode
             .limits()
             .map_err(|error| format!("decode: {error}"))?;
+        let endpoints = Arc::new(routes::endpoints(&new)?);
         let before = self.port.now();
         let now = self.port.start.elapsed();
         let access = routes::access(&new, before.access.as_deref(), now)?;
@@ -243,6 +244,7 @@ impl Reloader {
             lanes: new.lane.clone(),
             access,
             shown: Vec::new(),
+            endpoints,
             routes,
             streams,
             wait_for_all: new.admin.wait_for_all,

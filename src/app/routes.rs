@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::backend::Backend;
 use crate::config::Config;
 use crate::http::access::{self, Access};
+use crate::http::routes::Endpoints;
+use crate::http::routes::check::make;
 use crate::http::{Route, Routes, Snapshot, Stream};
 use crate::lane::{Cluster, TopicOf};
 use crate::rate::Limiter;
@@ -23,7 +25,18 @@ pub(super) struct Wired {
 pub(super) fn check(config: &Config) -> Result<(), String> {
     let streams = config.streams.iter();
     let mut checked = streams.map(|(name, settings)| Route::check(name, settings));
-    checked.try_for_each(|checked| checked)
+    checked.try_for_each(|checked| checked)?;
+    endpoints(config).map(drop)
+}
+
+/// The endpoints of a configuration.
+pub(super) fn endpoints(config: &Config) -> Result<Endpoints, String> {
+    let made = make(&config.routes, &config.streams);
+    made.map_err(|wrong| {
+        let lines = wrong.iter();
+        let lines = lines.map(|it| format!("routes.{}.{}: {}", it.route, it.key, it.what));
+        lines.collect::<Vec<_>>().join("; ")
+    })
 }
 
 /// Who may send, by a configuration. `now` is the time since the start.

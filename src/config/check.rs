@@ -281,7 +281,7 @@ impl<'a> Walk<'a, '_> {
     /// What to do about a missing `key` of the section at the path.
     fn advice(&self, key: &str, place: &Place) -> String {
         match place {
-            Place::Line { .. } => format!("add {key} = \"…\""),
+            Place::Line { .. } | Place::Included { .. } => format!("add {key} = \"…\""),
             Place::Variable(_) => match self.sibling() {
                 Some(name) => format!("set it too; or did the variable mean \"{name}\"?"),
                 None => "set it too, or correct the variable's name".into(),

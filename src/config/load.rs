@@ -22,7 +22,7 @@ use super::secret::expand;
 pub use super::tree::Place;
 use super::tree::place_at;
 use super::tree::{Node, Table};
-use super::{env, tree};
+use super::{env, include, tree};
 use files::{FILE_MAX, read_secret, read_text};
 
 /// Why there is no configuration. What it displays is for the person who wrote the file.
@@ -95,6 +95,7 @@ pub fn load(
         Some(file) => read_file(file)?,
         None => Table::new(),
     };
+    take_in(&mut root, file, &env)?;
 
     let ours = env.iter().filter(|(name, _)| name.starts_with(env::PREFIX));
     let mut all: Vec<Mistake> = ours
@@ -119,6 +120,8 @@ pub fn load(
             all,
         })
     })?;
+    // What they say is in the configuration now.
+    config.include.clear();
     let mut all = resolve_secrets(&mut config, &root, &env);
     all.extend(keys::resolve(&mut config, &root, &env));
     if all.is_empty() {
@@ -126,6 +129,43 @@ pub fn load(
     } else {
         Err(LoadError::Mistakes(Mistakes { path, all }))
     }
+}
+
+/// Puts the files under `root` that it takes in; the variable for them has precedence, as any has.
+fn take_in(
+    root: &mut Table,
+    file: Option<&Path>,
+    env: &BTreeMap<String, String>,
+) -> Result<(), LoadError> {
+    let mut named = root.clone();
+    let is_meant = |name: &str| {
+        let rest = name.strip_prefix(env::PREFIX);
+        rest.is_some_and(|rest| rest.eq_ignore_ascii_case(include::KEY))
+    };
+    for (name, value) in env.iter().filter(|(name, _)| is_meant(name)) {
+        // What is wrong with it is reported with all others.
+        drop(env::overlay(&mut named, name, value));
+    }
+    let mut under = Table::new();
+    for path in include::named(&named, file) {
+        let mut table = read_file(&path)?;
+        include::place_in(&mut table, &path.display().to_string());
+        if let Some(entry) = table.get(include::KEY) {
+            let what = "a file that is taken in takes in no other; name both in the first file";
+            let mistake = Mistake::Unresolved {
+                key: include::KEY.into(),
+                place: entry.place.clone(),
+                what: what.into(),
+            };
+            let path = file.map(|file| file.display().to_string());
+            let all = vec![mistake];
+            return Err(LoadError::Mistakes(Mistakes { path, all }));
+        }
+        include::merge(&mut under, table);
+    }
+    include::merge(&mut under, std::mem::take(root));
+    *root = under;
+    Ok(())
 }
 
 fn read_file(file: &Path) -> Result<Table, LoadError> {

@@ -7,6 +7,7 @@
 mod check;
 mod env;
 mod in_files;
+mod include;
 pub mod load;
 mod nearest;
 pub mod plan;
@@ -30,6 +31,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Files whose settings are taken in, relative to the file that names them. What they say is in the other fields once they
+    /// are read. Default: none.
+    pub include: Vec<String>,
     /// The data port.
     pub http: crate::http::Settings,
     /// What a body may hold.
@@ -51,6 +55,8 @@ pub struct Config {
     pub in_files: in_files::InFiles,
     /// What pages of other origins are told, by the names that streams and routes call it.
     pub cors: BTreeMap<String, crate::auth::settings::CorsSettings>,
+    /// Routes by name: endpoints that take what SDKs send as it is.
+    pub routes: BTreeMap<String, crate::http::settings::routes::Settings>,
     /// The admin port.
     pub admin: crate::admin::Settings,
     /// The stop.

@@ -81,6 +81,9 @@ impl Effect {
             ["lane" | "memory" | "spill" | "admin" | "shutdown", _] | ["log", "filter"] => {
                 Effect::AtOnce
             }
+            // What it takes in is compared key by key.
+            ["include"] => Effect::AtOnce,
+            ["routes", _, ..] => Effect::Requests,
             ["clusters", _, "kafka", ..] => Effect::Client,
             [
                 "clusters",
@@ -145,6 +148,7 @@ impl Plan {
         changes.extend(named("streams", &old.streams, &new.streams));
         changes.extend(named("sources", &old.sources, &new.sources));
         changes.extend(named("cors", &old.cors, &new.cors));
+        changes.extend(named("routes", &old.routes, &new.routes));
         let is_whole = |path: &[String]| match path {
             [section, name, ..] if section == "clusters" => {
                 old.clusters.contains_key(name) != new.clusters.contains_key(name)
@@ -157,6 +161,9 @@ impl Plan {
             }
             [section, name, ..] if section == "cors" => {
                 old.cors.contains_key(name) != new.cors.contains_key(name)
+            }
+            [section, name, ..] if section == "routes" => {
+                old.routes.contains_key(name) != new.routes.contains_key(name)
             }
             _ => false,
         };

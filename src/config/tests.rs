@@ -1,9 +1,11 @@
 //! What people meet: messages with their places and hints, what wins over what, secrets, and the reference file.
 
 mod bounds;
+mod including;
 mod loading;
 mod planning;
 mod reference;
+mod routes;
 mod secrets;
 mod validating;
 

@@ -23,6 +23,15 @@ pub enum Place {
         /// The column, in characters.
         column: usize,
     },
+    /// In a file that the file takes in.
+    Included {
+        /// The file.
+        file: String,
+        /// The line.
+        line: usize,
+        /// The column, in characters.
+        column: usize,
+    },
     /// In the environment, by this name.
     Variable(String),
 }
@@ -31,6 +40,9 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Line { line, column } => write!(f, "line {line}, column {column}"),
+            Place::Included { file, line, column } => {
+                write!(f, "{file}, line {line}, column {column}")
+            }
             Place::Variable(name) => write!(f, "environment variable {name}"),
         }
     }

@@ -3,6 +3,7 @@
 //! Nothing here does I/O: whether a cluster can be reached or a port is free shows later.
 
 mod problems;
+mod routes;
 mod sources;
 mod streams;
 
@@ -58,6 +59,7 @@ impl Config {
         clusters(self, &mut problems);
         streams::check(self, &mut problems);
         sources::check_all(self, &mut problems);
+        routes::check(self, &mut problems);
         problems.into_result()
     }
 }

@@ -92,6 +92,11 @@ impl Pointer {
         }
     }
 
+    /// The names of its segments, without escapes.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().map(|segment| &*segment.name)
+    }
+
     pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }

@@ -97,6 +97,30 @@ pub async fn read(
     })
 }
 
+/// Reads the body and drops it, at most `limit` bytes of it. True: trailers came behind it.
+pub async fn skip(body: &mut Incoming, limit: u64, within: Duration) -> Result<bool, BodyFault> {
+    let (mut body, mut bytes, mut had_trailers) = (Pin::new(body), 0, false);
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    poll_fn(|cx| {
+        loop {
+            match body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
+                    Some(data) => bytes += data.len() as u64,
+                    None => had_trailers = true,
+                },
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(BodyFault::Broken(error))),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => return expired(&mut timer, within, cx),
+            }
+            if bytes > limit {
+                return Poll::Ready(Err(BodyFault::TooLarge { limit }));
+            }
+        }
+    })
+    .await?;
+    Ok(had_trailers)
+}
+
 fn expired(
     timer: &mut Option<Pin<Box<Sleep>>>,
     within: Duration,

@@ -109,6 +109,22 @@ impl Entry {
         })))
     }
 
+    /// Whether who was let in to the stream `first`, by `entry` if something was asked for, may send to `other` as well.
+    pub(super) fn lets_also(
+        access: &Access,
+        entry: Option<&Entry>,
+        first: &str,
+        other: &str,
+    ) -> bool {
+        let is_alike = Arc::ptr_eq(access.of_stream(first), access.of_stream(other));
+        is_alike
+            && entry.is_none_or(|entry| match &entry.passed {
+                Passed::Source(source) => source.may_use(other, None).is_ok(),
+                Passed::Anybody => true,
+                Passed::Later(_) => false,
+            })
+    }
+
     /// Judges a body as it was sent.
     pub(super) fn with_body(&mut self, body: &[u8]) -> Result<(), Problem> {
         if let Passed::Later(pending) = &self.passed {

@@ -10,14 +10,12 @@ use std::time::{Duration, Instant};
 use hyper::{HeaderMap, Request, StatusCode, Uri, Version};
 
 use super::answer::Problem;
+use super::forget::STREAM_BYTES;
 use super::port::{Local, Port};
 use super::retry;
 use super::watch::Activity;
 use crate::budget::HeldByProcess;
 
-/// What a stream of HTTP/2 holds beside its body: hyper's state and ours, the task, room for a few headers, and an answer
-/// without a list.
-pub(super) const STREAM_BYTES: u64 = 8 * 1024;
 /// What a connection of HTTP/2 holds beside what any connection does: the body bytes that its window lets come before a
 /// request is charged for them, the table of its heads, and its buffers.
 const CONNECTION_BYTES: u64 = super::server::CONNECTION_WINDOW_BYTES as u64 + 64 * 1024;

@@ -2,42 +2,37 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::CONNECTION;
-use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
+use hyper::{Request, Response};
 
+use super::admission::{Answered, With};
 use super::answer::{self, Problem, Reply};
 use super::body::{self, BodyFault};
 use super::entry::Entry;
+use super::forget::{STREAM_BYTES, forget_head};
 use super::head::{Coded, Lines, key_of};
-use super::heads::{STREAM_BYTES, charge_head};
-use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan, Scratch, Shape};
+use super::heads::charge_head;
+use super::plan::{self, EVENT_OVERHEAD_BYTES, Scratch, Shape};
 use super::port::Local;
-use super::reasons::{not_ready, over_quota, problem_of, problem_of_refusal};
+use super::reasons::{not_ready, problem_of};
 use super::rejected::Rejected;
 use super::retry;
+use super::routes;
 use super::sending::{self, Sending};
 use super::snapshot::Snapshot;
-use super::streams::Route;
-use super::target::{Target, find};
+use super::target::{NOT_FOUND, Target, find};
 use super::watch::Busy;
 use super::web::Web;
 use crate::budget::{Held, HeldByProcess};
-use crate::lane::admit;
-use crate::rate::{Amount, Taken};
-use crate::receipt::{self, Arrival, Cause, Outcome, Parcels};
-use crate::route::{Ack, KeySource};
+use crate::receipt::{Arrival, Cause, Outcome, Parcels};
+use crate::route::KeySource;
 use crate::telemetry::Answer;
-
-/// As many headers as a request from an SDK through a load balancer may have.
-const FEW_HEADERS: usize = 32;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -98,29 +93,6 @@ fn refused(local: &Local, problem: &Problem) -> Reply {
     problem.reply()
 }
 
-/// What is known of an answer beside it.
-struct Answered {
-    /// When it was ready.
-    at: Instant,
-    /// What its list is charged.
-    list: Option<HeldByProcess>,
-    /// The connection ends with it.
-    is_last: bool,
-    /// How the request was let in, if something was asked for.
-    entry: Option<Box<Entry>>,
-}
-
-impl Answered {
-    fn at(at: Instant) -> Answered {
-        Answered {
-            at,
-            list: None,
-            is_last: false,
-            entry: None,
-        }
-    }
-}
-
 /// The answer. `answered` says when the request came, and gets to know when the answer was ready.
 async fn answer(
     local: &Arc<Local>,
@@ -133,6 +105,11 @@ async fn answer(
     let lines = Lines::of(request.headers());
     let target = match find(&snapshot.routes, request, &lines) {
         Ok(target) => target,
+        Err(problem) if problem.code == NOT_FOUND && !snapshot.endpoints.is_empty() => {
+            // In a box, so that what waits for other requests is no larger.
+            let routed = routes::answer(local, snapshot, request, head, answered, problem);
+            return Box::pin(routed).await;
+        }
         Err(problem) => return refused(local, &problem),
     };
     let route = target.route;
@@ -235,159 +212,38 @@ async fn ingest(
         route,
         entry: answered.entry.as_deref(),
     };
-    let (parcels, rejected) = with.take(shape, body, key.as_deref(), arrival, held)?;
+    let (parcels, rejected) = take(&with, shape, body, key.as_deref(), arrival, held)?;
     if rejected.count() > 0 {
         metrics.rejected.fetch_add(rejected.count().into(), Relaxed);
     }
-    if route.ack == Ack::Memory {
-        let queued = Outcome {
-            queued: parcels.iter().map(|parcel| parcel.count()).sum(),
-            ..Outcome::default()
-        };
-        return Ok((queued, rejected));
-    }
-    let outcome = wait(local, &parcels, settings.answer_within).await;
-    // Their client sends them again.
-    let not_taken = |parcels| amount_of(parcels).part(outcome.not_acked.len() as u32);
-    if let Some(rate) = &route.rate {
-        rate.give_back(not_taken(&parcels));
-    }
-    if let Some(entry) = &answered.entry {
-        entry.give_back(not_taken(&parcels));
-    }
+    let outcome = with.outcome(&parcels, settings.answer_within).await;
     Ok((outcome, rejected))
 }
 
-/// Lets go of what a request's head holds, whose size is the client's choice, before its body comes. A map with room for a
-/// few headers stays for the answer's.
-fn forget_head<B>(request: &mut Request<B>, head: Option<&mut HeldByProcess>) {
-    if let Some(held) = head {
-        held.shrink_to(STREAM_BYTES);
-    }
-    *request.uri_mut() = Uri::default();
-    let headers = request.headers_mut();
-    if headers.capacity() > FEW_HEADERS {
-        *headers = HeaderMap::new();
-    }
-    headers.clear();
-}
-
-/// What a request that was read is taken with.
-struct With<'a> {
-    local: &'a Local,
-    snapshot: &'a Snapshot,
-    route: &'a Route,
-    entry: Option<&'a Entry>,
-}
-
-impl With<'_> {
-    /// Decodes, routes and admits: everything between reading and waiting, without a pause.
-    fn take(
-        &self,
-        shape: Shape,
-        body: Bytes,
-        key: Option<&[u8]>,
-        arrival: Arrival,
-        mut held: Held,
-    ) -> Result<(Parcels, Rejected), Problem> {
-        let (local, route) = (self.local, self.route);
-        SCRATCH.with_borrow_mut(|scratch| {
-            let known = route.topic.lanes();
-            let lanes = if known.is_empty() {
-                route.topic.unrouted()
-            } else {
-                &known[..]
-            };
-            if lanes.is_empty() {
-                return Err(not_ready(route));
-            }
-            let limits = &self.snapshot.limits;
-            let planned = plan::plan(route, shape, &body, key, lanes, limits, scratch)?;
-            self.charge(&planned, &mut held)?;
-            let wanted = plan::wanted(&planned, lanes);
-            let since_start = || arrival.at.duration_since(local.port.start);
-            let rate = route.rate.as_deref();
-            let taken = rate.map(|rate| rate.take(plan::amount_of(&wanted), since_start()));
-            let taken = taken.transpose().map_err(|over| over_quota(over, route))?;
-            let amount = |_| plan::amount_of(&wanted);
-            let amount = self.entry.map(amount).unwrap_or_default();
-            let of_source = self.entry.map(|entry| entry.take(amount, since_start()));
-            let of_source = of_source.transpose()?.flatten();
-            let admitted = admit(&route.cluster, &self.snapshot.lanes, &wanted, || {
-                receipt::Request::into_parcels(
-                    body,
-                    planned.events,
-                    &planned.slots,
-                    arrival,
-                    (route.ack != Ack::Memory).then(|| Arc::clone(&local.mailbox)),
-                    Arc::clone(&route.stream.ledger),
-                    held,
-                )
-            });
-            match admitted {
-                Ok(parcels) => {
-                    taken.into_iter().chain(of_source).for_each(Taken::keep);
-                    if let Some(entry) = self.entry {
-                        entry.took(amount.events);
-                    }
-                    Ok((parcels, planned.rejected))
-                }
-                Err(refusal) => Err(problem_of_refusal(&refusal, route)),
-            }
-        })
-    }
-
-    /// Charges what the events cost beside the body and the first one's bookkeeping, unless with their keys they are too large.
-    fn charge(&self, planned: &Plan, held: &mut Held) -> Result<(), Problem> {
-        let limit = self.snapshot.settings.max_decompressed.as_u64();
-        // Events alone are no larger than their body, and that was looked at before.
-        if planned.bytes > limit {
-            let detail = format!(
-                "with its key each, the events have {} bytes, and {limit} are allowed; send fewer events at once",
-                planned.bytes
-            );
-            let status = StatusCode::PAYLOAD_TOO_LARGE;
-            return Err(Problem::new(status, "body_too_large", detail));
+/// Decodes, routes and admits: everything between reading and waiting, without a pause.
+fn take(
+    with: &With<'_>,
+    shape: Shape,
+    body: Bytes,
+    key: Option<&[u8]>,
+    arrival: Arrival,
+    held: Held,
+) -> Result<(Parcels, Rejected), Problem> {
+    let route = with.route;
+    SCRATCH.with_borrow_mut(|scratch| {
+        let known = route.topic.lanes();
+        let lanes = if known.is_empty() {
+            route.topic.unrouted()
+        } else {
+            &known[..]
+        };
+        if lanes.is_empty() {
+            return Err(not_ready(route));
         }
-        let more = planned.overhead.saturating_sub(EVENT_OVERHEAD_BYTES);
-        if more == 0 {
-            return Ok(());
-        }
-        held.grow(more)
-            .map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), self.local, self.route))
-    }
-}
-
-/// What was taken of a rate for them.
-fn amount_of(parcels: &Parcels) -> Amount {
-    Amount {
-        events: parcels.iter().map(|parcel| parcel.count()).sum(),
-        bytes: parcels.iter().map(|parcel| parcel.bytes()).sum(),
-    }
-}
-
-/// Waits until every event is resolved, at most `within` from the request's arrival on.
-async fn wait(local: &Local, parcels: &Parcels, within: Duration) -> Outcome {
-    let Some(first) = parcels.first() else {
-        return Outcome::default();
-    };
-    let request = first.request();
-    let waiting = local
-        .deadlines
-        .enter(request, request.received_at(), within);
-    poll_fn(|cx| {
-        if request.is_finished() {
-            return Poll::Ready(());
-        }
-        request.on_finish(cx.waker());
-        // It may have been finished before it was known whom to wake.
-        if request.is_finished() || waiting.is_over() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        let limits = &with.snapshot.limits;
+        let planned = plan::plan(route, shape, &body, key, lanes, limits, scratch)?;
+        with.admit(planned, lanes, body, arrival, held)
     })
-    .await;
-    receipt::settle(parcels)
 }
 
 #[cfg(test)]

@@ -48,12 +48,14 @@
 //! waits in its backlog.
 
 pub mod access;
+mod admission;
 pub mod answer;
 pub mod body;
 pub mod deadlines;
 mod door;
 mod ending;
 mod entry;
+mod forget;
 mod frames;
 mod head;
 mod heads;
@@ -66,6 +68,7 @@ mod preface;
 mod reasons;
 pub mod rejected;
 pub mod retry;
+pub mod routes;
 pub mod sending;
 pub mod server;
 pub mod settings;

@@ -76,11 +76,11 @@ pub fn plan(
     let decoded = &mut scratch.decoded;
     decoded.clear();
     match shape {
-        Shape::Json => decode::json(body, &route.wanted, limits, decoded).map_err(problem_of)?,
+        Shape::Json => decode::json(body, &route.wanted, limits, decoded).map_err(body_problem)?,
         Shape::Ndjson => {
-            decode::ndjson(body, &route.wanted, limits, decoded).map_err(problem_of)?
+            decode::ndjson(body, &route.wanted, limits, decoded).map_err(body_problem)?
         }
-        Shape::Raw => decode::raw(body, limits, decoded).map_err(problem_of)?,
+        Shape::Raw => decode::raw(body, limits, decoded).map_err(body_problem)?,
     }
     let mut rejected: Vec<_> = decoded.rejected.drain(..).map(error_of).collect();
     let request_key = match &route.key {
@@ -380,7 +380,7 @@ fn key_error(event: &decode::Event, route: &Route, door: Door) -> EventError {
     }
 }
 
-fn error_of(rejected: decode::Rejected) -> EventError {
+pub(super) fn error_of(rejected: decode::Rejected) -> EventError {
     EventError {
         index: rejected.index,
         code: rejected.code.as_str(),
@@ -388,7 +388,7 @@ fn error_of(rejected: decode::Rejected) -> EventError {
     }
 }
 
-fn problem_of(error: BodyError) -> Problem {
+pub(super) fn body_problem(error: BodyError) -> Problem {
     let (status, code) = match error {
         BodyError::TooManyEvents { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_events"),
         BodyError::Empty => (StatusCode::BAD_REQUEST, "empty"),

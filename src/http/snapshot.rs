@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Access;
+use super::routes::Endpoints;
 use super::settings::Settings;
 use super::streams::{Route, Routes, Stream};
 use crate::decode::Limits;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub access: Option<Arc<Access>>,
     /// The routes by the streams' names.
     pub routes: Routes,
+    /// The endpoints that take what SDKs send as it is.
+    pub endpoints: Arc<Endpoints>,
     /// The routes that are shown on the admin port, by name: all of `routes`, and those of streams that aren't configured any more,
     /// of which something is left.
     pub shown: Vec<Arc<Route>>,
@@ -61,6 +64,7 @@ impl Snapshot {
             access: None,
             streams: streams.collect(),
             routes,
+            endpoints: Arc::default(),
             shown,
             wait_for_all: Duration::ZERO,
         }

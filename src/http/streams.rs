@@ -15,6 +15,9 @@ use crate::receipt::Ledger;
 use crate::route::{self, Ack, Format, KeySource, OnMissingKey, Sticky};
 use crate::telemetry::StreamMetrics;
 
+/// What begins the paths of streams.
+pub const PATH: &str = "/v1/events/";
+
 /// A stream: a name, and what is counted under it.
 #[derive(Debug)]
 pub struct Stream {

@@ -11,6 +11,9 @@ use super::shown::shown;
 use super::streams::{Route, Routes};
 use crate::route::KeySource;
 
+/// The code of the problem when a path is none of a stream's.
+pub(super) const NOT_FOUND: &str = "not_found";
+
 /// What a request is for.
 pub(super) struct Target<'a> {
     pub(super) route: &'a Arc<Route>,
@@ -31,9 +34,9 @@ pub(super) fn find<'a>(
         ..Problem::new(status, code, detail)
     };
     let path = request.uri().path();
-    let Some(rest) = path.strip_prefix("/v1/events/") else {
+    let Some(rest) = path.strip_prefix(super::streams::PATH) else {
         let detail = "there is nothing here; send events to POST /v1/events/{stream}".into();
-        return Err(refusal(StatusCode::NOT_FOUND, "not_found", detail));
+        return Err(refusal(StatusCode::NOT_FOUND, NOT_FOUND, detail));
     };
     // Not `split_once`, which takes several times as long for a byte.
     let (name, key) = match rest.bytes().position(|byte| byte == b'/') {

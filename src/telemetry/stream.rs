@@ -60,6 +60,21 @@ impl StreamMetrics {
         self.latency.add(took);
     }
 
+    /// Notes events that can never be accepted.
+    pub fn add_rejected(&self, events: u32) {
+        self.rejected.fetch_add(events.into(), Relaxed);
+    }
+
+    /// Notes a request that was turned away though nothing is wrong with the topic.
+    pub fn add_turned_away(&self) {
+        self.turned_away.fetch_add(1, Relaxed);
+    }
+
+    /// Notes a body of so many bytes.
+    pub fn add_body_bytes(&self, bytes: u64) {
+        self.body_bytes.fetch_add(bytes, Relaxed);
+    }
+
     /// Requests answered so.
     pub fn answers(&self, answer: Answer) -> u64 {
         self.answers[answer as usize].load(Relaxed)

@@ -31,6 +31,12 @@ fn holds(root: &Table, path: &[&str]) -> bool {
         ["streams", "any", rest @ ..] => [&["streams", "installs"], rest].concat(),
         ["sources", "any", rest @ ..] => [&["sources", "shop"], rest].concat(),
         ["cors", "any", rest @ ..] => [&["cors", "web"], rest].concat(),
+        ["routes", "any", "streams", "any"] => vec!["routes", "shop", "streams", "buy"],
+        ["routes", "any", "headers", "any"] => vec!["routes", "shop", "headers", "kind"],
+        ["routes", "any", "answers", "any", rest @ ..] => {
+            [&["routes", "shop", "answers", "accepted"], rest].concat()
+        }
+        ["routes", "any", rest @ ..] => [&["routes", "shop"], rest].concat(),
         path => path.to_vec(),
     };
     assert!(!example.contains(&"any"), "no example stands for {path:?}");
@@ -51,6 +57,7 @@ fn it_loads_and_validates() {
         config.streams.keys().collect::<Vec<_>>(),
         ["clicks", "impressions", "installs"]
     );
+    assert_eq!(config.routes.keys().collect::<Vec<_>>(), ["shop"]);
 }
 
 #[test]
@@ -91,6 +98,14 @@ fn only_keys_without_a_default_value_are_off_in_it() {
             &["streams", "any", "id"],
             &["streams", "any", "auth"],
             &["streams", "any", "cors"],
+            &["routes", "any", "streams", "any"],
+            &["routes", "any", "events"],
+            &["routes", "any", "key"],
+            &["routes", "any", "id"],
+            &["routes", "any", "time_header"],
+            &["routes", "any", "answers", "any", "type"],
+            &["routes", "any", "answers", "any", "body"],
+            &["routes", "any", "answers", "any", "location"],
         ]
     );
 }
@@ -107,6 +122,13 @@ fn its_values_are_the_defaults() {
     assert_eq!(cors, crate::auth::CorsSettings::default());
     config.clusters.clear();
     config.streams.clear();
+    let mut shop = config.routes.remove("shop").unwrap();
+    assert_eq!(shop.answers.remove("accepted").unwrap(), Default::default());
+    let paths = toml::Table::from_iter([("paths".to_owned(), shop.paths.clone().into())]);
+    let mut route: crate::http::routes::Settings = paths.try_into().unwrap();
+    route.stream.clone_from(&shop.stream);
+    shop.headers.clear();
+    assert_eq!(shop, route);
     assert_eq!(format!("{config:#?}"), format!("{:#?}", Config::default()));
 
     let small = load_text(SMALL, &[]).unwrap();
@@ -147,7 +169,9 @@ fn the_known_keys_are_those_that_settings_serialise() {
             // Names of streams, clusters and properties are free.
             let name = if matches!(
                 path,
-                ["clusters" | "streams" | "sources" | "cors"] | [.., "kafka"]
+                ["clusters" | "streams" | "sources" | "cors" | "routes"]
+                    | [.., "kafka"]
+                    | ["routes", _, "streams" | "headers" | "answers"]
             ) {
                 "any"
             } else {

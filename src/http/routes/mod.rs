@@ -1,0 +1,44 @@
+//! Routes: endpoints that take what SDKs send as it is. One table for all of them, and no code for any vendor.
+//!
+//! - [`settings`] is `[routes.NAME]` as it's written. [`Endpoint`] is a route, checked and ready; [`Endpoints`] finds it by path
+//!   and method, [`template`] takes its paths apart.
+//! - [`Source`] is a place where a value may be. The head's are asked of [`Asked`], those of the body are noted while it's decoded
+//!   (`decode::pick`).
+//! - `ingest` is one request of a route, `taking` its body; `read` finds what is wanted of its body, `plan` sorts its events by stream and lane,
+//!   `extras` makes their record headers.
+//! - `answers` makes the route's answer of forebay's own.
+//!
+//! **What is promised.** A route's event is stored byte for byte as it stands in the body; what is around it goes into record headers,
+//! or nowhere. An answer never says that events are durable when they aren't: a route can choose another 2xx for a 2xx, and
+//! another refusal for a refusal, and nothing else.
+//!
+//! **Absent**: vendors' names, and what only one of them does. Presets in `deploy/presets` are configuration. The paths of
+//! streams, `/v1/events/…`, know nothing of routes: routes are asked for when a path is none of theirs.
+
+mod answers;
+mod asked;
+pub mod check;
+mod endpoint;
+mod extras;
+mod fields;
+mod head;
+mod ingest;
+mod making;
+mod plan;
+mod read;
+pub mod settings;
+mod source;
+mod table;
+mod taking;
+mod template;
+#[cfg(test)]
+mod tests;
+mod time;
+
+pub use answers::OUTCOMES;
+pub use asked::{Asked, Captures};
+pub use endpoint::{Endpoint, Fault, Streams};
+pub(super) use ingest::answer;
+pub use settings::Settings;
+pub use source::Source;
+pub use table::{Conflict, Endpoints, Matched};

@@ -1,0 +1,127 @@
+//! The events of one body, and the values that a route wants of them, wherever they are.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::endpoint::{Endpoint, Place};
+use super::fields::field;
+use super::head::Head;
+use super::settings::Form;
+use super::time;
+use crate::decode::{self, BodyError, Limits, Picked, Value};
+use crate::event::Key;
+
+/// A body that was decoded.
+pub(super) struct Read<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) head: &'a Head,
+    pub(super) body: &'a [u8],
+    pub(super) picked: &'a Picked,
+}
+
+/// A value that was found.
+pub(super) enum Found<'a> {
+    /// It stands in the body as such.
+    Within(u32, u32),
+    /// It's the same for all events of the request.
+    Shared(&'a Arc<[u8]>),
+    /// Anything else.
+    Apart(Cow<'a, [u8]>),
+    /// An object or an array, from where to where.
+    Composite(u32, u32),
+}
+
+/// Decodes a body as its route says.
+pub(super) fn decode(
+    endpoint: &Endpoint,
+    body: &[u8],
+    limits: &Limits,
+    picked: &mut Picked,
+) -> Result<(), BodyError> {
+    match endpoint.form {
+        Form::Json => decode::pick_json(body, &endpoint.layout, limits, picked),
+        Form::Ndjson => decode::pick_ndjson(body, &endpoint.layout, limits, picked),
+        Form::Raw => {
+            picked.clear();
+            decode::raw(body, limits, &mut picked.decoded)
+        }
+        Form::Form | Form::Query if body.is_empty() => Err(BodyError::Empty),
+        Form::Form | Form::Query => {
+            picked.clear();
+            decode::raw(body, limits, &mut picked.decoded)
+        }
+    }
+}
+
+impl<'a> Read<'a> {
+    /// The value at the first of `places` where there is one, of the event at `position`. `address` is the client's, as its stream
+    /// shows it.
+    pub(super) fn first(
+        &self,
+        places: &[Place],
+        position: usize,
+        address: Option<&'a str>,
+    ) -> Option<Found<'a>> {
+        let mut places = places.iter();
+        places.find_map(|place| self.at(*place, position, address))
+    }
+
+    fn at(&self, place: Place, position: usize, address: Option<&'a str>) -> Option<Found<'a>> {
+        let layout = &self.endpoint.layout;
+        match place {
+            Place::Event(number) => {
+                self.of_body(self.picked.of_event(layout, self.body, position, number))
+            }
+            Place::Envelope(number) => {
+                self.of_body(self.picked.of_envelope(layout, self.body, number))
+            }
+            Place::Field(number) => {
+                let name = self.endpoint.fields.get(number)?;
+                field(self.body, name).map(Found::Apart)
+            }
+            Place::Head(_) => self.head.value(place).map(Found::Shared),
+            Place::Address => address.map(|text| Found::Apart(Cow::Borrowed(text.as_bytes()))),
+        }
+    }
+
+    fn of_body(&self, value: Value) -> Option<Found<'a>> {
+        match value {
+            Value::Missing | Value::Null => None,
+            Value::Plain(span) => Some(Found::Within(span.start, span.end)),
+            Value::Composite(span) => Some(Found::Composite(span.start, span.end)),
+            Value::Escaped(_) => value.text(self.body).map(Found::Apart),
+        }
+    }
+
+    /// The time that the event at `position` says, in milliseconds since 1970.
+    pub(super) fn time(&self, position: usize) -> Option<i64> {
+        let mut places = self.endpoint.time.iter();
+        places.find_map(|place| {
+            let found = self.at(*place, position, None)?;
+            time::parse(found.bytes(self.body))
+        })
+    }
+}
+
+impl Found<'_> {
+    /// Its bytes; of an object or an array its JSON as it was sent.
+    pub(super) fn bytes<'b>(&'b self, body: &'b [u8]) -> &'b [u8] {
+        match self {
+            Found::Within(start, end) | Found::Composite(start, end) => {
+                body.get(*start as usize..*end as usize).unwrap_or_default()
+            }
+            Found::Shared(bytes) => bytes,
+            Found::Apart(bytes) => bytes,
+        }
+    }
+
+    /// The record's key, if it can be one.
+    pub(super) fn into_key(self) -> Option<Key> {
+        match self {
+            Found::Within(start, end) => Some(Key::Within(start, end)),
+            Found::Shared(bytes) => Some(Key::Apart(Arc::clone(bytes))),
+            Found::Apart(bytes) => Some(Key::Apart(bytes.into())),
+            Found::Composite(..) => None,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Where a value is looked for, as it's written in the configuration, and an ordered list of such places.
+
+use std::fmt;
+
+use hyper::header::HeaderName;
+
+use crate::decode::Pointer;
+
+/// One place where a value may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// At a JSON pointer in the event; in a form or a query the field of this name.
+    Event(Pointer),
+    /// At a JSON pointer in what is around the events.
+    Envelope(Pointer),
+    /// In a header.
+    Header(HeaderName),
+    /// In a parameter of the address's query.
+    Query(String),
+    /// In a capture of the path.
+    Path(String),
+    /// In a cookie.
+    Cookie(String),
+    /// The user's name of Basic authentication.
+    Basic,
+    /// The client's address.
+    Address,
+}
+
+/// How sources are written, for messages.
+const FORMS: &str = "give \"/pointer\", \"envelope:/pointer\", \"header:NAME\", \"query:NAME\", \"path:NAME\", \"cookie:NAME\", \"basic\" or \"address\"";
+
+impl Source {
+    /// Reads a source as it's written.
+    pub fn parse(text: &str) -> Result<Source, String> {
+        let pointer = |text: &str| Pointer::parse(text).map_err(|error| error.to_string());
+        if text.starts_with('/') {
+            return Ok(Source::Event(pointer(text)?));
+        }
+        match text {
+            "basic" => return Ok(Source::Basic),
+            "address" => return Ok(Source::Address),
+            _ => {}
+        }
+        let Some((kind, name)) = text.split_once(':') else {
+            return Err(format!("{text:?} is no source; {FORMS}"));
+        };
+        if name.is_empty() {
+            return Err(format!("{text:?} lacks a name; {FORMS}"));
+        }
+        Ok(match kind {
+            "envelope" => Source::Envelope(pointer(name)?),
+            "header" => {
+                let header = HeaderName::from_bytes(name.as_bytes());
+                Source::Header(header.map_err(|_| format!("{name:?} is no header's name"))?)
+            }
+            "query" => Source::Query(name.into()),
+            "path" => Source::Path(name.into()),
+            "cookie" => Source::Cookie(name.into()),
+            _ => {
+                let words = ["envelope", "header", "query", "path", "cookie"];
+                let near = words
+                    .iter()
+                    .find(|word| strsim::damerau_levenshtein(word, kind) <= 2);
+                let hint = near.map_or(FORMS.to_owned(), |word| {
+                    format!("did you mean \"{word}:{name}\"?")
+                });
+                return Err(format!("{text:?} is no source; {hint}"));
+            }
+        })
+    }
+
+    /// Whether it's the same for all events of a request, and known before the body.
+    pub fn is_of_request(&self) -> bool {
+        !matches!(self, Source::Event(_) | Source::Envelope(_))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Event(pointer) => write!(f, "{pointer}"),
+            Source::Envelope(pointer) => write!(f, "envelope:{pointer}"),
+            Source::Header(name) => write!(f, "header:{name}"),
+            Source::Query(name) => write!(f, "query:{name}"),
+            Source::Path(name) => write!(f, "path:{name}"),
+            Source::Cookie(name) => write!(f, "cookie:{name}"),
+            Source::Basic => f.write_str("basic"),
+            Source::Address => f.write_str("address"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_read_as_they_are_shown() {
+        for text in [
+            "/a/-1/b",
+            "envelope:/sentAt",
+            "header:user-agent",
+            "query:a:b",
+            "path:app_id",
+            "cookie:sid",
+            "basic",
+            "address",
+        ] {
+            assert_eq!(Source::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_source_is_refused_with_advice() {
+        for (text, part) in [
+            ("userId", "\"/pointer\""),
+            ("", "\"/pointer\""),
+            ("heder:x", "did you mean \"header:x\"?"),
+            ("header:", "lacks a name"),
+            ("header:a b", "no header's name"),
+            ("envelope:a", "slash"),
+            ("/a~2", "~"),
+            ("jwt:sub", "\"/pointer\""),
+        ] {
+            let error = Source::parse(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}
