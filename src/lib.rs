@@ -69,7 +69,7 @@
 //! | `config` | `admin` `auth` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |
 //! | `lane` | `budget` `event` `produce` `receipt` `route` `spill` `telemetry` |
 //! | `spill` | – |
-//! | `produce` | `event` `receipt` `telemetry` |
+//! | `produce` | `telemetry` |
 //! | `route` | `decode` `rate` |
 //! | `auth` | `decode` `rate` `telemetry` |
 //! | `decode` | – |

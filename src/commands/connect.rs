@@ -10,7 +10,7 @@ use rdkafka::metadata::MetadataTopic;
 use super::brokers::unreachable;
 use crate::config::Config;
 use crate::produce::topic_limits::{RECORD_OVERHEAD_BYTES, TopicConfig};
-use crate::produce::{Native, Report, Settings, client, native};
+use crate::produce::{Native, NoMessages, Producer, Report, Settings, client, native};
 use crate::route;
 
 /// How long a cluster may take to answer.
@@ -35,7 +35,7 @@ pub(super) struct Findings {
 struct Asked<'a> {
     name: &'a str,
     settings: &'a Settings,
-    client: Native,
+    client: Native<NoMessages>,
     /// Streams by topic.
     topics: BTreeMap<&'a str, Vec<(&'a str, &'a route::Settings)>>,
     max_event: u64,
@@ -46,7 +46,7 @@ pub(super) fn ask(
     config: &Config,
     name: &str,
     settings: &Settings,
-    client: Native,
+    client: Native<NoMessages>,
     found: &mut Findings,
 ) {
     let mut topics: BTreeMap<_, Vec<_>> = BTreeMap::new();

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::produce::Producer;
+use super::carried::Client;
 
 /// How long a client that was given up, and hangs, may hold the memory of what it still has to report.
 const BURY_WITHIN: Duration = Duration::from_secs(600);
@@ -33,7 +33,7 @@ impl Burials {
 
     /// Has a client destroyed, on a thread of its own; or gives it back, with the reason why that can't be now. What it still
     /// reports is of no interest, but gives memory back.
-    pub(super) fn bury<P: Producer + Send + 'static>(&self, client: P) -> Result<(), (P, String)> {
+    pub(super) fn bury<P: Client>(&self, client: P) -> Result<(), (P, String)> {
         let under_way = Arc::strong_count(&self.under_way) - 1;
         if under_way >= BURIALS_AT_MOST {
             return Err((client, format!("{under_way} others hang")));
@@ -68,7 +68,7 @@ impl Burials {
     }
 
     /// As [`Burials::bury`], at the end of the process: it ends all the same if the client can't be destroyed.
-    pub(super) fn bury_or_leak<P: Producer + Send + 'static>(&self, client: P) {
+    pub(super) fn bury_or_leak<P: Client>(&self, client: P) {
         if let Err((client, _)) = self.bury(client) {
             std::mem::forget(client);
         }

@@ -12,6 +12,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::{Duration, Instant};
 
+use super::carried::Client;
 use super::cluster::{Cluster, log_lane};
 use super::routing::Routing;
 use super::topic::{Topic, TopicOf};
@@ -19,7 +20,7 @@ use super::worker::Worker;
 use super::{Lane, Settings, UNROUTED};
 use crate::budget::{Account, Share};
 use crate::produce::trouble::Troubled;
-use crate::produce::{self, Backoff, Producer, TopicLimits};
+use crate::produce::{self, Backoff, TopicLimits};
 
 /// How long an old client may take for what is on the wire: a healthy cluster takes milliseconds, and new events wait meanwhile.
 /// What has no answer then is sent again by the new client.
@@ -135,7 +136,7 @@ impl Cluster {
     }
 }
 
-impl<P: Producer + Send + 'static> Worker<P> {
+impl<P: Client> Worker<P> {
     /// Takes the settings of lanes, if they were changed, and the pauses between two clients.
     pub(super) fn take_changes(&mut self) {
         let limits = self.cluster.settings();

@@ -3,15 +3,15 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::carried::Client;
 use super::worker::Worker;
-use crate::produce::Producer;
 use crate::produce::client::refusal;
 use crate::produce::settings::Idempotence;
 
 /// How long a client that is given up may take to report all that it held.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-impl<P: Producer + Send + 'static> Worker<P> {
+impl<P: Client> Worker<P> {
     /// Makes the client if there is none, and replaces it if it is of no more use.
     pub(super) fn keep_client(&mut self, now: Instant) {
         if self.replace_client || self.cluster.stop.takes_replacement() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::carried::Client;
 use super::clients::CLOSE_WITHIN;
 use super::cluster::Cluster;
 use super::spilling::Spiller;
@@ -10,13 +11,12 @@ use super::topic::Topic;
 use super::work::Work;
 use super::worker::Worker;
 use super::{Lane, UNROUTED};
-use crate::produce::Producer;
 use crate::receipt::{Cause, Parcel};
 
 /// How long the spill log may take to store what is left at the end.
 const STORE_WITHIN: Duration = Duration::from_secs(3);
 
-impl<P: Producer + Send + 'static> Worker<P> {
+impl<P: Client> Worker<P> {
     /// The end: what waits goes to the spill log or is refused, what the client holds is copied to it and given up.
     pub(super) fn finish(&mut self) {
         self.cluster.stop.close();

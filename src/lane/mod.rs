@@ -47,6 +47,7 @@
 pub mod admit;
 mod appended;
 mod burial;
+mod carried;
 mod change;
 mod clients;
 pub mod cluster;

@@ -10,19 +10,20 @@ use rdkafka::error::RDKafkaErrorCode::{
 
 use tracing::Level;
 
+use super::carried::Client;
 use super::dead::{Dead, Reason};
 use super::learn::{cause_of, learn};
 use super::send::Refused;
 use super::work::Work;
 use super::worker::Worker;
+use crate::produce::Report;
 use crate::produce::verdict::{EventFault, Fault, TopicFault, fault};
-use crate::produce::{Producer, Report};
 use crate::receipt::{Cause, Parcel};
 
 /// Reports of the client that are read in one turn, at most: one report holds the acknowledgements of one request.
 const REPORTS_PER_TURN: usize = 4_096;
 
-impl<P: Producer + Send + 'static> Worker<P> {
+impl<P: Client> Worker<P> {
     /// Reads what the client has to report; returns how much it was.
     pub(super) fn read_reports(&mut self) -> usize {
         let Some(mut client) = self.client.take() else {
@@ -33,9 +34,12 @@ impl<P: Producer + Send + 'static> Worker<P> {
         reports
     }
 
-    pub(super) fn take_report(&mut self, report: Report<'_>) {
+    pub(super) fn take_report(&mut self, report: Report<'_, Parcel>) {
         match report {
-            Report::Acked { parcel, count } => {
+            Report::Acked {
+                group: parcel,
+                count,
+            } => {
                 let work = work_of(&mut self.works, parcel.lane());
                 let bytes = work.map_or(0, |work| work.window.acked(parcel, count));
                 self.in_flight_events = self.in_flight_events.saturating_sub(count);
@@ -48,7 +52,7 @@ impl<P: Producer + Send + 'static> Worker<P> {
             }
             Report::AckTook(took) => self.cluster.gauges.ack.add(took),
             Report::Failed {
-                parcel,
+                group: parcel,
                 position,
                 code,
                 is_named,
@@ -301,11 +305,11 @@ impl<P: Producer + Send + 'static> Worker<P> {
     }
 
     /// As [`Worker::take_report`], but nothing is sent again.
-    pub(super) fn take_last_report(&mut self, report: Report<'_>) {
+    pub(super) fn take_last_report(&mut self, report: Report<'_, Parcel>) {
         match report {
-            Report::Failed { parcel, .. } if parcel.is_spilled() => {}
+            Report::Failed { group: parcel, .. } if parcel.is_spilled() => {}
             Report::Failed {
-                parcel,
+                group: parcel,
                 position,
                 code,
                 is_named,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::Instant;
 
+use super::carried::Client;
 use super::topic::Topic;
 use super::work::Work;
 use super::worker::Worker;
-use crate::produce::Producer;
 use crate::receipt::{Cause, Parcel};
 
-impl<P: Producer + Send + 'static> Worker<P> {
+impl<P: Client> Worker<P> {
     /// Brings changes of partition counts on.
     pub(super) fn reroute(&mut self, now: Instant) {
         let cluster = Arc::clone(&self.cluster);

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::carried::Client;
 use super::cluster::Cluster;
 use super::pace::{self, Load};
 use super::replay::{MOST_READING, read_bytes};
@@ -15,7 +16,7 @@ use super::window::Window;
 use super::work::Work;
 use crate::produce::topic_limits::Stamp;
 use crate::produce::verdict::{Fault, fault};
-use crate::produce::{Backoff, Producer, TopicLimits};
+use crate::produce::{Backoff, TopicLimits};
 use crate::receipt::Parcel;
 use crate::spill::Position;
 
@@ -63,7 +64,7 @@ pub(super) struct Sending<'a, P> {
     pub(super) is_stopping: bool,
 }
 
-impl<P: Producer> Sending<'_, P> {
+impl<P: Client> Sending<'_, P> {
     /// Sends what is due of one lane: first what has to be sent again, then what comes next, from the spill log if the lane
     /// is on its way over it, else from the backlog.
     pub(super) fn send_due(&mut self, work: &mut Work) {

@@ -28,17 +28,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::appended::What;
+use super::carried::Client;
 use super::send::Sending;
 use super::turn::{Turn, whose_turn};
 use super::work::Work;
 use super::worker::Worker;
-use crate::produce::Producer;
 use crate::receipt::{Cause, Parcel};
 
 /// Bytes of unrouted events below which the real lanes come into use: sent within a moment.
 const NEARLY_EMPTY: u64 = if cfg!(test) { 1 << 10 } else { 4 << 20 };
 
-impl<P: Producer> Sending<'_, P> {
+impl<P: Client> Sending<'_, P> {
     /// Stores the events of an unrouted lane, and sends what is stored as soon as the partitions are known, unless it
     /// has to wait for older events of the real lanes.
     pub(super) fn send_unrouted(&mut self, work: &mut Work, turn: Turn) {
@@ -104,7 +104,7 @@ impl<P: Producer> Sending<'_, P> {
     }
 }
 
-impl<P: Producer + Send + 'static> Worker<P> {
+impl<P: Client> Worker<P> {
     /// By topic, for those of which something is unrouted: which lanes may send.
     pub(super) fn turns(&self) -> Vec<(u32, Turn)> {
         let topics = (0..).zip(self.cluster.topics());

@@ -30,6 +30,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rdkafka::error::KafkaResult;
 
 use super::burial::Burials;
+use super::carried::Client;
 use super::cluster::Cluster;
 use super::outbox::Outbox;
 use super::pace;
@@ -42,7 +43,8 @@ use super::wave::Wave;
 use super::work::Work;
 use super::{Lane, Settings, UNROUTED};
 use crate::produce::settings::Answers;
-use crate::produce::{Backoff, Native, Producer, client, probe};
+use crate::produce::{Backoff, Native, client, probe};
+use crate::receipt::Parcel;
 use crate::telemetry::LogLimit;
 
 /// How long an idle worker sleeps before it looks at the log of its client.
@@ -122,7 +124,7 @@ pub fn spawn(
         })
 }
 
-fn new_client(cluster: &Cluster) -> KafkaResult<Native> {
+fn new_client(cluster: &Cluster) -> KafkaResult<Native<Parcel>> {
     let settings = cluster.settings();
     let client = Native::new(&client::producer(cluster.name(), &settings))?;
     Ok(match settings.answers {
@@ -131,7 +133,7 @@ fn new_client(cluster: &Cluster) -> KafkaResult<Native> {
     })
 }
 
-impl<P: Producer + Send + 'static> Worker<P> {
+impl<P: Client> Worker<P> {
     pub(super) fn new(
         cluster: Arc<Cluster>,
         shared_client: probe::SharedClient,

@@ -5,8 +5,8 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
-use super::Native;
 use super::settings::{CLIENT_MAX_BYTES, Idempotence, Settings};
+use super::{Native, NoMessages};
 
 /// The configuration of the producer of the cluster called `name`.
 pub fn producer(name: &str, settings: &Settings) -> ClientConfig {
@@ -60,7 +60,7 @@ pub fn is_same(one: &Settings, other: &Settings) -> bool {
 pub fn try_out(name: &str, settings: &Settings) -> Result<(), String> {
     let mut config = producer(name, settings);
     config.remove("bootstrap.servers");
-    Native::new(&config)
+    Native::<NoMessages>::new(&config)
         .map(drop)
         .map_err(|error| refusal(&error))
 }

@@ -7,17 +7,19 @@
 //!   (measured: 14 and 51 of them in two broker faults, and gaps in the order of a partition), while without one nothing
 //!   was lost, doubled or reordered. Who waits too long is released by the lanes, which own the deadline.
 //! - [`files`] tells whether files changed that a client read when it was made.
-//! - [`native`] is the client, without copies; the only module with `unsafe`. [`Producer`] is what lanes see of it.
+//! - [`messages`] says what a client carries, whoever sends it. [`native`] is the client, without copies; the only module with
+//!   `unsafe`. [`Producer`] is what a worker sees of it.
 //! - [`verdict`] is the only place that says whose fault a Kafka error is; [`trouble`] keeps the faults that last.
 //! - [`backoff`] says how long to wait after a failure.
 //! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have; [`topic_limits`] what they take.
 //!
-//! What is absent: no lane, no ring and no HTTP is known here; nothing here decides about waiting.
+//! What is absent: no event, no receipt, no lane and no HTTP is known here; nothing here decides about waiting.
 
 pub mod backoff;
 pub mod client;
 pub mod files;
 pub mod health;
+pub mod messages;
 pub mod native;
 pub mod probe;
 mod producer;
@@ -31,6 +33,7 @@ mod watchdog;
 
 pub use backoff::Backoff;
 pub use health::Health;
+pub use messages::{Messages, NoMessages};
 pub use native::{Context, Native, Report};
 pub use producer::Producer;
 pub use settings::Settings;

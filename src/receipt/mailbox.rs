@@ -8,19 +8,33 @@ use std::task::Poll;
 use atomic_waker::AtomicWaker;
 use crossbeam_queue::SegQueue;
 
-use super::Request;
+/// Something whose task waits for its end.
+pub trait Waits {
+    /// Wakes the task.
+    fn wake(&self);
+}
 
 /// Where finished requests wait for the HTTP thread that answers them.
-#[derive(Debug, Default)]
-pub struct Mailbox {
-    finished: SegQueue<Arc<Request>>,
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    finished: SegQueue<Arc<T>>,
     knocked: AtomicBool,
     reader: AtomicWaker,
 }
 
-impl Mailbox {
+impl<T> Default for Mailbox<T> {
+    fn default() -> Mailbox<T> {
+        Mailbox {
+            finished: SegQueue::new(),
+            knocked: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
+        }
+    }
+}
+
+impl<T: Waits> Mailbox<T> {
     /// Puts a finished request in. True if the mailbox has to be [knocked](Mailbox::knock) at, once, after the bunch.
-    pub fn put(&self, request: Arc<Request>) -> bool {
+    pub fn put(&self, request: Arc<T>) -> bool {
         self.finished.push(request);
         !self.knocked.swap(true, AcqRel)
     }

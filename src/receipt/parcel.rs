@@ -2,9 +2,32 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::*};
+use std::time::Instant;
 
-use super::{Cause, Request, Slot};
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::cause::Cause;
+use super::ledger::Ledger;
+use super::request::{Arrival, Mailbox, Request};
+use crate::budget::Held;
 use crate::event::Event;
+
+/// What the builder of a request says of one parcel: its lane, and which of the request's events are in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// The lane's number within its cluster.
+    pub lane: u32,
+    /// The Kafka partition.
+    pub partition: i32,
+    /// Position of the parcel's first event in the request's list.
+    pub first: u32,
+    /// How many events, from there on.
+    pub count: u32,
+}
+
+/// A request's parcels; most requests have one.
+pub type Parcels = SmallVec<[Arc<Parcel>; 1]>;
 
 /// The events of one request that go to one lane, in the order in which the client sent them.
 #[derive(Debug)]
@@ -278,6 +301,59 @@ impl Parcel {
                 .iter()
                 .map(|event| (event.index, Cause::Unknown)),
         );
+    }
+}
+
+impl Request {
+    /// A request whose `events`, sorted by lane as `slots` say, are about to be admitted.
+    /// `held` is the memory that it is charged; `mailbox` is where its end is announced, if anybody waits for it.
+    pub fn into_parcels(
+        body: Bytes,
+        events: SmallVec<[Event; 1]>,
+        slots: &[Slot],
+        arrival: Arrival,
+        mailbox: Option<Arc<Mailbox>>,
+        ledger: Arc<Ledger>,
+        held: Held,
+    ) -> Parcels {
+        ledger.accepted.fetch_add(events.len() as u64, Relaxed);
+        let request = Arc::new(Request {
+            open_parcels: AtomicU32::new(slots.len() as u32),
+            mailbox,
+            ..Request::unwatched(body, events, arrival, ledger, held)
+        });
+        slots
+            .iter()
+            .map(|slot| Arc::new(Parcel::new(Arc::clone(&request), *slot)))
+            .collect()
+    }
+
+    /// Events that were read back from the spill log, as parcels that nobody waits for. `stamps` are the times of their
+    /// arrival, in milliseconds since the Unix epoch, in the same order; `at` is when they were read.
+    pub fn replay(
+        at: Instant,
+        body: Bytes,
+        events: SmallVec<[Event; 1]>,
+        stamps: Box<[i64]>,
+        slots: &[Slot],
+        ledger: Arc<Ledger>,
+        held: Held,
+    ) -> Parcels {
+        debug_assert_eq!(events.len(), stamps.len());
+        let arrival = Arrival {
+            unix_ms: stamps.first().copied().unwrap_or_default(),
+            at,
+        };
+        let request = Arc::new(Request {
+            stamps,
+            ..Request::unwatched(body, events, arrival, ledger, held)
+        });
+        let parcel = |slot: &Slot| {
+            let parcel = Parcel::new(Arc::clone(&request), *slot);
+            parcel.mark_spilled();
+            Arc::new(parcel)
+        };
+        slots.iter().map(parcel).collect()
     }
 }
 

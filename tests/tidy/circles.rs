@@ -21,12 +21,6 @@ const KNOWN: &[&[&str]] = &[
     &["app/backend.rs", "app/unit.rs"],
     &["http/answer.rs", "http/rejected.rs"],
     &["http/heads.rs", "http/ingest.rs", "http/server.rs"],
-    &[
-        "produce/native/context.rs",
-        "produce/native/hold.rs",
-        "produce/native/wakeups.rs",
-    ],
-    &["receipt/mailbox.rs", "receipt/mod.rs", "receipt/parcel.rs"],
 ];
 
 /// A file of `src`: its module path, and what it names.

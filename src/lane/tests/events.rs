@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::event::Extra;
 use crate::event::headers::Block;
-use crate::event::{Event, Extra};
+use crate::receipt::Parcel;
 
 /// Kafka refuses a batch with such an event.
 pub(super) const LARGE: u8 = b'L';
@@ -31,7 +32,9 @@ pub(super) fn extra(id: usize) -> Option<Arc<Extra>> {
 }
 
 /// Checks that an event has what it was sent with, wherever it was meanwhile.
-pub(super) fn check_extra(event: &Event, body: &[u8]) {
+pub(super) fn check_extra(parcel: &Parcel, position: u32) {
+    let event = &parcel.events()[position as usize];
+    let body = parcel.request().body();
     let sent = extra(id_of(event.value(body)));
     let sent = sent.as_deref().cloned().unwrap_or_default();
     assert_eq!(event.timestamp_ms(), sent.timestamp_ms);

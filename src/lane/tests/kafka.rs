@@ -34,11 +34,6 @@ impl Message {
         event.value(self.parcel.request().body())
     }
 
-    fn check(&self) {
-        let event = &self.parcel.events()[self.position as usize];
-        check_extra(event, self.parcel.request().body());
-    }
-
     fn mark(&self) -> u8 {
         self.value()[8]
     }
@@ -262,6 +257,8 @@ impl FakeClient {
 }
 
 impl Producer for FakeClient {
+    type Group = Parcel;
+
     fn shared(&self) -> Option<Arc<Client<Context>>> {
         None
     }
@@ -296,7 +293,7 @@ impl Producer for FakeClient {
         assert!(partition >= 0, "events go to partitions only");
         let parcel = Arc::clone(parcel);
         let message = Message { parcel, position };
-        message.check();
+        check_extra(&message.parcel, position);
         if message.mark() == LARGE_FOR_CLIENT {
             return Err(Code::MessageSizeTooLarge);
         }
@@ -309,7 +306,7 @@ impl Producer for FakeClient {
         Ok(())
     }
 
-    fn poll(&mut self, _: usize, mut on: impl FnMut(Report<'_>)) -> usize {
+    fn poll(&mut self, _: usize, mut on: impl FnMut(Report<'_, Parcel>)) -> usize {
         let reports = std::mem::take(&mut self.kafka().reports);
         let count = reports.len();
         for report in reports {
@@ -348,7 +345,7 @@ impl Producer for FakeClient {
         reports.extend(held.map(|message| Told::Failed(message, Code::PurgeQueue)));
     }
 
-    fn close(&mut self, _: Duration, mut on: impl FnMut(Report<'_>)) -> bool {
+    fn close(&mut self, _: Duration, mut on: impl FnMut(Report<'_, Parcel>)) -> bool {
         if let Some(gate) = self.hangs_at.take() {
             gate.wait();
         }
@@ -378,14 +375,14 @@ impl Producer for FakeClient {
     }
 }
 
-fn tell(report: Told, on: &mut impl FnMut(Report<'_>)) {
+fn tell(report: Told, on: &mut impl FnMut(Report<'_, Parcel>)) {
     match &report {
         Told::Acked(parcel, count) => on(Report::Acked {
-            parcel,
+            group: parcel,
             count: *count,
         }),
         Told::Failed(Message { parcel, position }, code) => on(Report::Failed {
-            parcel,
+            group: parcel,
             position: *position,
             code: *code,
             is_named: false,

@@ -1,4 +1,4 @@
-//! What librdkafka's interceptors know of the client that calls them.
+//! What a client's interceptors share with its worker, and how they are added.
 
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
@@ -19,17 +19,6 @@ pub struct Context {
 }
 
 impl ClientContext for Context {}
-
-impl Context {
-    /// The context of the client that calls an interceptor.
-    ///
-    /// # Safety
-    /// The client must be valid as long as the result, and made from a configuration that was [`intercept`]ed.
-    pub(super) unsafe fn of<'a>(rk: *mut RDKafka) -> Option<&'a Context> {
-        // SAFETY: the client's opaque is its context, set by the crate, and lives longer than the client.
-        unsafe { sys::rd_kafka_opaque(rk).cast::<Context>().as_ref() }
-    }
-}
 
 /// Adds all interceptors to a client of this configuration. Its context has to be a [`Context`].
 pub(super) fn intercept(config: &NativeClientConfig) {
@@ -56,10 +45,13 @@ unsafe extern "C" fn on_new(
     _: *mut c_char,
     _: usize,
 ) -> RDKafkaRespErr {
-    // SAFETY: the client is being made, which is when interceptors may be added.
+    // SAFETY: the client's opaque is its context, set by the crate, and lives longer than the client. The client is being made, which
+    // is when interceptors may be added.
     unsafe {
-        hold::add(rk);
-        wakeups::add(rk);
+        if let Some(context) = sys::rd_kafka_opaque(rk).cast::<Context>().as_ref() {
+            hold::add(rk, &context.hold);
+            wakeups::add(rk, &context.sockets);
+        }
     }
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
 }

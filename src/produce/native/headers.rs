@@ -6,14 +6,17 @@ use std::ptr::null;
 use rdkafka::bindings as sys;
 use rdkafka::types::RDKafkaRespErr;
 
+/// Room from the beginning.
+const FEW: usize = 8;
+
 /// Headers of a message that isn't taken yet.
 pub(super) struct Headers(*mut sys::rd_kafka_headers_t);
 
 impl Headers {
-    /// None yet, with room for some.
-    pub(super) fn with_capacity(count: usize) -> Headers {
+    /// None yet.
+    pub(super) fn new() -> Headers {
         // SAFETY: it's destroyed when it's dropped, or given away.
-        Headers(unsafe { sys::rd_kafka_headers_new(count) })
+        Headers(unsafe { sys::rd_kafka_headers_new(FEW) })
     }
 
     /// Adds a header.

@@ -43,10 +43,8 @@ use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::bindings as sys;
-use rdkafka::client::Client;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::types::{RDKafka, RDKafkaRespErr};
-
-use super::context::Context;
 
 /// Which partitions of a client are paused.
 #[derive(Debug, Default)]
@@ -91,9 +89,12 @@ impl Hold {
 }
 
 /// Lets the paused partitions of `client` go on, on a thread of its own, since it waits for a thread of the client. To be
-/// called when the client holds nothing any more.
-pub(super) fn release(client: &Arc<Client<Context>>) {
-    let hold = &client.context().hold;
+/// called when the client holds nothing any more. `hold_of` finds the client's.
+pub(super) fn release<C: ClientContext + 'static>(
+    client: &Arc<Client<C>>,
+    hold_of: fn(&C) -> &Hold,
+) {
+    let hold = hold_of(client.context());
     let paused = std::mem::take(&mut *hold.paused.lock().unwrap_or_else(PoisonError::into_inner));
     if paused.is_empty() {
         // They are going on already.
@@ -119,8 +120,9 @@ pub(super) fn release(client: &Arc<Client<Context>>) {
             // SAFETY: as above.
             let _: RDKafkaRespErr =
                 unsafe { sys::rd_kafka_purge(client.native_ptr(), sys::RD_KAFKA_PURGE_F_QUEUE) };
-            empty_queues(&client, paused);
-            client.context().hold.is_held.store(false, Release);
+            let hold = hold_of(client.context());
+            empty_queues(&client, hold, paused);
+            hold.is_held.store(false, Release);
         });
     if resumes.is_err() {
         // No thread now; the next call tries again.
@@ -129,9 +131,8 @@ pub(super) fn release(client: &Arc<Client<Context>>) {
 }
 
 /// Empties the queues of all partitions that were ever paused, those that are resumed now among them.
-fn empty_queues(client: &Client<Context>, paused: Vec<Partition>) {
-    let marked = &client.context().hold.marked;
-    let mut marked = marked.lock().unwrap_or_else(PoisonError::into_inner);
+fn empty_queues<C: ClientContext>(client: &Client<C>, hold: &Hold, paused: Vec<Partition>) {
+    let mut marked = hold.marked.lock().unwrap_or_else(PoisonError::into_inner);
     marked.extend(paused);
     for (topic, partition) in &*marked {
         // SAFETY: the client is valid as long as it's borrowed, and the name a C string. The topic is known, so that this is one more
@@ -152,13 +153,15 @@ fn empty_queues(client: &Client<Context>, paused: Vec<Partition>) {
 /// Adds the interceptors of this module, which pause the partitions whose batches fail.
 ///
 /// # Safety
-/// To be called while the client is being made.
-pub(super) unsafe fn add(rk: *mut RDKafka) {
+/// To be called while the client is being made, with a hold that lives longer than the client.
+pub(super) unsafe fn add(rk: *mut RDKafka, hold: &Hold) {
     let (name, none) = (c"hold".as_ptr(), null_mut());
+    let hold: *const Hold = hold;
     // SAFETY: the caller's promise.
     unsafe {
         sys::rd_kafka_interceptor_add_on_thread_start(rk, name, Some(on_thread_start), none);
-        sys::rd_kafka_interceptor_add_on_acknowledgement(rk, name, Some(on_report), none);
+        let hold = hold.cast_mut().cast();
+        sys::rd_kafka_interceptor_add_on_acknowledgement(rk, name, Some(on_report), hold);
     }
 }
 
@@ -176,10 +179,10 @@ unsafe extern "C" fn on_thread_start(
 unsafe extern "C" fn on_report(
     rk: *mut RDKafka,
     message: *mut sys::rd_kafka_message_t,
-    _: *mut c_void,
+    hold: *mut c_void,
 ) -> RDKafkaRespErr {
     use RDKafkaRespErr::*;
-    // SAFETY: the message is valid during the call, and so is its topic; the client is calling.
+    // SAFETY: the message is valid during the call, and so is its topic; the client is calling; its hold is from `add`.
     unsafe {
         let message = &*message;
         let is_ours = matches!(
@@ -191,8 +194,8 @@ unsafe extern "C" fn on_report(
         );
         if !is_ours && !message.rkt.is_null() && IS_BROKERS.get() {
             let topic = CStr::from_ptr(sys::rd_kafka_topic_name(message.rkt));
-            if let Some(context) = Context::of(rk) {
-                context.hold.pause(rk, topic, message.partition);
+            if let Some(hold) = hold.cast_const().cast::<Hold>().as_ref() {
+                hold.pause(rk, topic, message.partition);
             }
         }
     }

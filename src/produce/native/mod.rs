@@ -3,9 +3,10 @@
 //! The crate's safe producers copy every payload, look the topic up by name for every message, and wake one future per
 //! message; measured, that is 1.7 to 5.7 times the CPU per event of what stands here. What makes it sound:
 //!
-//! - Payloads aren't copied: librdkafka keeps pointers into the body of the parcel's request. Each message therefore owns
-//!   one strong count of its [`Parcel`], as its opaque (`opaque`), and bodies never change. The count comes back with the
-//!   delivery report, of which librdkafka promises exactly one per accepted message.
+//! - Payloads aren't copied: librdkafka keeps pointers to the values of the messages' group. Each message therefore owns one
+//!   strong count of its group, as its opaque (`opaque`). A value is borrowed from its group, so that it stays where and what it is as
+//!   long as the group lives. The count comes back with the delivery report, of which librdkafka promises exactly one per accepted
+//!   message.
 //! - Keys are copied by librdkafka, headers and timestamps too.
 //! - Payload memory is never given away (`RD_KAFKA_MSG_F_FREE` would call another allocator's `free`).
 //! - Topic handles and the queue are destroyed before the client. Reports still unread when [`Native`] is dropped
@@ -15,7 +16,7 @@
 //! Its interceptors (`context`) keep the order of a partition when a batch fails (`hold`), and have brokers' threads wake once for
 //! many answers (`wakeups`).
 //!
-//! What is absent: no policy. Nothing here knows lanes, retries or health.
+//! What is absent: no policy. Nothing here knows events, receipts, lanes, retries or health.
 
 #![expect(
     unsafe_code,
@@ -32,6 +33,7 @@ mod reports;
 mod wakeups;
 
 use std::ffi::{CStr, CString};
+use std::marker::PhantomData;
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,27 +52,27 @@ pub use reports::Report;
 use reports::{deliveries, text};
 
 use super::topic_limits::{ID_HEADER, RECEIVED_HEADER, Stamp, TIME_HEADER};
-use crate::event;
-use crate::receipt::Parcel;
+use super::{Messages, Producer, messages::Time};
 
 /// How often a client that is settling is asked for what it hasn't sent: a fraction of a round trip.
 const SETTLE_PAUSE: Duration = Duration::from_millis(2);
 
-/// A producer client.
-pub struct Native {
+/// A producer client for messages of groups of type `G`.
+pub struct Native<G> {
     client: Arc<Client<Context>>,
     queue: *mut RDKafkaQueue,
     topics: Vec<*mut RDKafkaTopic>,
     batch: Vec<sys::rd_kafka_message_t>,
     settled_at: Option<Instant>,
+    groups: PhantomData<Arc<G>>,
 }
 
-// SAFETY: librdkafka's handles may be used from any thread; `Native` is used from one at a time.
-unsafe impl Send for Native {}
+// SAFETY: librdkafka's handles may be used from any thread, and so may groups; `Native` is used from one at a time.
+unsafe impl<G: Messages> Send for Native<G> {}
 
-impl Native {
+impl<G: Messages> Native<G> {
     /// Creates the client. It connects by itself, in threads of its own.
-    pub fn new(config: &ClientConfig) -> KafkaResult<Native> {
+    pub fn new(config: &ClientConfig) -> KafkaResult<Native<G>> {
         let native_config = config.create_native_config()?;
         let events = sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_LOG;
         // SAFETY: the configuration is valid and not yet used.
@@ -90,11 +92,12 @@ impl Native {
             topics: Vec::new(),
             batch: Vec::new(),
             settled_at: None,
+            groups: PhantomData,
         })
     }
 
     /// The same, with a thread that wakes for each answer of a broker.
-    pub fn told_of_each_answer(self) -> Native {
+    pub fn told_of_each_answer(self) -> Native<G> {
         self.client.context().sockets.switch_off();
         self
     }
@@ -102,26 +105,6 @@ impl Native {
     /// The client, for metadata requests from other threads.
     pub fn client(&self) -> &Arc<Client<Context>> {
         &self.client
-    }
-
-    /// Makes `name` known as topic number `topic`.
-    pub fn open_topic(&mut self, topic: u32, name: &str) {
-        let index = topic as usize;
-        if self
-            .topics
-            .get(index)
-            .is_some_and(|handle| !handle.is_null())
-        {
-            return;
-        }
-        self.topics
-            .resize(self.topics.len().max(index + 1), null_mut());
-        if let Ok(name) = CString::new(name) {
-            // SAFETY: the client is valid and the name is a C string; a null handle is refused in `flush`.
-            self.topics[index] = unsafe {
-                sys::rd_kafka_topic_new(self.client.native_ptr(), name.as_ptr(), null_mut())
-            };
-        }
     }
 
     fn topic(&self, topic: u32) -> *mut RDKafkaTopic {
@@ -141,33 +124,61 @@ impl Native {
             .then_some(RDKafkaRespErr::RD_KAFKA_RESP_ERR__PURGE_QUEUE)
     }
 
-    /// Adds the event at `position` of a parcel to the batch.
-    pub fn add(&mut self, parcel: &Arc<Parcel>, position: u32) {
-        let body = parcel.request().body();
-        let event = &parcel.events()[position as usize];
-        let value = event.value(body);
-        let key = event.key.bytes(body);
+    /// Messages that the client holds, and reports not yet read.
+    fn outstanding(&self) -> usize {
+        // SAFETY: the client is valid.
+        usize::try_from(unsafe { sys::rd_kafka_outq_len(self.client.native_ptr()) }).unwrap_or(0)
+    }
+}
+
+impl<G: Messages> Producer for Native<G> {
+    type Group = G;
+
+    fn shared(&self) -> Option<Arc<Client<Context>>> {
+        Some(Arc::clone(&self.client))
+    }
+
+    fn open_topic(&mut self, topic: u32, name: &str) {
+        let index = topic as usize;
+        if self
+            .topics
+            .get(index)
+            .is_some_and(|handle| !handle.is_null())
+        {
+            return;
+        }
+        self.topics
+            .resize(self.topics.len().max(index + 1), null_mut());
+        if let Ok(name) = CString::new(name) {
+            // SAFETY: the client is valid and the name is a C string; a null handle is refused in `flush`.
+            self.topics[index] = unsafe {
+                sys::rd_kafka_topic_new(self.client.native_ptr(), name.as_ptr(), null_mut())
+            };
+        }
+    }
+
+    fn add(&mut self, group: &Arc<G>, position: u32) {
+        let value = group.value(position);
+        let key = group.key(position);
         self.batch.push(sys::rd_kafka_message_t {
             err: RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
             rkt: null_mut(),
             partition: 0,
-            payload: value.as_ptr().cast_mut().cast(),
-            len: value.len(),
+            payload: value.map_or(null_mut(), |value| value.as_ptr().cast_mut().cast()),
+            len: value.map_or(0, <[u8]>::len),
             // A key of length 0 isn't a missing one: its pointer is never null.
             key: key.map_or(null_mut(), |key| key.as_ptr().cast_mut().cast()),
             key_len: key.map_or(0, <[u8]>::len),
             offset: 0,
-            _private: opaque::of(parcel, position, Some(value)),
+            _private: opaque::of(group, position, value),
         });
     }
 
-    /// Hands the batch to librdkafka, for one partition, in order. `refused` hears of each event that it didn't take. A client that is
-    /// settling takes none.
-    pub fn flush(
+    fn flush(
         &mut self,
         topic: u32,
         partition: i32,
-        mut refused: impl FnMut(&Arc<Parcel>, u32, RDKafkaErrorCode),
+        mut refused: impl FnMut(&Arc<G>, u32, RDKafkaErrorCode),
     ) {
         if self.batch.is_empty() {
             return;
@@ -179,7 +190,7 @@ impl Native {
             }
             0
         } else {
-            // SAFETY: the handle is valid; payloads live as long as the parcels that the messages own.
+            // SAFETY: the handle is valid; payloads live as long as the groups that the messages own.
             unsafe {
                 sys::rd_kafka_produce_batch(
                     handle,
@@ -194,22 +205,20 @@ impl Native {
             for message in &self.batch {
                 if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
                     // SAFETY: librdkafka didn't take the message, so its count is still ours.
-                    let (parcel, position) = unsafe { opaque::take(message._private) };
-                    let at = || opaque::position_of(&parcel, message.payload.cast());
-                    let position = position.unwrap_or_else(at);
-                    refused(&parcel, position, message.err.into());
+                    let (group, position) = unsafe { opaque::take::<G>(message._private) };
+                    let at = || opaque::position_of(&*group, message.payload.cast());
+                    refused(&group, position.unwrap_or_else(at), message.err.into());
                 }
             }
         }
         self.batch.clear();
     }
 
-    /// Hands one event to librdkafka, stamped as `stamp` says, with its headers, and the header `event-id` if it needs one.
-    pub fn send_stamped(
+    fn send_stamped(
         &mut self,
         topic: u32,
         partition: i32,
-        parcel: &Arc<Parcel>,
+        group: &Arc<G>,
         position: u32,
         stamp: Stamp,
     ) -> Result<(), RDKafkaErrorCode> {
@@ -217,22 +226,21 @@ impl Native {
         if let Some(error) = self.takes_none(handle) {
             return Err(error.into());
         }
-        let body = parcel.request().body();
-        let event = &parcel.events()[position as usize];
-        let value = event.record_value(body);
-        let event_ms = parcel.timestamp_ms(position);
-        let is_own = event.timestamp_ms().is_some();
-        let time_header = if is_own { TIME_HEADER } else { RECEIVED_HEADER };
-        let (stamp_ms, time) = match stamp {
-            Stamp::Event => (event_ms, None),
-            // librdkafka takes its own clock then.
-            Stamp::Present => (0, Some(event_ms.to_string())),
+        let (time, value) = (group.time(position), group.value(position));
+        let time_header = match time {
+            Time::Own(_) => TIME_HEADER,
+            Time::Arrival(_) => RECEIVED_HEADER,
         };
-        let id = event.header_id.map(|id| id.hyphenated().to_string());
-        let ours = [(ID_HEADER, id.as_deref()), (time_header, time.as_deref())];
-        let headers = headers_of(event.header_block(body), ours);
-        let opaque = opaque::of(parcel, position, value);
-        let (to, what) = ((handle, partition), (event.key.bytes(body), value));
+        let (stamp_ms, told) = match stamp {
+            Stamp::Event => (time.ms(), None),
+            // librdkafka takes its own clock then.
+            Stamp::Present => (0, Some(time.ms().to_string())),
+        };
+        let id = group.id(position).map(|id| id.hyphenated().to_string());
+        let ours = [(ID_HEADER, id.as_deref()), (time_header, told.as_deref())];
+        let headers = headers_of(group.headers(position), ours);
+        let opaque = opaque::of(group, position, value);
+        let (to, what) = ((handle, partition), (group.key(position), value));
         let mut arguments = Arguments::new(to, what, stamp_ms, opaque);
         if let Some(headers) = &headers {
             arguments.push(arguments::headers(headers));
@@ -243,7 +251,7 @@ impl Native {
             }
         }
         let (client, all) = (self.client.native_ptr(), arguments.as_slice());
-        // SAFETY: all arguments are valid for the call, the payload as long as the parcel that the message owns.
+        // SAFETY: all arguments are valid for the call, the payload as long as the group that the message owns.
         let error = unsafe { sys::rd_kafka_produceva(client, all.as_ptr(), all.len()) };
         if error.is_null() {
             headers.into_iter().for_each(Headers::given);
@@ -253,13 +261,12 @@ impl Native {
         unsafe {
             let code = sys::rd_kafka_error_code(error);
             sys::rd_kafka_error_destroy(error);
-            drop(opaque::take(opaque));
+            drop(opaque::take::<G>(opaque));
             Err(code.into())
         }
     }
 
-    /// Reads what the client has to report, at most `at_most` reports of whole requests, without waiting.
-    pub fn poll(&mut self, at_most: usize, mut on: impl FnMut(Report<'_>)) -> usize {
+    fn poll(&mut self, at_most: usize, mut on: impl FnMut(Report<'_, G>)) -> usize {
         self.client.context().sockets.fetch();
         for read in 0..at_most {
             // SAFETY: the queue is valid; the event is destroyed below.
@@ -304,22 +311,13 @@ impl Native {
         at_most
     }
 
-    /// Messages that the client holds, and reports not yet read.
-    pub fn outstanding(&self) -> usize {
-        // SAFETY: the client is valid.
-        usize::try_from(unsafe { sys::rd_kafka_outq_len(self.client.native_ptr()) }).unwrap_or(0)
-    }
-
-    /// Whether a partition is paused because a batch of it failed. Until everything was reported, nothing may be handed over.
-    pub fn is_settling(&self) -> bool {
+    fn is_settling(&self) -> bool {
         self.client.context().hold.is_held()
     }
 
-    /// A step on the way to a client that holds nothing, after which paused partitions go on. To be called again and again
-    /// while the client [is settling](Native::is_settling), between reading its reports; it doesn't wait.
-    pub fn settle(&mut self, now: Instant) {
+    fn settle(&mut self, now: Instant) {
         if self.outstanding() == 0 {
-            return hold::release(&self.client);
+            return hold::release(&self.client, |context| &context.hold);
         }
         if self
             .settled_at
@@ -333,9 +331,7 @@ impl Native {
         }
     }
 
-    /// Gives up everything that the client holds and reads all reports. False if some were still missing after
-    /// `at_most`; their memory is leaked then.
-    pub fn close(&mut self, at_most: Duration, mut on: impl FnMut(Report<'_>)) -> bool {
+    fn close(&mut self, at_most: Duration, mut on: impl FnMut(Report<'_, G>)) -> bool {
         let deadline = Instant::now() + at_most;
         self.client.context().sockets.switch_off();
         let purge = sys::RD_KAFKA_PURGE_F_QUEUE
@@ -357,20 +353,23 @@ impl Native {
     }
 }
 
-/// The headers of an event that has some of its own, with ours behind them. Ours alone go the shorter way.
-fn headers_of(block: &[u8], ours: [(&CStr, Option<&str>); 2]) -> Option<Headers> {
-    if block.is_empty() {
-        return None;
+/// The headers of a message that has some of its own, with ours behind them. Ours alone go the shorter way.
+fn headers_of<'a>(
+    own: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ours: [(&CStr, Option<&str>); 2],
+) -> Option<Headers> {
+    let mut headers = None;
+    for (name, value) in own {
+        let headers = headers.get_or_insert_with(Headers::new);
+        headers.push(name.as_bytes(), value);
     }
-    let own = event::headers::iter(block);
-    let mut headers = Headers::with_capacity(own.clone().count() + ours.len());
-    own.for_each(|(name, value)| headers.push(name.as_bytes(), value));
+    let all = headers.as_mut()?;
     ours.into_iter()
-        .for_each(|(name, value)| headers.push_text(name, value));
-    Some(headers)
+        .for_each(|(name, value)| all.push_text(name, value));
+    headers
 }
 
-impl Drop for Native {
+impl<G> Drop for Native<G> {
     fn drop(&mut self) {
         for handle in self.topics.drain(..).filter(|handle| !handle.is_null()) {
             // SAFETY: the handle is valid and used nowhere else.

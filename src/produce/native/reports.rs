@@ -9,25 +9,25 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::opaque;
-use crate::receipt::Parcel;
+use crate::produce::Messages;
 
 /// Something that a client reports.
 #[derive(Debug)]
-pub enum Report<'a> {
-    /// Kafka acknowledged `count` more events of a parcel.
+pub enum Report<'a, G> {
+    /// Kafka acknowledged `count` more messages of a group.
     Acked {
-        /// The parcel.
-        parcel: &'a Arc<Parcel>,
+        /// The group.
+        group: &'a Arc<G>,
         /// How many more.
         count: u32,
     },
-    /// So long after the client had got them, the acknowledgement of a batch was read; by its first event.
+    /// So long after the client had got them, the acknowledgement of a batch was read; by its first message.
     AckTook(Duration),
-    /// The event at `position` of a parcel was not delivered.
+    /// The message at `position` of a group was not delivered.
     Failed {
-        /// The parcel.
-        parcel: &'a Arc<Parcel>,
-        /// Position of the event in the parcel.
+        /// The group.
+        group: &'a Arc<G>,
+        /// Position of the message in the group.
         position: u32,
         /// Why.
         code: RDKafkaErrorCode,
@@ -54,15 +54,15 @@ pub enum Report<'a> {
     },
 }
 
-/// Reports the messages of one delivery event, consecutive ones of a parcel together.
+/// Reports the messages of one delivery event, consecutive ones of a group together.
 ///
 /// # Safety
-/// `event` must be a valid delivery event.
-pub(super) unsafe fn deliveries(
+/// `event` must be a valid delivery event of a client whose messages are of groups of this type.
+pub(super) unsafe fn deliveries<G: Messages>(
     event: *mut sys::rd_kafka_event_t,
-    on: &mut impl FnMut(Report<'_>),
+    on: &mut impl FnMut(Report<'_, G>),
 ) {
-    let mut run: Option<(Arc<Parcel>, u32)> = None;
+    let mut run: Option<(Arc<G>, u32)> = None;
     let mut took = None;
     loop {
         // SAFETY: the event is valid; the message lives as long.
@@ -74,12 +74,12 @@ pub(super) unsafe fn deliveries(
             unsafe { failures(event, message, on) };
             break;
         }
-        if let Some((parcel, count)) = &mut run
-            && opaque::is_of(message._private, parcel)
+        if let Some((group, count)) = &mut run
+            && opaque::is_of(message._private, group)
         {
             *count += 1;
-            // SAFETY: each message owns one count of its parcel; this one's ends here, and the run keeps its own.
-            unsafe { Arc::decrement_strong_count(Arc::as_ptr(parcel)) };
+            // SAFETY: each message owns one count of its group; this one's ends here, and the run keeps its own.
+            unsafe { Arc::decrement_strong_count(Arc::as_ptr(group)) };
             continue;
         }
         took = took.or_else(|| {
@@ -88,8 +88,8 @@ pub(super) unsafe fn deliveries(
             u64::try_from(micros).ok().map(Duration::from_micros)
         });
         // SAFETY: as above; the run takes the count over.
-        let (parcel, _) = unsafe { opaque::take(message._private) };
-        acked(run.replace((parcel, 1)), on);
+        let (group, _) = unsafe { opaque::take(message._private) };
+        acked(run.replace((group, 1)), on);
     }
     acked(run, on);
     if let Some(took) = took {
@@ -97,10 +97,10 @@ pub(super) unsafe fn deliveries(
     }
 }
 
-fn acked(run: Option<(Arc<Parcel>, u32)>, on: &mut impl FnMut(Report<'_>)) {
-    if let Some((parcel, count)) = run {
-        let parcel = &parcel;
-        on(Report::Acked { parcel, count });
+fn acked<G>(run: Option<(Arc<G>, u32)>, on: &mut impl FnMut(Report<'_, G>)) {
+    if let Some((group, count)) = run {
+        let group = &group;
+        on(Report::Acked { group, count });
     }
 }
 
@@ -108,11 +108,11 @@ fn acked(run: Option<(Arc<Parcel>, u32)>, on: &mut impl FnMut(Report<'_>)) {
 /// apart from the others, which is known only when all were seen.
 ///
 /// # Safety
-/// `event` must be a valid delivery event, and `first` its last message that was taken.
-unsafe fn failures(
+/// `event` must be as for [`deliveries`], and `first` its last message that was taken.
+unsafe fn failures<G: Messages>(
     event: *mut sys::rd_kafka_event_t,
     first: &sys::rd_kafka_message_t,
-    on: &mut impl FnMut(Report<'_>),
+    on: &mut impl FnMut(Report<'_, G>),
 ) {
     use RDKafkaRespErr::*;
     // SAFETY: the event and its messages live longer than this function.
@@ -123,16 +123,16 @@ unsafe fn failures(
     let other = RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD;
     let names = messages.iter().any(|message| message.err == other);
     for message in messages {
-        // SAFETY: each message owns one count of its parcel.
-        let (parcel, position) = unsafe { opaque::take(message._private) };
+        // SAFETY: each message owns one count of its group.
+        let (group, position) = unsafe { opaque::take::<G>(message._private) };
         if message.err == RD_KAFKA_RESP_ERR_NO_ERROR {
-            acked(Some((parcel, 1)), on);
+            acked(Some((group, 1)), on);
             continue;
         }
         on(Report::Failed {
             position: position
-                .unwrap_or_else(|| opaque::position_of(&parcel, message.payload.cast())),
-            parcel: &parcel,
+                .unwrap_or_else(|| opaque::position_of(&*group, message.payload.cast())),
+            group: &group,
             code: message.err.into(),
             is_named: names && message.err != other,
         });

@@ -34,8 +34,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use rdkafka::bindings as sys;
 use rdkafka::types::{RDKafka, RDKafkaRespErr};
 
-use super::context::Context;
-
 /// Keys of requests (<https://kafka.apache.org/protocol#protocol_api_keys>).
 const PRODUCE: i16 = 0;
 /// The first request of every connection.
@@ -201,15 +199,27 @@ thread_local! {
 /// Adds the interceptors of this module.
 ///
 /// # Safety
-/// To be called while the client is being made.
-pub(super) unsafe fn add(rk: *mut RDKafka) {
+/// To be called while the client is being made, with sockets that live longer than the client.
+pub(super) unsafe fn add(rk: *mut RDKafka, sockets: &Sockets) {
     let (name, none) = (c"wakeups".as_ptr(), null_mut());
+    let sockets: *const Sockets = sockets;
+    let sockets = sockets.cast_mut().cast();
     // SAFETY: the caller's promise.
     unsafe {
         sys::rd_kafka_interceptor_add_on_thread_start(rk, name, Some(on_thread_start), none);
-        sys::rd_kafka_interceptor_add_on_request_sent(rk, name, Some(on_request), none);
-        sys::rd_kafka_interceptor_add_on_response_received(rk, name, Some(on_answer), none);
+        sys::rd_kafka_interceptor_add_on_request_sent(rk, name, Some(on_request), sockets);
+        sys::rd_kafka_interceptor_add_on_response_received(rk, name, Some(on_answer), sockets);
     }
+}
+
+/// The sockets that an interceptor was added with.
+///
+/// # Safety
+/// The client is calling.
+unsafe fn sockets_of<'a>(sockets: *mut c_void) -> Option<&'a Sockets> {
+    // SAFETY: they are from `add`, and live longer than the client.
+    let sockets = unsafe { sockets.cast_const().cast::<Sockets>().as_ref() };
+    sockets.filter(|sockets| !sockets.is_off.load(Relaxed))
 }
 
 unsafe extern "C" fn on_thread_start(
@@ -229,7 +239,7 @@ unsafe extern "C" fn on_thread_start(
 
 /// Called on the broker's thread.
 unsafe extern "C" fn on_request(
-    rk: *mut RDKafka,
+    _: *mut RDKafka,
     fd: c_int,
     _: *const c_char,
     _: i32,
@@ -237,12 +247,10 @@ unsafe extern "C" fn on_request(
     _: i16,
     _: i32,
     _: usize,
-    _: *mut c_void,
+    sockets: *mut c_void,
 ) -> RDKafkaRespErr {
     // SAFETY: the client is calling.
-    let context = unsafe { Context::of(rk) };
-    let sockets = context.map(|context| &context.sockets);
-    if let Some(sockets) = sockets.filter(|sockets| !sockets.is_off.load(Relaxed)) {
+    if let Some(sockets) = unsafe { sockets_of(sockets) } {
         CONNECTION.with_borrow_mut(|connection| {
             let connection = connection.get_or_insert_with(|| Connection::new(sockets.add()));
             connection.requested(fd, api_key);
@@ -253,7 +261,7 @@ unsafe extern "C" fn on_request(
 
 /// Called on the broker's thread, and once more on the one that handles an answer if that is another.
 unsafe extern "C" fn on_answer(
-    rk: *mut RDKafka,
+    _: *mut RDKafka,
     _: c_int,
     _: *const c_char,
     _: i32,
@@ -263,11 +271,10 @@ unsafe extern "C" fn on_answer(
     size: usize,
     _: i64,
     error: RDKafkaRespErr,
-    _: *mut c_void,
+    sockets: *mut c_void,
 ) -> RDKafkaRespErr {
     // SAFETY: the client is calling.
-    let context = unsafe { Context::of(rk) };
-    if context.is_some_and(|context| !context.sockets.is_off.load(Relaxed)) {
+    if unsafe { sockets_of(sockets) }.is_some() {
         let is_answer = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
         CONNECTION.with_borrow_mut(|connection| {
             if let Some(connection) = connection {

@@ -3,56 +3,54 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use uuid::Uuid;
 
-use crate::budget::{Account, Budget, Share};
-use crate::event::{Event, Key};
+use crate::produce::messages::Time;
 use crate::produce::settings::Idempotence;
-use crate::produce::{Native, Report, Settings, client};
-use crate::receipt::{Arrival, Parcel, Request, Slot};
+use crate::produce::{Messages, Native, Producer, Report, Settings, client};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Events of a batch.
+/// Messages of a batch.
 const BATCH: usize = 10;
 
-/// A parcel of so many events, for partition 0.
-fn parcel(events: u32) -> Arc<Parcel> {
-    let account = Arc::new(Account {
-        budget: Budget::new(1_000_000),
-        stream: Share::of_stream(),
-        cluster: Share::of_cluster(),
-    });
-    let held = account.hold(u64::from(events)).unwrap();
-    let slot = Slot {
-        lane: 0,
-        partition: 0,
-        first: 0,
-        count: events,
-    };
-    let event = |index| Event {
-        index,
-        start: index,
-        end: index + 1,
-        key: Key::None,
-        header_id: None,
-        extra: None,
-    };
-    let parcels = Request::into_parcels(
-        Bytes::from(vec![b'x'; events as usize]),
-        (0..events).map(event).collect(),
-        &[slot],
-        Arrival::now(Instant::now()),
-        None,
-        Arc::default(),
-        held,
-    );
-    Arc::clone(&parcels[0])
+/// So many messages of one byte each.
+struct Bytes(Vec<u8>);
+
+impl Messages for Bytes {
+    fn count(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    fn value(&self, position: u32) -> Option<&[u8]> {
+        let at = position as usize;
+        Some(&self.0[at..=at])
+    }
+
+    fn key(&self, _: u32) -> Option<&[u8]> {
+        None
+    }
+
+    fn id(&self, _: u32) -> Option<Uuid> {
+        None
+    }
+
+    fn time(&self, _: u32) -> Time {
+        Time::Arrival(0)
+    }
+
+    fn headers(&self, _: u32) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+        std::iter::empty()
+    }
 }
 
-/// What became of a parcel's events, in the order in which it was reported.
+fn messages(count: u32) -> Arc<Bytes> {
+    Arc::new(Bytes(vec![b'x'; count as usize]))
+}
+
+/// What became of a group's messages, in the order in which it was reported.
 #[derive(Default)]
 struct Fate {
     acked: u32,
@@ -60,7 +58,7 @@ struct Fate {
 }
 
 impl Fate {
-    fn hear(&mut self, client: &mut Native) {
+    fn hear(&mut self, client: &mut Native<Bytes>) {
         client.poll(1_000, |report| match report {
             Report::Acked { count, .. } => self.acked += count,
             Report::Failed { position, code, .. } => self.failed.push((position, code)),
@@ -69,9 +67,9 @@ impl Fate {
     }
 
     /// Until all was reported.
-    fn settle(&mut self, client: &mut Native, events: u32) {
+    fn settle(&mut self, client: &mut Native<Bytes>, count: u32) {
         let deadline = Instant::now() + 20 * SECOND;
-        while self.acked + (self.failed.len() as u32) < events || client.is_settling() {
+        while self.acked + (self.failed.len() as u32) < count || client.is_settling() {
             assert!(Instant::now() < deadline, "{} acked", self.acked);
             self.hear(client);
             if client.is_settling() {
@@ -82,8 +80,8 @@ impl Fate {
     }
 }
 
-fn send(client: &mut Native, parcel: &Arc<Parcel>) {
-    (0..parcel.count()).for_each(|position| client.add(parcel, position));
+fn send(client: &mut Native<Bytes>, group: &Arc<Bytes>) {
+    (0..group.count()).for_each(|position| client.add(group, position));
     client.flush(0, 0, |_, _, code| panic!("{code}"));
 }
 
@@ -103,7 +101,7 @@ fn what_stands_behind_comes_back(idempotence: Idempotence, error: RDKafkaRespErr
     let mut client = Native::new(&client::producer("test", &settings)).unwrap();
     client.open_topic(0, "topic");
     // It works.
-    let (first, mut fate) = (parcel(1), Fate::default());
+    let (first, mut fate) = (messages(1), Fate::default());
     send(&mut client, &first);
     fate.settle(&mut client, 1);
     assert_eq!(fate.acked, 1, "{:?}", fate.failed);
@@ -111,12 +109,12 @@ fn what_stands_behind_comes_back(idempotence: Idempotence, error: RDKafkaRespErr
         .broker_round_trip_time(1, Duration::from_millis(20))
         .unwrap();
     cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
-    let (second, mut fate) = (parcel(40 * BATCH as u32), Fate::default());
+    let (second, mut fate) = (messages(40 * BATCH as u32), Fate::default());
     send(&mut client, &second);
     fate.settle(&mut client, second.count());
     assert_eq!(fate.acked, 0, "what stood behind went on");
     // And then it goes on.
-    let (third, mut fate) = (parcel(40 * BATCH as u32), Fate::default());
+    let (third, mut fate) = (messages(40 * BATCH as u32), Fate::default());
     let deadline = Instant::now() + 20 * SECOND;
     while fate.acked < third.count() {
         assert!(Instant::now() < deadline, "it goes on");
@@ -170,7 +168,7 @@ fn a_topic_that_is_denied_again_and_again_leaves_nothing_behind() {
         let begun = Instant::now();
         cluster.request_errors(RDKafkaApiKey::Produce, &[denied]);
         loop {
-            let (one, mut fate) = (parcel(1), Fate::default());
+            let (one, mut fate) = (messages(1), Fate::default());
             client.add(&one, 0);
             // A topic that was denied takes nothing until it was seen again.
             let mut refused = 0;
