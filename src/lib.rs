@@ -62,11 +62,11 @@
 //! | stage | may import |
 //! | --- | --- |
 //! | `cli` | – |
-//! | `commands` | `app` `auth` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` |
-//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `rate` `route` `spill` `telemetry` |
-//! | `admin` | `budget` `http` `lane` `lifecycle` `produce` `spill` `telemetry` |
-//! | `http` | `auth` `budget` `decode` `event` `lane` `lifecycle` `produce` `rate` `receipt` `route` `telemetry` |
-//! | `config` | `admin` `auth` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` |
+//! | `commands` | `app` `auth` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
+//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `rate` `route` `spill` `telemetry` `tls` |
+//! | `admin` | `budget` `http` `lane` `lifecycle` `produce` `spill` `telemetry` `tls` |
+//! | `http` | `auth` `budget` `decode` `event` `lane` `lifecycle` `produce` `rate` `receipt` `route` `telemetry` `tls` |
+//! | `config` | `admin` `auth` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
 //! | `lane` | `budget` `event` `produce` `receipt` `route` `spill` `telemetry` |
 //! | `spill` | – |
 //! | `produce` | `telemetry` |
@@ -79,6 +79,7 @@
 //! | `rate` | – |
 //! | `telemetry` | – |
 //! | `lifecycle` | – |
+//! | `tls` | – |
 //!
 //! `tests/tidy.rs` holds the code to this table, and the files of one stage to one direction, but for the circles that
 //! `tests/tidy/circles.rs` lists.
@@ -143,3 +144,4 @@ pub mod lifecycle;
 pub mod rate;
 pub mod receipt;
 pub mod telemetry;
+pub mod tls;

@@ -32,4 +32,5 @@ mod routes;
 mod spilling;
 mod support;
 mod tidy;
+mod tls;
 mod topics;

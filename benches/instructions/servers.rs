@@ -48,6 +48,7 @@ pub(crate) fn with<F: Future<Output = ()>>(
     let worker = worker::spawn(Arc::clone(&cluster), Default::default()).expect("a thread");
     life.enter(Phase::Running);
     data.set_nonblocking(true).expect("a socket's mode");
+    let data = vec![(data, listener::Way::Plain)];
     let accept = listener::accept(data, Arc::clone(&port), life.watch(), |accepted| {
         server.deal(accepted)
     });
@@ -102,6 +103,8 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         budget,
         framed: forebay::budget::Share::of_streams(),
         answers: forebay::budget::Share::of_answers(),
+        tls: Default::default(),
+        addresses: Default::default(),
     });
     let server =
         Server::spawn(&port, &life.watch(), &Vitals::new(&life.watch())).expect("a thread");

@@ -2,6 +2,7 @@
 
 mod backend;
 mod beside;
+mod certificates;
 pub mod drain;
 mod limits;
 mod partitions;
@@ -16,14 +17,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
 use self::backend::{Backend, wait_for};
-use self::beside::Beside;
 use self::drain::{Drain, Left};
 use self::reload::Reloader;
 pub use self::reload::Source;
@@ -32,7 +32,8 @@ use self::vital::Door;
 use crate::admin::{Adopted, Redriver, Reloads, Sampler, Trend, View};
 use crate::budget::{Budget, Share};
 use crate::config::Config;
-use crate::http::{Port, Server, Snapshot, linger, listener};
+use crate::http::listener::{self, Way};
+use crate::http::{self, Port, Server, Snapshot, linger};
 use crate::lifecycle::{Life, Phase, Vitals, Watch, reached};
 
 /// Everything, wired and bound, with nothing running yet.
@@ -44,7 +45,7 @@ pub struct App {
     adopting: Vec<Drain>,
     port: Arc<Port>,
     source: Source,
-    data: std::net::TcpListener,
+    data: Vec<(std::net::TcpListener, Way)>,
     admin: std::net::TcpListener,
 }
 
@@ -56,7 +57,8 @@ pub struct Running {
     backend: Arc<Backend>,
     adopting: Vec<JoinHandle<()>>,
     server: Arc<Server>,
-    data: SocketAddr,
+    data: Option<SocketAddr>,
+    secure: Option<SocketAddr>,
     admin: SocketAddr,
 }
 
@@ -97,6 +99,7 @@ impl App {
         let backend = Backend::build(&config, &config.spill, &budget)?;
         let routes = routes::first(&config, &backend.clusters());
         let routes = routes.map_err(|error| anyhow!(error))?;
+        let tls = certificates::first(&config)?;
         let (http, idle) = (config.http.clone(), config.shutdown.idle);
         let mut snapshot = Snapshot::first(http, idle, limits, config.lane.clone(), routes);
         snapshot.wait_for_all = config.admin.wait_for_all;
@@ -111,10 +114,12 @@ impl App {
             budget: Arc::clone(&budget),
             framed: Share::of_streams(),
             answers: Share::of_answers(),
+            tls: ArcSwapOption::from(tls),
+            addresses: Arc::default(),
             start: Instant::now(),
         };
         Ok(App {
-            data: listener::bind(config.http.listen)?,
+            data: bind(&config.http)?,
             admin: listener::bind(config.admin.listen)?,
             life: Life::default(),
             budget,
@@ -152,7 +157,8 @@ impl App {
             admin,
         } = self;
         let (config, backend) = (Arc::new(config), Arc::new(backend));
-        let (data_address, admin_address) = (data.local_addr()?, admin.local_addr()?);
+        let admin_address = admin.local_addr()?;
+        let [data_address, secure] = addresses(&data)?;
         backend.spawn()?;
         let vitals = Vitals::new(&life.watch());
         let server = Arc::new(Server::spawn(&port, &life.watch(), &vitals)?);
@@ -179,23 +185,14 @@ impl App {
         });
         let adopting = adopting.collect();
         let door = Door {
-            listener: data,
+            listeners: data,
             port: Arc::clone(&port),
             watch: life.watch(),
             server: Arc::clone(&server),
         };
         vital::spawn(door, admin, &view, wishes)?;
         let config = Arc::new(ArcSwap::new(config));
-        let reloader = Reloader {
-            source,
-            config: Arc::clone(&config),
-            backend: Arc::clone(&backend),
-            port,
-            view: Arc::clone(&view),
-            replaced: Vec::new(),
-            beside: Beside::default(),
-            files: Default::default(),
-        };
+        let reloader = Reloader::new(source, &config, &backend, port, &view);
         vital::reload(reloader, asks, &view, life.watch());
         life.enter(Phase::Running);
         Ok(Running {
@@ -206,15 +203,21 @@ impl App {
             adopting,
             server,
             data: data_address,
+            secure,
             admin: admin_address,
         })
     }
 }
 
 impl Running {
-    /// Where the data port listens.
-    pub fn data(&self) -> SocketAddr {
+    /// Where the data port listens without TLS, if it does.
+    pub fn data(&self) -> Option<SocketAddr> {
         self.data
+    }
+
+    /// Where the data port listens for TLS, if it does.
+    pub fn secure(&self) -> Option<SocketAddr> {
+        self.secure
     }
 
     /// Where the admin port listens.
@@ -290,6 +293,24 @@ impl Running {
         life.enter(Phase::Stopped);
         account(&view)
     }
+}
+
+/// Binds what the data port listens on.
+fn bind(settings: &http::Settings) -> Result<Vec<(std::net::TcpListener, Way)>> {
+    let plain = settings.plain.then_some((settings.listen, Way::Plain));
+    let secure = settings.tls.listen.map(|address| (address, Way::Tls));
+    let wanted = plain.into_iter().chain(secure);
+    let bound = wanted.map(|(address, way)| Ok((listener::bind(address)?, way)));
+    bound.collect()
+}
+
+/// Where it's listened, without TLS and with it.
+fn addresses(data: &[(std::net::TcpListener, Way)]) -> std::io::Result<[Option<SocketAddr>; 2]> {
+    let mut addresses = [None; 2];
+    for (listener, way) in data {
+        addresses[usize::from(*way == Way::Tls)] = Some(listener.local_addr()?);
+    }
+    Ok(addresses)
 }
 
 /// Brings an adopted directory to Kafka until nothing is left, or until the process drains.

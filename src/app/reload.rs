@@ -36,6 +36,7 @@ pub use self::read::Source;
 use self::read::{Files, changed_files, files_of, read};
 use super::backend::{Backend, wait_for};
 use super::beside::Beside;
+use super::certificates::{self, Renewals};
 use super::routes::{self, Wired};
 use super::unit::Unit;
 use crate::admin::View;
@@ -62,19 +63,21 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// Who reloads.
 pub(super) struct Reloader {
-    pub(super) source: Source,
+    source: Source,
     /// What is in force.
-    pub(super) config: Arc<ArcSwap<Config>>,
-    pub(super) backend: Arc<Backend>,
-    pub(super) port: Arc<Port>,
-    pub(super) view: Arc<View>,
+    config: Arc<ArcSwap<Config>>,
+    backend: Arc<Backend>,
+    port: Arc<Port>,
+    view: Arc<View>,
     /// Configurations that were replaced, of which requests may still be under way.
-    pub(super) replaced: Vec<Weak<Snapshot>>,
+    replaced: Vec<Weak<Snapshot>>,
     /// Where files are read.
-    pub(super) beside: Beside,
+    beside: Beside,
     /// By cluster: what was in the files that its client reads itself, before it was made. Nothing is known of a cluster whose files
     /// couldn't be read in time: it gets another client with the next reload.
-    pub(super) files: Files,
+    files: Files,
+    /// When certificates are looked at.
+    renewals: Renewals,
 }
 
 /// What is shown of a configuration that has come into force.
@@ -89,6 +92,27 @@ pub(super) fn loaded(config: &Config, generation: u64) -> Loaded {
 }
 
 impl Reloader {
+    /// Who reloads `config`, which is in force, from `source`.
+    pub(super) fn new(
+        source: Source,
+        config: &Arc<ArcSwap<Config>>,
+        backend: &Arc<Backend>,
+        port: Arc<Port>,
+        view: &Arc<View>,
+    ) -> Reloader {
+        Reloader {
+            source,
+            config: Arc::clone(config),
+            backend: Arc::clone(backend),
+            port,
+            view: Arc::clone(view),
+            replaced: Vec::new(),
+            beside: Beside::default(),
+            files: Files::default(),
+            renewals: Renewals::default(),
+        }
+    }
+
     /// Reloads whenever it's asked for, until the process stops.
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut watch: Watch) {
         let (now, config) = (watch.clone(), self.config.load_full());
@@ -118,6 +142,9 @@ impl Reloader {
                 _ = look_at_keys.tick() => if self.has_key_files() && *now.borrow() == Phase::Running {
                     self.look_at_keys(&mut seen).await;
                 },
+                () = self.renewals.due(&self.config.load().http.tls) => {
+                    self.renewals.look(&self.port, &self.beside).await;
+                }
             }
         }
     }
@@ -165,8 +192,13 @@ impl Reloader {
         let old = self.config.load_full();
         let (source, its) = (Arc::clone(&self.source), Arc::clone(&old));
         let before = self.files.clone();
-        let reading = (self.beside).run(READ_WITHIN, move || read(&source, &its, &before));
-        let (new, files) = match reading.await {
+        let tls = self.port.tls.load_full();
+        let reading = self.beside.run(READ_WITHIN, move || {
+            let (new, files) = read(&source, &its, &before)?;
+            let tls = certificates::of(&new, tls.as_deref())?;
+            Ok((new, files, tls))
+        });
+        let (new, files, tls) = match reading.await {
             Ok(Ok(read)) => read,
             Ok(Err(why)) => return Outcome::Wrong(why),
             Err(why) => return Outcome::Wrong(format!("reading the files failed: {why}")),
@@ -196,6 +228,7 @@ impl Reloader {
                 return Outcome::Wrong(why);
             }
             self.files = files;
+            self.port.tls.store(tls);
         }
         Outcome::Done(changes)
     }

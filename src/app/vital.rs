@@ -10,12 +10,13 @@ use super::reload::Reloader;
 use crate::admin::reload::Ask;
 use crate::admin::sampler::{self, Wishes};
 use crate::admin::{self, View};
-use crate::http::{Port, Server, listener};
+use crate::http::listener::{self, Way};
+use crate::http::{Port, Server};
 use crate::lifecycle::{Vital, Vitals, Watch};
 
 /// What accepting needs.
 pub(super) struct Door {
-    pub(super) listener: std::net::TcpListener,
+    pub(super) listeners: Vec<(std::net::TcpListener, Way)>,
     pub(super) port: Arc<Port>,
     pub(super) watch: Watch,
     pub(super) server: Arc<Server>,
@@ -61,13 +62,13 @@ fn accept(door: Door, vital: Vital) -> io::Result<()> {
         .build()?;
     let run = move || {
         let Door {
-            listener,
+            listeners,
             port,
             watch,
             server,
         } = door;
         let deal = |accepted| server.deal(accepted);
-        let accepting = listener::accept(listener, port, watch, deal);
+        let accepting = listener::accept(listeners, port, watch, deal);
         if let Err(error) = runtime.block_on(accepting) {
             vital.fail(error);
         }

@@ -6,6 +6,7 @@ use super::connect::{self, Findings};
 use super::{Failure, configuration};
 use crate::config::print;
 use crate::produce::{Native, client};
+use crate::tls;
 
 /// Loads and validates; asks the clusters if `connect`; prints the effective configuration if `print`.
 pub fn run(file: &Path, connect: bool, print: bool) -> Result<(), Failure> {
@@ -27,6 +28,11 @@ pub fn run(file: &Path, connect: bool, print: bool) -> Result<(), Failure> {
             let what = format!("clusters.{name}.kafka: {error}");
             found.contradictions.push(what);
         }
+    }
+    if config.http.tls.listen.is_some()
+        && let Err(what) = tls::Server::build(&config.http.tls, &[], None)
+    {
+        found.contradictions.push(format!("http.tls: {what}"));
     }
     for good in &found.good {
         println!("{good}");

@@ -52,7 +52,10 @@ pub fn run(listen: SocketAddr, admin: SocketAddr, quiet: bool) -> Result<(), Fai
         } else {
             show(shown, Arc::clone(&end))?
         };
-        println!("{}", welcome(running.data(), running.admin()));
+        println!(
+            "{}",
+            welcome(running.data().unwrap_or(listen), running.admin())
+        );
         let done = until_stopped(running, &mut signals).await;
         end.store(true, Release);
         if let Some(shower) = shower {

@@ -35,7 +35,7 @@ pub fn run(file: &Path, adopt: &[PathBuf]) -> Result<(), Failure> {
             app.adopt(dir).map_err(unavailable)?;
         }
         let running = app.spawn().map_err(unavailable)?;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %running.data(), admin = %running.admin(), "forebay listens");
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), data = running.data().map(display), tls = running.secure().map(display), admin = %running.admin(), "forebay listens");
         until_stopped(running, &mut signals).await
     })
 }

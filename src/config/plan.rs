@@ -59,7 +59,11 @@ impl Effect {
     /// Of the key at `path`; `None` if there is no such key.
     pub(super) fn of(path: &[&str]) -> Option<Effect> {
         Some(match path {
-            ["http", "listen" | "threads"] | ["admin", "listen"] | ["log", "format"] => {
+            ["http", "tls", "listen"] => Effect::Restart,
+            ["http", "tls", _] | ["http", "tls", "certificates", _, "cert" | "key"] => {
+                Effect::Connections
+            }
+            ["http", "listen" | "plain" | "threads"] | ["admin", "listen"] | ["log", "format"] => {
                 Effect::Restart
             }
             // The log was opened with them: it has files of this size in this directory.

@@ -2,12 +2,12 @@
 //!
 //! Nothing here does I/O: whether a cluster can be reached or a port is free shows later.
 
+mod listeners;
 mod problems;
 mod routes;
 mod sources;
 mod streams;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -17,7 +17,6 @@ use super::check::dotted;
 use super::print::size;
 use super::properties;
 use super::syntax::{bootstrap, cluster_name};
-use crate::http::settings::CONNECTION;
 
 pub use self::problems::Problem;
 use self::problems::Problems;
@@ -51,7 +50,7 @@ impl Config {
     /// Whether the gateway can run with this; if not, every reason.
     pub fn validate(&self) -> Result<(), Vec<Problem>> {
         let mut problems = Problems::default();
-        listeners(self, &mut problems);
+        listeners::check(self, &mut problems);
         counts(self, &mut problems);
         sizes(self, &mut problems);
         memory(self, &mut problems);
@@ -62,22 +61,6 @@ impl Config {
         routes::check(self, &mut problems);
         problems.into_result()
     }
-}
-
-fn listeners(config: &Config, problems: &mut Problems) {
-    let (data, admin) = (config.http.listen, config.admin.listen);
-    if collide(data, admin) {
-        problems.add(
-            "admin.listen",
-            format!("{admin} is the same port as http.listen, {data}; give each its own"),
-        );
-    }
-}
-
-/// Whether one process can't listen on both. Port 0 means any free port.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() == b.port() && a.port() != 0 && same_host
 }
 
 fn counts(config: &Config, problems: &mut Problems) {
@@ -184,10 +167,11 @@ fn memory(config: &Config, problems: &mut Problems) {
     problems.at_most("lane.max_bytes", lane.max_bytes, budget, "memory.budget");
 
     let connections = http.connections(budget.0);
-    let all = ByteSize((connections as u64).saturating_mul(http.connection_bytes()));
+    let all = ByteSize((connections as u64).saturating_mul(http.dearest_bytes()));
     let room = ByteSize(budget.0 - budget.0.div_ceil(4));
     if all > room {
-        let (count, head, connection) = (connections, size(http.max_head), size(CONNECTION));
+        let beside = ByteSize(http.dearest_bytes() - http.max_head.0);
+        let (count, head, connection) = (connections, size(http.max_head), size(beside));
         let budget = size(budget);
         problems.add(
             "http.max_connections",

@@ -91,6 +91,7 @@ mod tests {
     use std::task::{Wake, Waker};
 
     use super::*;
+    use crate::http::peer::Peer;
     use crate::lifecycle::Life;
 
     #[derive(Default)]
@@ -110,7 +111,7 @@ mod tests {
             let woken = Arc::new(Woken::default());
             let waker = Waker::from(Arc::clone(&woken));
             let mut cx = Context::from_waker(&waker);
-            let activity = Activity::new();
+            let activity = Activity::new(Peer::default());
             let mut ending = Ending::new(&life.watch(), Duration::ZERO);
             assert!(!ending.is_due(&activity, &mut cx));
             std::thread::scope(|scope| {

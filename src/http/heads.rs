@@ -18,7 +18,7 @@ use crate::budget::HeldByProcess;
 
 /// What a connection of HTTP/2 holds beside what any connection does: the body bytes that its window lets come before a
 /// request is charged for them, the table of its heads, and its buffers.
-const CONNECTION_BYTES: u64 = super::server::CONNECTION_WINDOW_BYTES as u64 + 64 * 1024;
+const CONNECTION_BYTES: u64 = super::protocols::CONNECTION_WINDOW_BYTES as u64 + 64 * 1024;
 /// What the heads of a connection of HTTP/2 may keep of its read buffers: an entry of the table of heads that names a path or a
 /// host is a slice of the buffer in which it came. The table has 4 KiB, such an entry at least 38 bytes of it, and a buffer 8 KiB
 /// (measured: 0.6 MB for 89 entries). Clients that mean no harm do so as well, if their paths differ.

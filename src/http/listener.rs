@@ -1,15 +1,18 @@
-//! The data port's socket: binds, accepts within the limits, deals connections out.
+//! The data port's sockets: binds, accepts within the limits, deals connections out.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::addresses::AddressTicket;
 use super::linger;
 use super::port::Port;
 use super::settings::Settings;
@@ -33,11 +36,24 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// accepted, and with it requests that were already sent.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(100);
 
+/// How connections of a listener begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// With a request.
+    Plain,
+    /// With a handshake.
+    Tls,
+}
+
 /// A connection with what it's charged for, given back when this is dropped.
 #[derive(Debug)]
 pub struct Accepted {
     /// The socket, taken off the acceptor's runtime.
     pub socket: std::net::TcpStream,
+    /// The other end of the socket.
+    pub peer: SocketAddr,
+    /// How it begins.
+    pub way: Way,
     /// The settings that it's charged by and served by.
     pub settings: Arc<Settings>,
     /// What the connection holds of the limits.
@@ -50,47 +66,6 @@ pub struct Ticket {
     _permit: OwnedSemaphorePermit,
     _held: HeldByProcess,
     _address: Option<AddressTicket>,
-}
-
-/// Open connections by client address.
-#[derive(Debug, Default)]
-struct Addresses(Mutex<HashMap<IpAddr, usize>>);
-
-#[derive(Debug)]
-struct AddressTicket {
-    addresses: Arc<Addresses>,
-    address: IpAddr,
-}
-
-impl Addresses {
-    fn enter(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<AddressTicket> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        Some(AddressTicket {
-            addresses: Arc::clone(self),
-            address,
-        })
-    }
-}
-
-impl Drop for AddressTicket {
-    fn drop(&mut self) {
-        let mut open = self
-            .addresses
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
 }
 
 /// Binds `address`. The error says what to do.
@@ -144,20 +119,60 @@ fn hold_back(listener: &TcpListener) {
     }
 }
 
+/// Listeners that are accepted from in turn.
+struct Listeners {
+    all: Vec<(TcpListener, Way)>,
+    /// The one whose turn it is, so that a flood on one keeps nobody of another waiting.
+    next: Cell<usize>,
+}
+
+impl Listeners {
+    fn new(listeners: Vec<(std::net::TcpListener, Way)>) -> io::Result<Listeners> {
+        let all = listeners
+            .into_iter()
+            .map(|(listener, way)| Ok((TcpListener::from_std(listener)?, way)));
+        Ok(Listeners {
+            all: all.collect::<io::Result<_>>()?,
+            next: Cell::new(0),
+        })
+    }
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, Way)> {
+        poll_fn(|cx| {
+            let count = self.all.len();
+            let first = self.next.get();
+            for at in (first..first + count).map(|at| at % count) {
+                let (listener, way) = &self.all[at];
+                if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                    self.next.set(at + 1);
+                    return Poll::Ready(accepted.map(|(stream, peer)| (stream, peer, *way)));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn hold_back(&self) {
+        self.all
+            .iter()
+            .for_each(|(listener, _)| hold_back(listener));
+    }
+}
+
 /// Accepts until the process closes, and what was under way then; `deal` takes each connection.
 pub async fn accept(
-    listener: std::net::TcpListener,
+    listeners: Vec<(std::net::TcpListener, Way)>,
     port: Arc<Port>,
     mut watch: Watch,
     mut deal: impl FnMut(Accepted),
 ) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
+    let listeners = Listeners::new(listeners)?;
     let mut places = Places::new();
     let mut replaced = port.replaced.subscribe();
-    let addresses = Arc::new(Addresses::default());
     let closing = async {
         reached(&mut watch, Phase::Closing).await;
-        hold_back(&listener);
+        listeners.hold_back();
         tokio::time::sleep(LAST_CALL).await;
     };
     let mut closing = std::pin::pin!(closing);
@@ -169,48 +184,71 @@ pub async fn accept(
         };
         let Ok(permit) = permit else { return Ok(()) };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listeners.accept() => accepted,
             () = &mut closing => return Ok(()),
         };
-        let settings = Arc::clone(&port.snapshot.load().settings);
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok(accepted) => {
+                if let Some(accepted) = admit(accepted, permit, &port) {
+                    deal(accepted);
+                }
+            }
             Err(error) => {
                 // A client that gave up meanwhile, or no descriptors left: neither may end the port.
                 tracing::debug!(%error, "a connection could not be accepted");
                 tokio::time::sleep(PAUSE).await;
-                continue;
             }
-        };
-        let limit = settings.max_connections_per_address;
-        let address = if limit == 0 {
-            None
-        } else {
-            addresses.enter(peer.ip(), limit)
-        };
-        if limit > 0 && address.is_none() {
-            port.refusals.count("too_many_connections");
-            tracing::debug!(%peer, limit, "too many connections from one address");
-            continue;
         }
-        let bytes = settings.connection_bytes();
-        let Ok(held) = HeldByProcess::hold(&port.budget, bytes) else {
-            port.refusals.count("no_memory");
-            refuse(stream, peer, (permit, address), &port, &settings);
-            continue;
-        };
-        let ticket = Ticket {
-            _permit: permit,
-            _held: held,
-            _address: address,
-        };
-        match hand_over(stream) {
-            Ok(socket) => deal(Accepted {
-                socket,
-                settings,
-                ticket,
-            }),
-            Err(error) => tracing::debug!(%error, "a connection broke while it was accepted"),
+    }
+}
+
+/// Charges a connection, or refuses it.
+fn admit(
+    (stream, peer, way): (TcpStream, SocketAddr, Way),
+    permit: OwnedSemaphorePermit,
+    port: &Arc<Port>,
+) -> Option<Accepted> {
+    let settings = Arc::clone(&port.snapshot.load().settings);
+    let limit = settings.max_connections_per_address;
+    let address = if limit == 0 {
+        None
+    } else {
+        port.addresses.enter(peer.ip(), limit)
+    };
+    if limit > 0 && address.is_none() {
+        port.refusals.count("too_many_connections");
+        tracing::debug!(%peer, limit, "too many connections from one address");
+        return None;
+    }
+    let bytes = match way {
+        Way::Plain => settings.connection_bytes(),
+        Way::Tls => settings.secure_bytes(),
+    };
+    let Ok(held) = HeldByProcess::hold(&port.budget, bytes) else {
+        port.refusals.count("no_memory");
+        match way {
+            Way::Plain => refuse(stream, peer, (permit, address), port, &settings),
+            // It can't be told without a handshake, which takes memory.
+            Way::Tls => tracing::warn!(%peer, "there is no memory for a connection; it is closed"),
+        }
+        return None;
+    };
+    let ticket = Ticket {
+        _permit: permit,
+        _held: held,
+        _address: address,
+    };
+    match hand_over(stream) {
+        Ok(socket) => Some(Accepted {
+            socket,
+            peer,
+            way,
+            settings,
+            ticket,
+        }),
+        Err(error) => {
+            tracing::debug!(%error, "a connection broke while it was accepted");
+            None
         }
     }
 }

@@ -10,6 +10,7 @@
 //!   before the lanes see it gets its status where it is found: [`ingest`], [`plan`], `target`, `head`, `heads`.
 //! - [`retry`] computes an honest `Retry-After`.
 //! - [`linger`] sees to it that a refusal reaches its client, and `ending` that a stop breaks nobody's request.
+//! - `secure` is a connection over TLS, `handshakes` the turns of those that begin; [`peer`] says who is at the other end.
 //! - [`watch`] closes connections that are too slow, [`deadlines`] ends waiting for lanes that are.
 //!
 //! **What a client can make us hold**, who is charged for it, and for how long. Parts of the budget that leave room for
@@ -18,6 +19,7 @@
 //! | what | charged | ends |
 //! | --- | --- | --- |
 //! | a connection: read and write buffer, state, task | the process, before it's accepted, or it's answered 503 | `idle_timeout`, `head_timeout` |
+//! | over TLS: records that aren't complete or not read, its state | the process, as above | as above; its handshake: `tls.handshake_timeout` |
 //! | HTTP/2: bytes in its windows, table of heads | `framed`, with its first bytes | with the connection |
 //! | HTTP/2: read buffers that entries of that table are slices of | `framed`, when it has brought 64 KiB; without room it ends in order, with what is under way | with the connection |
 //! | HTTP/2: a stream's state, task, small answer | `framed`, when its head comes | when its answer is written |
@@ -48,6 +50,7 @@
 //! waits in its backlog.
 
 pub mod access;
+mod addresses;
 mod admission;
 pub mod answer;
 pub mod body;
@@ -57,18 +60,22 @@ mod ending;
 mod entry;
 mod forget;
 mod frames;
+mod handshakes;
 mod head;
 mod heads;
 pub mod ingest;
 pub mod linger;
 pub mod listener;
+pub mod peer;
 pub mod plan;
 pub mod port;
 mod preface;
+mod protocols;
 mod reasons;
 pub mod rejected;
 pub mod retry;
 pub mod routes;
+mod secure;
 pub mod sending;
 pub mod server;
 pub mod settings;
@@ -83,6 +90,8 @@ mod watched;
 mod web;
 
 pub use crate::telemetry::Refusals;
+pub use addresses::Addresses;
+pub use peer::Peer;
 pub use port::Port;
 pub use server::Server;
 pub use settings::Settings;

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
+use super::addresses::Addresses;
 use super::deadlines::Deadlines;
+use super::handshakes::Handshakes;
 use super::linger::Lingering;
 use super::snapshot::Snapshot;
 use crate::budget::{Budget, Share};
 use crate::receipt::Mailbox;
 use crate::telemetry::Refusals;
+use crate::tls;
 
 /// What all requests of the data port need.
 #[derive(Debug)]
@@ -33,6 +36,11 @@ pub struct Port {
     pub framed: Arc<Share>,
     /// The part of it that the lists in answers may hold.
     pub answers: Arc<Share>,
+    /// What connections over TLS begin with; nothing if none is configured. Beside the snapshot, because certificates are renewed
+    /// without another configuration.
+    pub tls: ArcSwapOption<tls::Server>,
+    /// Open connections by their clients' addresses.
+    pub addresses: Arc<Addresses>,
 }
 
 impl Port {
@@ -65,4 +73,6 @@ pub struct Local {
     pub is_stopping: AtomicBool,
     /// When its waiting requests have to be answered.
     pub deadlines: Deadlines,
+    /// The handshakes that are under way on it.
+    pub handshakes: Handshakes,
 }

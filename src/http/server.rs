@@ -9,8 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
@@ -18,20 +17,20 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::deadlines::Deadlines;
 use super::ending::Ending;
+use super::handshakes::Handshakes;
 use super::heads;
 use super::ingest;
 use super::linger;
-use super::listener::{Accepted, LAST_CALL};
+use super::listener::{Accepted, LAST_CALL, Ticket, Way};
+use super::peer::Peer;
 use super::port::{Local, Port};
+use super::protocols;
+use super::secure::Secure;
 use super::settings::Settings;
 use super::unread;
 use super::watch::{Activity, Times};
-use super::watched::Watched;
+use super::watched::{Transport, Watched};
 use crate::lifecycle::{Phase, Vital, Vitals, Watch, reached};
-
-/// The windows of HTTP/2 bound what one connection may make us buffer before a request is charged for it.
-pub(super) const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
-const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 
 /// The running HTTP threads.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ impl Server {
             std::thread::available_parallelism().map_or(1, Into::into)
         };
         let threads = (0..count)
-            .map(|number| Thread::spawn(number, port, watch, vitals))
+            .map(|number| Thread::spawn((number, count), port, watch, vitals))
             .collect::<io::Result<_>>()?;
         Ok(Server { threads })
     }
@@ -96,8 +95,9 @@ impl Server {
 }
 
 impl Thread {
+    /// The one with this number, of so many.
     fn spawn(
-        number: usize,
+        (number, count): (usize, usize),
         port: &Arc<Port>,
         watch: &Watch,
         vitals: &Vitals,
@@ -107,6 +107,7 @@ impl Thread {
             mailbox: Arc::default(),
             is_stopping: AtomicBool::new(false),
             deadlines: Deadlines::default(),
+            handshakes: Handshakes::of_one_in(count),
         });
         Thread::start(format!("http-{number}"), local, watch, vitals)
     }
@@ -168,8 +169,7 @@ async fn run(
             next = accepted.recv() => {
                 let Some(next) = next else { break };
                 let ending = Ending::new(&watching, local.port.snapshot.load().idle_at_end);
-                let connection = Connection { local: Arc::clone(&local), open: Open(Arc::clone(&open)), ending };
-                tokio::spawn(connection.serve(next));
+                begin(next, Arc::clone(&local), Open(Arc::clone(&open)), ending);
             }
             () = &mut stopping, if !local.is_stopping.load(Relaxed) => local.is_stopping.store(true, Relaxed),
             () = &mut closing => break,
@@ -205,6 +205,32 @@ fn how(ended: Result<(), JoinError>) -> &'static str {
     }
 }
 
+/// Starts a connection's task. One that needs a handshake has another task than one that doesn't, which thus is no larger for it.
+fn begin(accepted: Accepted, local: Arc<Local>, open: Open, ending: Ending) {
+    let Accepted {
+        socket,
+        peer,
+        way,
+        settings,
+        ticket,
+    } = accepted;
+    let Ok(socket) = TcpStream::from_std(socket) else {
+        return;
+    };
+    let connection = Connection {
+        local,
+        open,
+        ending,
+        settings,
+        ticket,
+    };
+    let peer = Peer::at(peer);
+    match way {
+        Way::Plain => drop(tokio::spawn(connection.serve(socket, peer))),
+        Way::Tls => drop(tokio::spawn(connection.begin(socket, peer))),
+    }
+}
+
 /// Counts a connection for as long as it lives.
 struct Open(Arc<AtomicUsize>);
 
@@ -218,32 +244,57 @@ struct Connection {
     local: Arc<Local>,
     open: Open,
     ending: Ending,
+    settings: Arc<Settings>,
+    ticket: Ticket,
 }
 
 impl Connection {
-    async fn serve(self, accepted: Accepted) {
+    /// Does what comes before the first request, and serves.
+    async fn begin(self, socket: TcpStream, peer: Peer) {
+        let (local, settings) = (Arc::clone(&self.local), Arc::clone(&self.settings));
+        let Some(server) = local.port.tls.load_full() else {
+            return;
+        };
+        match Secure::shake(socket, &server, &settings.tls, &local.handshakes).await {
+            Ok((secure, certificate)) => {
+                self.serve(
+                    secure,
+                    Peer {
+                        certificate,
+                        ..peer
+                    },
+                )
+                .await
+            }
+            Err(failed) => {
+                if let Some(reason) = failed.reason {
+                    local.port.refusals.count(reason);
+                }
+                if let Some(socket) = failed.socket {
+                    linger::close(socket, true, &local.port.lingering, &settings).await;
+                }
+            }
+        }
+    }
+
+    /// Serves requests that come over `transport`.
+    async fn serve<T: Transport>(self, transport: T, peer: Peer) {
         let Connection {
             local,
             open: _open,
             mut ending,
-        } = self;
-        let Accepted {
-            socket,
             settings,
             ticket: _ticket,
-        } = accepted;
-        let Ok(socket) = TcpStream::from_std(socket) else {
-            return;
-        };
-        let activity = Activity::new();
-        let builder = builder(&settings);
+        } = self;
+        let activity = Activity::new(peer);
+        let builder = protocols::builder(&settings);
         let service = service_fn({
             let (local, activity) = (Arc::clone(&local), Arc::clone(&activity));
             move |request| ingest::handle(Arc::clone(&local), activity.request(), request)
         });
         let is_slow = {
             let mut connection = pin!(builder.serve_connection(
-                TokioIo::new(Watched::new(socket, &activity, &local.port.refusals)),
+                TokioIo::new(Watched::new(transport, &activity, &local.port.refusals)),
                 service
             ));
             let mut is_new = true;
@@ -332,37 +383,6 @@ fn times(settings: &Settings) -> Times {
         idle: settings.idle_timeout,
         send: settings.send_timeout,
     }
-}
-
-fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // Slow heads are watched for without a timer per request: see `watch`.
-        .header_read_timeout(None)
-        // Answers are small: head and body are cheaper to send as one piece of memory than as two.
-        .writev(false)
-        .max_buf_size(settings.max_head.as_u64() as usize)
-        // Requests of a pipeline are taken one after the other (RFC 9112, 9.3.2: only those with safe methods may be taken
-        // together), so each waits for Kafka by itself and no two answers are ever ready at once: there's nothing to gather.
-        // No `pipeline_flush`: it holds answers back while any byte of a further request is buffered (and loses them if
-        // the connection then ends), and it lifts the bound on answers that a client doesn't read.
-        .half_close(true);
-    // hyper's own limit, and then the headers of a request need no memory while they're read.
-    if settings.max_headers != 100 {
-        builder.http1().max_headers(settings.max_headers);
-    }
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(settings.max_streams)
-        .max_header_list_size(settings.max_head.as_u64() as u32)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .keep_alive_interval(Some(Duration::from_secs(30)))
-        .keep_alive_timeout(Duration::from_secs(20));
-    builder
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 pub use super::routes::check as routes;
+use crate::tls;
 
 /// `[http]`: the data port, where SDKs and servers send events.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -14,6 +15,8 @@ pub use super::routes::check as routes;
 pub struct Settings {
     /// Address and port of the data port. Default `0.0.0.0:8080`.
     pub listen: SocketAddr,
+    /// Whether `listen` is served; if it isn't, TLS is the only way in (`[http.tls]`). Default `true`.
+    pub plain: bool,
     /// Threads that serve connections, each with its own single-threaded runtime. 0, the default, means one per core.
     pub threads: usize,
     /// Largest body as sent, in bytes. Default 4 MiB: some thousand events, and still a small part of the budget.
@@ -74,12 +77,15 @@ pub struct Settings {
     /// Default 20 s, as long as a body may take to come.
     #[serde(with = "humantime_serde")]
     pub send_timeout: Duration,
+    /// The data port over TLS.
+    pub tls: tls::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            plain: true,
             threads: 0,
             max_body: ByteSize::mib(4),
             max_decompressed: ByteSize::mib(16),
@@ -100,6 +106,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(75),
             answer_within: Duration::from_secs(5),
             send_timeout: Duration::from_secs(20),
+            tls: tls::Settings::default(),
         }
     }
 }
@@ -111,15 +118,28 @@ const CONNECTIONS: u64 = 10_000;
 pub const CONNECTION: ByteSize = ByteSize::kib(12);
 
 impl Settings {
-    /// What an open connection is charged, in bytes.
+    /// What an open connection without TLS is charged, in bytes.
     pub fn connection_bytes(&self) -> u64 {
         self.max_head.0.saturating_add(CONNECTION.0)
+    }
+
+    /// What an open connection over TLS is charged, in bytes.
+    pub fn secure_bytes(&self) -> u64 {
+        self.connection_bytes() + self.tls.connection_bytes()
+    }
+
+    /// What the dearest of the open connections is charged, in bytes: one over TLS, if TLS is spoken.
+    pub fn dearest_bytes(&self) -> u64 {
+        match self.tls.listen {
+            Some(_) => self.secure_bytes(),
+            None => self.connection_bytes(),
+        }
     }
 
     /// Open connections at once, if `budget_bytes` is what all memory may take.
     pub fn connections(&self, budget_bytes: u64) -> usize {
         // The rest is for what they send: a default must not let connections alone take what events need.
-        let hold = || (budget_bytes / 8 * 5 / self.connection_bytes()).clamp(1, CONNECTIONS);
+        let hold = || (budget_bytes / 8 * 5 / self.dearest_bytes()).clamp(1, CONNECTIONS);
         self.max_connections.unwrap_or_else(|| hold() as usize)
     }
 }
@@ -140,5 +160,15 @@ mod tests {
         assert_eq!([512, 1].map(|mib| at(&settings, mib)), [316, 1]);
         settings.max_connections = Some(7);
         assert_eq!(at(&settings, 64), 7);
+    }
+
+    #[test]
+    fn where_tls_is_spoken_the_budget_holds_fewer_connections() {
+        let mut settings = Settings::default();
+        settings.tls.listen = Some(settings.listen);
+        let at = |settings: &Settings| [2048, 512, 1].map(|mib| settings.connections(mib << 20));
+        assert_eq!(at(&settings), [10_000, 4_311, 8]);
+        settings.tls.client_certificates = tls::settings::ClientCertificates::Optional;
+        assert_eq!(at(&settings), [10_000, 3_561, 6]);
     }
 }

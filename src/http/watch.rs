@@ -12,12 +12,15 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
+use super::peer::Peer;
 use crate::budget::HeldByProcess;
 
 /// What a connection is doing, and since when.
 #[derive(Debug)]
 pub struct Activity {
     start: Instant,
+    /// Who is at the other end.
+    peer: Peer,
     /// Requests between head and answer.
     requests: AtomicU32,
     /// When the head of a request began to arrive, in microseconds since `start` and never 0; 0 while none does, and
@@ -84,10 +87,11 @@ impl Slow {
 }
 
 impl Activity {
-    /// Of a connection that was just accepted.
-    pub fn new() -> Arc<Activity> {
+    /// Of a connection that begins.
+    pub fn new(peer: Peer) -> Arc<Activity> {
         Arc::new(Activity {
             start: Instant::now(),
+            peer,
             requests: AtomicU32::new(0),
             head_us: AtomicU64::new(0),
             rest_us: AtomicU64::new(1),
@@ -101,6 +105,11 @@ impl Activity {
             leaves_unread: AtomicBool::new(false),
             socket: Mutex::default(),
         })
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Whether the connection is to end with what is under way.
@@ -259,6 +268,11 @@ pub struct Busy {
 }
 
 impl Busy {
+    /// Who is at the other end of its connection.
+    pub fn peer(&self) -> &Peer {
+        self.activity.peer()
+    }
+
     /// Keeps what an answer is charged for as long as the connection lives, which may be `the_last` answer's time only. True if
     /// it's the last.
     pub fn keep(&self, held: HeldByProcess, the_last: bool) -> bool {
@@ -315,85 +329,4 @@ impl Drop for Untaken {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    const TIMES: Times = Times {
-        head: Duration::from_millis(20),
-        idle: Duration::from_millis(60),
-        send: Duration::from_millis(40),
-    };
-
-    #[test]
-    fn a_slow_head_and_a_long_rest_are_told_apart() {
-        let activity = Activity::new();
-        let at = |ms: u32| activity.start + ms * MS;
-        let check = |ms| activity.check_at(at(ms), &TIMES);
-        assert_eq!(check(10), Ok(20 * MS), "a head may begin at once");
-        activity.bytes_came(1);
-        activity.stamp_at(|| at(10));
-        assert!(check(29).is_ok());
-        activity.bytes_came(1);
-        activity.stamp_at(|| at(29));
-        assert_eq!(check(30), Err(Slow::Head), "further bytes don't buy time");
-        activity.request().end(at(40));
-        assert!(check(99).is_ok());
-        assert_eq!(check(100), Err(Slow::Idle));
-    }
-
-    #[test]
-    fn a_head_that_came_as_a_whole_begins_nothing() {
-        let activity = Activity::new();
-        let at = |ms: u32| activity.start + ms * MS;
-        activity.bytes_came(1);
-        activity.request().end(at(10));
-        activity.stamp_at(|| at(10));
-        assert!(activity.check_at(at(40), &TIMES).is_ok());
-    }
-
-    #[test]
-    fn a_connection_that_waits_for_its_answer_is_not_slow() {
-        let activity = Activity::new();
-        let at = |ms: u32| activity.start + ms * MS;
-        let busy = activity.request();
-        assert!(activity.check_at(at(1000), &TIMES).is_ok());
-        busy.end(at(1000));
-        assert!(activity.check_at(at(1059), &TIMES).is_ok());
-    }
-
-    #[test]
-    fn answers_that_nobody_takes_end_a_connection_and_any_that_is_taken_buys_time() {
-        let activity = Activity::new();
-        let at = |ms: u32| activity.start + ms * MS;
-        let busy = activity.request();
-        let [first, second] = [busy.answer(), busy.answer()];
-        for stamped_at in [10, 20] {
-            activity.stamp_at(|| at(stamped_at));
-        }
-        assert!(activity.check_at(at(49), &TIMES).is_ok());
-        assert_eq!(activity.check_at(at(50), &TIMES), Err(Slow::Answers));
-        drop(first);
-        activity.stamp_at(|| at(50));
-        assert!(activity.check_at(at(89), &TIMES).is_ok());
-        assert_eq!(activity.check_at(at(90), &TIMES), Err(Slow::Answers));
-        drop(second);
-        assert!(activity.check_at(at(9999), &TIMES).is_ok());
-    }
-
-    #[test]
-    fn a_socket_that_takes_no_more_ends_a_connection_though_a_request_waits() {
-        let activity = Activity::new();
-        let at = |ms: u32| activity.start + ms * MS;
-        let _busy = activity.request();
-        for blocked_at in [10, 20] {
-            activity.is_blocked(true);
-            activity.stamp_at(|| at(blocked_at));
-        }
-        assert!(activity.check_at(at(49), &TIMES).is_ok());
-        assert_eq!(activity.check_at(at(50), &TIMES), Err(Slow::Answers));
-        activity.is_blocked(false);
-        assert!(activity.check_at(at(50), &TIMES).is_ok());
-    }
-}
+mod tests;

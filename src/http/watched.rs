@@ -1,4 +1,4 @@
-//! A connection's socket, which tells its [`Activity`] what comes and goes, and gives hyper's own refusals a body.
+//! A connection's bytes, over its socket or over TLS: its [`Activity`] hears what comes and goes, and hyper's own refusals get a body.
 
 use std::io;
 use std::pin::Pin;
@@ -14,11 +14,24 @@ use super::unread;
 use super::watch::Activity;
 use crate::telemetry::Refusals;
 
-/// A socket that notes when bytes come, and when it takes none. Dropping it gives the socket to the connection's [`Activity`].
+/// What a connection's bytes go over: its socket, or TLS on it. HTTP is compiled for each of them, so that a connection without TLS
+/// pays nothing for those that have it.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// The socket below.
+    fn into_socket(self) -> TcpStream;
+}
+
+impl Transport for TcpStream {
+    fn into_socket(self) -> TcpStream {
+        self
+    }
+}
+
+/// A transport that notes when bytes come, and when it takes none. Dropping it gives the socket to the connection's [`Activity`].
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct Watched<T: Transport> {
     /// There until this is dropped.
-    socket: Option<TcpStream>,
+    transport: Option<T>,
     activity: Arc<Activity>,
     /// What its first bytes say, until they have said it.
     preface: Option<Preface>,
@@ -35,15 +48,15 @@ struct Instead {
     written: usize,
 }
 
-impl Watched {
-    /// Watches `socket`. What HTTP/2 refuses on it by itself is counted among `refusals`.
+impl<T: Transport> Watched<T> {
+    /// Watches `transport`. What HTTP/2 refuses on it by itself is counted among `refusals`.
     pub(super) fn new(
-        socket: TcpStream,
+        transport: T,
         activity: &Arc<Activity>,
         refusals: &Arc<Refusals>,
-    ) -> Watched {
+    ) -> Watched<T> {
         Watched {
-            socket: Some(socket),
+            transport: Some(transport),
             activity: Arc::clone(activity),
             preface: Some(Preface::default()),
             refusals: Arc::clone(refusals),
@@ -52,26 +65,26 @@ impl Watched {
         }
     }
 
-    fn polled<T>(
+    fn polled<R>(
         &mut self,
-        poll: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        match &mut self.socket {
-            Some(socket) => poll(Pin::new(socket)),
+        poll: impl FnOnce(Pin<&mut T>) -> Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        match &mut self.transport {
+            Some(transport) => poll(Pin::new(transport)),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
 
-impl Watched {
+impl<T: Transport> Watched<T> {
     /// Writes what is to be written instead, as a whole. hyper's own bytes count as written when it is.
     fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (Some(socket), Some(instead)) = (&mut self.socket, &mut self.instead) else {
+        let (Some(transport), Some(instead)) = (&mut self.transport, &mut self.instead) else {
             return Poll::Ready(Ok(()));
         };
         while instead.written < instead.bytes.len() {
             let rest = &instead.bytes[instead.written..];
-            match ready!(Pin::new(&mut *socket).poll_write(cx, rest))? {
+            match ready!(Pin::new(&mut *transport).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => instead.written += written,
             }
@@ -114,20 +127,21 @@ impl Watched {
     }
 }
 
-impl Drop for Watched {
+impl<T: Transport> Drop for Watched<T> {
     fn drop(&mut self) {
-        self.activity.return_socket(self.socket.take());
+        let socket = self.transport.take().map(T::into_socket);
+        self.activity.return_socket(socket);
     }
 }
 
-impl AsyncRead for Watched {
+impl<T: Transport> AsyncRead for Watched<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = self.polled(|socket| socket.poll_read(cx, buffer));
+        let polled = self.polled(|transport| transport.poll_read(cx, buffer));
         if let Some(came @ [_, ..]) = buffer.filled().get(before..) {
             if self.preface.is_some() {
                 self.look_at_first(came);
@@ -138,7 +152,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<T: Transport> AsyncWrite for Watched<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -154,24 +168,25 @@ impl AsyncWrite for Watched {
             let polled = self.poll_instead(cx);
             polled.map_ok(|()| bytes.len())
         } else {
-            self.polled(|socket| socket.poll_write(cx, bytes))
+            self.polled(|transport| transport.poll_write(cx, bytes))
         };
         self.note_write(&polled, std::iter::once(bytes));
         polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Asked for when all that there was is written.
-        self.activity.is_blocked(false);
-        self.polled(|socket| socket.poll_flush(cx))
+        // Asked for when all that there was is written; TLS may have kept some of it.
+        let polled = self.polled(|transport| transport.poll_flush(cx));
+        self.activity.is_blocked(polled.is_pending());
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.polled(|socket| socket.poll_shutdown(cx))
+        self.polled(|transport| transport.poll_shutdown(cx))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket
+        self.transport
             .as_ref()
             .is_some_and(AsyncWrite::is_write_vectored)
     }
@@ -182,7 +197,7 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = self.polled(|socket| socket.poll_write_vectored(cx, slices));
+        let polled = self.polled(|transport| transport.poll_write_vectored(cx, slices));
         self.note_write(&polled, slices.iter().map(|slice| &**slice));
         polled
     }
@@ -194,6 +209,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+    use crate::http::peer::Peer;
 
     #[tokio::test]
     async fn a_refusal_for_which_there_is_no_room_at_once_arrives_as_a_whole() {
@@ -202,7 +218,7 @@ mod tests {
         let mut client = std::net::TcpStream::connect(address).unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         socket.writable().await.unwrap();
-        let mut watched = Watched::new(socket, &Activity::new(), &Arc::default());
+        let mut watched = Watched::new(socket, &Activity::new(Peer::default()), &Arc::default());
         let mut cx = Context::from_waker(Waker::noop());
         let piece = [b'x'; 1000];
         let mut before = 0;
@@ -218,7 +234,7 @@ mod tests {
         });
         let wrote = std::future::poll_fn(|cx| Pin::new(&mut watched).poll_write(cx, own)).await;
         assert_eq!(wrote.unwrap(), own.len());
-        drop(watched.socket.take());
+        drop(watched.transport.take());
         let came = reading.join().unwrap();
         assert_eq!(Some(came[before..].to_vec()), unread::with_body(own));
     }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The reasons: codes of problems, as answers have them in their `type`; and why a connection, or a stream of HTTP/2, ended without one.
-pub const REASONS: [&str; 26] = [
+pub const REASONS: [&str; 34] = [
     "not_found",
     "unknown_stream",
     "empty_key",
@@ -20,6 +20,14 @@ pub const REASONS: [&str; 26] = [
     "flood",
     "no_memory",
     "too_many_connections",
+    "too_many_handshakes",
+    "tls_timeout",
+    "tls_malformed",
+    "tls_incompatible",
+    "tls_unknown_name",
+    "tls_refused_by_client",
+    "tls_client_certificate",
+    "tls_broken_off",
     "no_key",
     "unknown_key",
     "key_expired",
@@ -36,8 +44,14 @@ pub const REASONS: [&str; 26] = [
 const OTHER: &str = "other";
 
 /// Requests and connections that were refused so, since the start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Refusals([AtomicU64; REASONS.len()]);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Refusals(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
 
 impl Refusals {
     /// Notes one, by the code of its problem.

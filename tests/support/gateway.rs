@@ -90,6 +90,8 @@ pub struct Gateway {
     log: Arc<Mutex<String>>,
     /// Where events go.
     pub data: SocketAddr,
+    /// Where events go over TLS, if it's spoken.
+    pub tls: Option<SocketAddr>,
     /// Where health and metrics are.
     pub admin: SocketAddr,
     folder: TempDir,
@@ -171,13 +173,14 @@ impl Gateway {
             std::thread::sleep(Duration::from_millis(5));
         };
         let address = |name: &str| {
-            let (_, rest) = listens.split_once(&format!("{name}=")).unwrap();
-            rest.split_whitespace().next().unwrap().parse().unwrap()
+            let (_, rest) = listens.split_once(&format!("{name}="))?;
+            rest.split_whitespace().next().unwrap().parse().ok()
         };
         Ok(Gateway {
             log,
-            data: address("data"),
-            admin: address("admin"),
+            data: address("data").unwrap_or(([0, 0, 0, 0], 0).into()),
+            tls: address("tls"),
+            admin: address("admin").unwrap(),
             child,
             folder,
             _place: place,

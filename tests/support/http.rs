@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// A connection.
-pub struct Client {
-    /// The socket, for tests that write by hand.
-    pub socket: TcpStream,
+pub struct Client<S = TcpStream> {
+    /// The socket, for tests that write by hand; or TLS on it.
+    pub socket: S,
     unread: Vec<u8>,
 }
 
@@ -72,6 +72,36 @@ impl Client {
             socket,
             unread: Vec::new(),
         })
+    }
+
+    /// Reads until the other side closes or breaks the connection; nothing if it doesn't within this time.
+    pub fn until_closed(&mut self, within: Duration) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + within;
+        let step = Duration::from_millis(20);
+        self.socket.set_read_timeout(Some(step)).unwrap();
+        loop {
+            match self.fill() {
+                Ok(()) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    if Instant::now() >= deadline {
+                        return None;
+                    }
+                }
+                Err(_) => return Some(std::mem::take(&mut self.unread)),
+            }
+        }
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Takes over what is connected.
+    pub fn on(socket: S) -> Client<S> {
+        Client {
+            socket,
+            unread: Vec::new(),
+        }
     }
 
     /// Posts a body to a path, with further headers, and reads the answer.
@@ -160,26 +190,6 @@ impl Client {
     /// Writes bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.socket.write_all(bytes)
-    }
-
-    /// Reads until the other side closes or breaks the connection; nothing if it doesn't within this time.
-    pub fn until_closed(&mut self, within: Duration) -> Option<Vec<u8>> {
-        let deadline = Instant::now() + within;
-        let step = Duration::from_millis(20);
-        self.socket.set_read_timeout(Some(step)).unwrap();
-        loop {
-            match self.fill() {
-                Ok(()) => {}
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
-                {
-                    if Instant::now() >= deadline {
-                        return None;
-                    }
-                }
-                Err(_) => return Some(std::mem::take(&mut self.unread)),
-            }
-        }
     }
 
     fn fill(&mut self) -> std::io::Result<()> {

@@ -1,6 +1,7 @@
 //! What all tests share: the gateway as a child process, and HTTP by hand.
 
 pub mod bounds;
+pub mod certificates;
 pub mod command;
 pub mod faketime;
 pub mod gate;
@@ -10,6 +11,7 @@ pub mod h2;
 pub mod http;
 pub mod mock;
 pub mod outage;
+pub mod secure;
 pub mod sender;
 pub mod topic;
 pub mod tracer;

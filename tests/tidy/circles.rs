@@ -20,7 +20,6 @@ const KNOWN: &[&[&str]] = &[
     ],
     &["app/backend.rs", "app/unit.rs"],
     &["http/answer.rs", "http/rejected.rs"],
-    &["http/heads.rs", "http/ingest.rs", "http/server.rs"],
 ];
 
 /// A file of `src`: its module path, and what it names.

@@ -36,7 +36,9 @@ fn only_what_is_bound_at_the_start_needs_a_restart() {
         of_restart,
         [
             "http.listen",
+            "http.plain",
             "http.threads",
+            "http.tls.listen",
             "spill.dir",
             "spill.segment",
             "admin.listen",

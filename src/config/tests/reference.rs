@@ -13,7 +13,9 @@ fn text() -> String {
 /// The file with the settings that are off (`#key = value`) switched on.
 fn text_with_all() -> String {
     let on = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if rest.starts_with(|c: char| c == '"' || c.is_ascii_lowercase()) => {
+        Some(rest)
+            if rest.starts_with(|c: char| c == '"' || c == '[' || c.is_ascii_lowercase()) =>
+        {
             format!("{rest}\n")
         }
         _ => format!("{line}\n"),
@@ -37,6 +39,9 @@ fn holds(root: &Table, path: &[&str]) -> bool {
             [&["routes", "shop", "answers", "accepted"], rest].concat()
         }
         ["routes", "any", rest @ ..] => [&["routes", "shop"], rest].concat(),
+        ["http", "tls", "certificates", "any", rest @ ..] => {
+            [&["http", "tls", "certificates", "main"], rest].concat()
+        }
         path => path.to_vec(),
     };
     assert!(!example.contains(&"any"), "no example stands for {path:?}");
@@ -93,6 +98,11 @@ fn only_keys_without_a_default_value_are_off_in_it() {
         [
             &["http", "max_connections"][..],
             &["http", "cors"],
+            &["http", "tls", "listen"],
+            &["http", "tls", "certificates", "any", "cert"],
+            &["http", "tls", "certificates", "any", "key"],
+            &["http", "tls", "default_certificate"],
+            &["http", "tls", "client_ca"],
             &["streams", "any", "topic"],
             &["streams", "any", "key"],
             &["streams", "any", "id"],
@@ -170,7 +180,7 @@ fn the_known_keys_are_those_that_settings_serialise() {
             let name = if matches!(
                 path,
                 ["clusters" | "streams" | "sources" | "cors" | "routes"]
-                    | [.., "kafka"]
+                    | [.., "kafka" | "certificates"]
                     | ["routes", _, "streams" | "headers" | "answers"]
             ) {
                 "any"

@@ -63,37 +63,44 @@ fn eventually(what: &str, check: impl Fn() -> bool) {
     }
 }
 
+fn port(budget: &Arc<Budget>) -> Arc<Port> {
+    Arc::new(Port {
+        snapshot: arc_swap::ArcSwap::from_pointee(Snapshot::first(
+            Settings {
+                answer_within: Duration::from_secs(60),
+                ..Settings::default()
+            },
+            Duration::from_secs(1),
+            decode::Settings::default().limits().unwrap(),
+            crate::lane::Settings::default(),
+            Routes::default(),
+        )),
+        replaced: tokio::sync::watch::Sender::default(),
+        start: std::time::Instant::now(),
+        lingering: super::super::linger::Lingering::default(),
+        refusals: Arc::default(),
+        budget: Arc::clone(budget),
+        framed: Share::of_streams(),
+        answers: Share::of_answers(),
+        tls: arc_swap::ArcSwapOption::empty(),
+        addresses: Arc::default(),
+    })
+}
+
 #[test]
 fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
     let life = Life::default();
     life.enter(Phase::Running);
     let (vitals, budget) = (Vitals::new(&life.watch()), Budget::new(64 << 20));
     let local = Arc::new(Local {
-        port: Arc::new(Port {
-            snapshot: arc_swap::ArcSwap::from_pointee(Snapshot::first(
-                Settings {
-                    answer_within: Duration::from_secs(60),
-                    ..Settings::default()
-                },
-                Duration::from_secs(1),
-                decode::Settings::default().limits().unwrap(),
-                crate::lane::Settings::default(),
-                Routes::default(),
-            )),
-            replaced: tokio::sync::watch::Sender::default(),
-            start: std::time::Instant::now(),
-            lingering: super::super::linger::Lingering::default(),
-            refusals: Arc::default(),
-            budget: Arc::clone(&budget),
-            framed: Share::of_streams(),
-            answers: Share::of_answers(),
-        }),
+        port: port(&budget),
         mailbox: Arc::default(),
         is_stopping: AtomicBool::new(false),
         deadlines: Deadlines::default(),
+        handshakes: Handshakes::of_one_in(2),
     });
     let sick = Thread::start("sick".into(), Arc::clone(&local), &life.watch(), &vitals);
-    let healthy = Thread::spawn(1, &local.port, &life.watch(), &vitals);
+    let healthy = Thread::spawn((1, 2), &local.port, &life.watch(), &vitals);
     let threads = vec![sick.unwrap(), healthy.unwrap()];
     let server = Arc::new(Server { threads });
     let data = listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
@@ -105,7 +112,12 @@ fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
             let runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = { runtime }.enable_all().build().unwrap();
             let deal = |accepted| dealer.deal(accepted);
-            runtime.block_on(listener::accept(data, port, watch, deal))
+            runtime.block_on(listener::accept(
+                vec![(data, Way::Plain)],
+                port,
+                watch,
+                deal,
+            ))
         })
     };
     let open = || [0, 1].map(|at| server.threads[at].connections.load(Acquire));

@@ -1,0 +1,58 @@
+//! What must hold of what listens, and of TLS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::super::Config;
+use super::problems::Problems;
+
+const TICK: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+/// Most handshakes at once.
+const HANDSHAKES_MAX: usize = 1_000_000;
+
+pub(super) fn check(config: &Config, problems: &mut Problems) {
+    let Config { http, admin, .. } = config;
+    let all = [
+        ("http.listen", http.plain.then_some(http.listen)),
+        ("http.tls.listen", http.tls.listen),
+        ("admin.listen", Some(admin.listen)),
+    ];
+    let all: Vec<_> = { all.into_iter() }
+        .filter_map(|(name, address)| Some((name, address?)))
+        .collect();
+    for (at, (name, address)) in all.iter().enumerate() {
+        for (other, taken) in &all[..at] {
+            if collide(*address, *taken) {
+                let what =
+                    format!("{address} is the same port as {other}, {taken}; give each its own");
+                problems.add(*name, what);
+            }
+        }
+    }
+    if !http.plain && http.tls.listen.is_none() {
+        let what = "nothing listens for events then; set http.tls.listen, or leave it true";
+        problems.add("http.plain", what);
+    }
+    tls(config, problems);
+}
+
+fn tls(config: &Config, problems: &mut Problems) {
+    let settings = &config.http.tls;
+    for (key, what) in settings.check() {
+        problems.add(format!("http.tls.{key}"), what);
+    }
+    let within = settings.handshake_timeout;
+    problems.lasts("http.tls.handshake_timeout", within, TICK, MINUTE);
+    let every = settings.check_files;
+    problems.lasts("http.tls.check_files", every, Duration::ZERO, HOUR);
+    let most = settings.max_handshakes;
+    problems.within("http.tls.max_handshakes", most, 1, HANDSHAKES_MAX);
+}
+
+/// Whether one process can't listen on both. Port 0 means any free port.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && same_host
+}
