@@ -64,7 +64,7 @@
 //! | `cli` | – |
 //! | `commands` | `app` `auth` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
 //! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `rate` `route` `spill` `telemetry` `tls` |
-//! | `admin` | `budget` `http` `lane` `lifecycle` `produce` `spill` `telemetry` `tls` |
+//! | `admin` | `auth` `budget` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
 //! | `http` | `auth` `budget` `decode` `event` `lane` `lifecycle` `produce` `rate` `receipt` `route` `telemetry` `tls` |
 //! | `config` | `admin` `auth` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
 //! | `lane` | `budget` `event` `produce` `receipt` `route` `spill` `telemetry` |

@@ -4,6 +4,7 @@ mod floods;
 mod keys;
 mod pages;
 mod rotation;
+mod routes;
 
 use std::time::Duration;
 

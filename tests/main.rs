@@ -24,6 +24,7 @@ mod hostile;
 mod isolation;
 mod kafka;
 mod lifecycle;
+mod openapi;
 mod overload;
 mod partitions;
 mod redrive;

@@ -11,6 +11,7 @@
 //! | `POST /dead/redrive` | sends dead letters again, `?lane=` (the beginning of a name) and `reason=` say which; `dry_run=true` only says what it would be |
 //! | `POST /reload` | reads the configuration again; `dry_run=true` only says what it would change. See [`reload`] |
 //! | `/config` | the configuration in force as TOML, secrets masked |
+//! | `/openapi.json` | the native API of the data port as OpenAPI 3.1, with the streams that are configured |
 //! | `/` | a page for people |
 //!
 //! It only reads, but for redrive and reload. Most of it is counters and gauges, which need no lock. The reason of a fault is a text under a lock
@@ -22,6 +23,7 @@ mod adopted;
 mod damage;
 mod dead;
 mod disk;
+mod openapi;
 mod page;
 pub mod readiness;
 mod redrive;

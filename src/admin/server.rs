@@ -102,21 +102,10 @@ fn answer(view: &Arc<View>, request: &Request<Incoming>) -> Response<Full<Bytes>
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
             view.metrics(),
         ),
-        "/status" => reply(
-            StatusCode::OK,
-            "application/json",
-            format!("{:#}\n", view.status()),
-        ),
-        "/lanes" => reply(
-            StatusCode::OK,
-            "application/json",
-            format!("{:#}\n", view.lanes()),
-        ),
-        "/dead" => reply(
-            StatusCode::OK,
-            "application/json",
-            format!("{:#}\n", view.dead()),
-        ),
+        "/status" => json(&view.status()),
+        "/lanes" => json(&view.lanes()),
+        "/dead" => json(&view.dead()),
+        "/openapi.json" => json(&view.openapi()),
         "/config" => reply(
             StatusCode::OK,
             "application/toml",
@@ -130,9 +119,13 @@ fn answer(view: &Arc<View>, request: &Request<Incoming>) -> Response<Full<Bytes>
         _ => reply(
             StatusCode::NOT_FOUND,
             "text/plain",
-            "there is /livez, /readyz, /metrics, /status, /lanes, /dead, /config and /; POST /dead/redrive, POST /reload\n".into(),
+            "there is /livez, /readyz, /metrics, /status, /lanes, /dead, /config, /openapi.json and /; POST /dead/redrive, POST /reload\n".into(),
         ),
     }
+}
+
+fn json(value: &serde_json::Value) -> Response<Full<Bytes>> {
+    reply(StatusCode::OK, "application/json", format!("{value:#}\n"))
 }
 
 fn use_post() -> Response<Full<Bytes>> {

@@ -50,6 +50,7 @@ pub(super) fn access(
         cors: &config.cors,
         http: &config.http,
         streams: &config.streams,
+        routes: &config.routes,
     };
     Access::new(&parts, before, now)
 }

@@ -174,7 +174,7 @@ impl Signature {
     }
 
     /// The header that has it.
-    pub(super) fn header(&self) -> &HeaderName {
+    pub fn header(&self) -> &HeaderName {
         &self.header
     }
 }

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Method, StatusCode};
 
 use super::answer::Reply;
+use super::routes::{self, Endpoints, Matched};
 use super::settings::Settings;
+use super::streams::PATH;
 use crate::auth::{self, Cors, CorsSettings, Key, Keys, Policy, Source};
 use crate::rate::Limiter;
 use crate::route;
@@ -62,7 +64,11 @@ pub struct Access {
     /// Of streams that say nothing themselves, and of paths that are nobody's.
     port: Arc<Gate>,
     /// Of streams that do.
-    streams: HashMap<String, Arc<Gate>, fnv::FnvBuildHasher>,
+    streams: Gates,
+    /// Of routes that say how keys are shown.
+    routes: Gates,
+    /// Of all routes: what pages are told.
+    pages: Gates,
     /// Something is told to pages of other origins.
     has_cors: bool,
     /// What was counted of sources, also of those that aren't configured any more.
@@ -70,6 +76,8 @@ pub struct Access {
     /// What is said of requests that no source is known of.
     nobody: AtomicU64,
 }
+
+type Gates = HashMap<String, Arc<Gate>, fnv::FnvBuildHasher>;
 
 /// What it's made of.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +90,8 @@ pub struct Parts<'a> {
     pub http: &'a Settings,
     /// Streams by name.
     pub streams: &'a BTreeMap<String, route::Settings>,
+    /// Routes by name.
+    pub routes: &'a BTreeMap<String, routes::Settings>,
 }
 
 impl Access {
@@ -97,9 +107,11 @@ impl Access {
             cors,
             http,
             streams,
+            routes,
         } = parts;
         let asks = |auth: &Option<Vec<String>>| auth.as_ref().is_some_and(|auth| !auth.is_empty());
-        let is_asked = streams.values().any(|stream| asks(&stream.auth));
+        let is_asked = streams.values().any(|stream| asks(&stream.auth))
+            || routes.values().any(|route| asks(&route.auth));
         if sources.is_empty() && cors.is_empty() && http.auth.is_empty() && !is_asked {
             return Ok(None);
         }
@@ -113,7 +125,7 @@ impl Access {
             Ok::<_, String>(Arc::new(gate))
         };
         let port = gate("http", &http.auth, http.cors.as_ref())?;
-        let mut gates = HashMap::default();
+        let (mut gates, mut of_routes, mut pages) = <(Gates, Gates, Gates)>::default();
         for (name, stream) in *streams {
             if stream.auth.is_none() && stream.cors.is_none() {
                 continue;
@@ -123,26 +135,51 @@ impl Access {
             let gate = gate(&format!("streams.{name}"), auth, named)?;
             gates.insert(name.clone(), gate);
         }
+        for (name, route) in *routes {
+            let key = format!("routes.{name}");
+            let named = route.cors.as_ref().or(http.cors.as_ref());
+            let mut page = Gate::new(&[], named.and_then(|name| cors.get(name)))
+                .map_err(|why| format!("{key}: {why}"))?;
+            let methods = HeaderValue::try_from(route.methods.join(", "));
+            page.methods = methods.map_err(|why| format!("{key}.methods: {why}"))?;
+            pages.insert(name.clone(), Arc::new(page));
+            if let Some(auth) = &route.auth {
+                of_routes.insert(name.clone(), gate(&key, auth, None)?);
+            }
+        }
+        let mut all = gates.values().chain(pages.values());
         Ok(Some(Arc::new(Access {
-            has_cors: port.cors.is_some() || gates.values().any(|gate| gate.cors.is_some()),
+            has_cors: port.cors.is_some() || all.any(|gate| gate.cors.is_some()),
             keys,
             port,
             streams: gates,
+            routes: of_routes,
+            pages,
             counts,
             nobody: AtomicU64::default(),
         })))
     }
 
     /// What it takes to send to a stream.
-    pub(super) fn of_stream(&self, name: &str) -> &Arc<Gate> {
+    pub fn of_stream(&self, name: &str) -> &Arc<Gate> {
         self.streams.get(name).unwrap_or(&self.port)
     }
 
-    /// What it takes to send to a path.
-    pub(super) fn of_path(&self, path: &str) -> &Arc<Gate> {
-        let rest = path.strip_prefix("/v1/events/").unwrap_or_default();
-        let end = rest.bytes().position(|byte| byte == b'/');
-        self.of_stream(&rest[..end.unwrap_or(rest.len())])
+    /// What it takes to send through a route, if that isn't what its stream asks for.
+    pub(super) fn of_route(&self, name: &str) -> Option<&Arc<Gate>> {
+        self.routes.get(name)
+    }
+
+    /// What pages are told that send to a path by a method.
+    pub(super) fn of_page(&self, path: &str, method: &Method, all: &Endpoints) -> &Arc<Gate> {
+        if let Some(rest) = path.strip_prefix(PATH) {
+            let end = rest.bytes().position(|byte| byte == b'/');
+            return self.of_stream(&rest[..end.unwrap_or(rest.len())]);
+        }
+        match all.find(path, method) {
+            Some(Matched::Route(route, _)) => self.pages.get(&route.name).unwrap_or(&self.port),
+            _ => &self.port,
+        }
     }
 
     /// Whether pages of other origins are told something anywhere.
@@ -222,6 +259,7 @@ mod tests {
                 cors: &no_cors,
                 http,
                 streams: &streams,
+                routes: &BTreeMap::new(),
             };
             let access = Access::new(&parts, None, Duration::ZERO).unwrap();
             access.map(|access| access.of_stream("events").policy.is_open())

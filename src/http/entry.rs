@@ -12,9 +12,12 @@ use hyper::{Request, StatusCode};
 
 use super::access::{Access, Gate};
 use super::answer::{Problem, Reply};
+use super::routes::Endpoints;
 use super::shows::Head;
 use super::streams::Stream;
-use crate::auth::{Passed, Pending, Refusal, Refused};
+use crate::auth::origins::ORIGIN_BYTES;
+use crate::auth::{Found, Passed, Pending, Refusal, Refused};
+use crate::decode::Pointer;
 use crate::rate::{Amount, Taken};
 use crate::telemetry::Refusals;
 use crate::telemetry::source::Counts;
@@ -62,6 +65,19 @@ pub(super) struct Entry {
     gate: Arc<Gate>,
     stream: Arc<Stream>,
     passed: Passed,
+    /// Bytes of the body as it was sent.
+    bytes: u64,
+    /// The route whose own ways to show a key were asked for.
+    route: Option<Box<str>>,
+    /// The origin of the page, until the source is known.
+    origin: Option<Box<[u8]>>,
+}
+
+/// The route by which a request came, and all others, in which its path was found.
+#[derive(Clone, Copy)]
+pub(super) struct By<'a> {
+    pub(super) name: &'a str,
+    pub(super) all: &'a Endpoints,
 }
 
 impl Entry {
@@ -70,13 +86,17 @@ impl Entry {
     pub(super) fn enter<B: Body>(
         access: &Arc<Access>,
         stream: &Arc<Stream>,
+        by: Option<By<'_>>,
         request: &Request<B>,
         refusals: &Refusals,
     ) -> Result<Option<Box<Entry>>, Box<Reply>> {
-        let gate = access.of_stream(&stream.name);
+        let own = by.and_then(|by| access.of_route(by.name));
+        let gate = own.unwrap_or_else(|| access.of_stream(&stream.name));
         let view = Head {
             headers: request.headers(),
             uri: request.uri(),
+            method: request.method(),
+            endpoints: by.map(|by| by.all),
         };
         let judged = gate.policy.before_body(&view, access.keys(), now);
         let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
@@ -84,9 +104,11 @@ impl Entry {
             let source = match &passed {
                 Passed::Anybody => return Ok(None),
                 Passed::Source(source) | Passed::Later(Pending::Signed(_, source, _)) => source,
+                Passed::Later(Pending::Member(_)) if own.is_some() => return Ok(Some(passed)),
                 Passed::Later(Pending::Member(_)) => return Err(Refusal::NoKey.into()),
             };
             source.may_use(&stream.name, origin)?;
+            by.map_or(Ok(()), |by| source.may_use_route(by.name))?;
             Ok(Some(passed))
         });
         let passed = match judged {
@@ -105,7 +127,12 @@ impl Entry {
             access: Arc::clone(access),
             gate: Arc::clone(gate),
             stream: Arc::clone(stream),
+            route: by.filter(|_| own.is_some()).map(|by| by.name.into()),
+            origin: origin
+                .filter(|_| matches!(passed, Passed::Later(Pending::Member(_))))
+                .map(|origin| origin[..origin.len().min(ORIGIN_BYTES + 1)].into()),
             passed,
+            bytes: 0,
         })))
     }
 
@@ -116,8 +143,9 @@ impl Entry {
         first: &str,
         other: &str,
     ) -> bool {
-        let is_alike = Arc::ptr_eq(access.of_stream(first), access.of_stream(other));
-        is_alike
+        let is_own = entry.is_some_and(|entry| entry.route.is_some());
+        let is_alike = || Arc::ptr_eq(access.of_stream(first), access.of_stream(other));
+        (is_own || is_alike())
             && entry.is_none_or(|entry| match &entry.passed {
                 Passed::Source(source) => source.may_use(other, None).is_ok(),
                 Passed::Anybody => true,
@@ -127,23 +155,63 @@ impl Entry {
 
     /// Judges a body as it was sent.
     pub(super) fn with_body(&mut self, body: &[u8]) -> Result<(), Problem> {
-        if let Passed::Later(pending) = &self.passed {
-            let judged = self.gate.policy.signed(pending, body);
-            let judged = judged.unwrap_or(Err(Refusal::NoKey.into()));
+        self.bytes = body.len() as u64;
+        if let Passed::Later(pending) = &self.passed
+            && let Some(judged) = self.gate.policy.signed(pending, body)
+        {
             let judged = judged.map_err(|refused| refuse(&self.access, &refused, &self.stream));
             self.passed = Passed::Source(judged?);
         }
+        self.count();
+        Ok(())
+    }
+
+    /// Judges the members of a body that was decoded, if the key is still to be shown; `member` finds one.
+    pub(super) fn with_members<'b>(
+        &mut self,
+        member: impl Fn(&Pointer) -> Found<'b>,
+    ) -> Result<(), Problem> {
+        let Passed::Later(pending) = &self.passed else {
+            return Ok(());
+        };
+        let judged = self
+            .gate
+            .policy
+            .member(pending, self.access.keys(), now, member);
+        let judged = judged.unwrap_or(Err(Refusal::NoKey.into()));
+        let judged = judged.and_then(|source| {
+            source.may_use(&self.stream.name, self.origin.as_deref())?;
+            self.route
+                .as_ref()
+                .map_or(Ok(()), |name| source.may_use_route(name))?;
+            Ok(source)
+        });
+        let judged = judged.map_err(|refused| refuse(&self.access, &refused, &self.stream));
+        self.passed = Passed::Source(judged?);
+        self.count();
+        Ok(())
+    }
+
+    fn count(&self) {
         if let Some(counts) = self.counts() {
             counts.requests.fetch_add(1, Relaxed);
-            counts.bytes.fetch_add(body.len() as u64, Relaxed);
+            counts.bytes.fetch_add(self.bytes, Relaxed);
         }
-        Ok(())
+    }
+
+    /// The name of who sends.
+    pub(super) fn source(&self) -> Option<&str> {
+        match &self.passed {
+            Passed::Source(source) => Some(&source.name),
+            _ => None,
+        }
     }
 
     /// Takes its part of what the source may bring.
     pub(super) fn take(&self, amount: Amount, now: Duration) -> Result<Option<Taken<'_>>, Problem> {
         let Passed::Source(source) = &self.passed else {
-            return Ok(None);
+            // Nobody is let in whose key wasn't seen, whatever led here.
+            return Err(refuse(&self.access, &Refusal::NoKey.into(), &self.stream));
         };
         let Some(rate) = &source.rate else {
             return Ok(None);

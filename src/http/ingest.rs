@@ -48,7 +48,7 @@ pub fn handle(
     // At once, not when its turn comes: many heads may come in one turn.
     let snapshot = local.port.now();
     let access = snapshot.access.as_ref();
-    let web = access.and_then(|access| Web::of(access, &request));
+    let web = access.and_then(|access| Web::of(access, &request, &snapshot.endpoints));
     let charged = charge_head(&local, snapshot.settings.max_headers, &mut request);
     async move {
         let version = request.version();
@@ -114,7 +114,7 @@ async fn answer(
     };
     let route = target.route;
     if let Some(access) = &snapshot.access {
-        match Entry::enter(access, &route.stream, request, &local.port.refusals) {
+        match Entry::enter(access, &route.stream, None, request, &local.port.refusals) {
             Ok(entry) => answered.entry = entry,
             Err(reply) => return *reply,
         }

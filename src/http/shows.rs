@@ -1,17 +1,21 @@
-//! Where keys may be in a request of the native endpoint.
+//! Where keys may be in a request's head.
 
 use std::borrow::Cow;
 
-use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderName};
+use hyper::{Method, Uri};
 use percent_encoding::percent_decode;
 
+use super::routes::{Endpoints, Matched};
 use crate::auth::{Found, View};
 
 /// A request's head.
 pub(super) struct Head<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) uri: &'a Uri,
+    pub(super) method: &'a Method,
+    /// The routes, if it came by one of them: its path says what was captured.
+    pub(super) endpoints: Option<&'a Endpoints>,
 }
 
 impl View for Head<'_> {
@@ -24,8 +28,17 @@ impl View for Head<'_> {
         Found::of(parameters(self.uri.query().unwrap_or_default(), name))
     }
 
-    fn capture(&self, _: &str) -> Found<'_> {
-        Found::None
+    fn capture(&self, name: &str) -> Found<'_> {
+        let found = self
+            .endpoints
+            .and_then(|all| all.find(self.uri.path(), self.method));
+        let Some(Matched::Route(_, captures)) = found else {
+            return Found::None;
+        };
+        let mut captures = captures.into_iter();
+        let value = captures.find_map(|(known, value)| (known == name).then_some(value));
+        let decoded = |value: &str| Cow::Owned(percent_decode(value.as_bytes()).collect());
+        value.map_or(Found::None, |value| Found::One(decoded(value)))
     }
 
     fn subject(&self) -> Option<&str> {

@@ -14,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::access::{Access, Gate};
 use super::answer::{Problem, Reply};
+use super::routes::Endpoints;
 use crate::auth::Refusal;
 
 /// A request to what pages may send to.
@@ -37,21 +38,27 @@ enum Kind {
 
 impl Web {
     /// Of a request whose head is still there. Nothing where pages are told nothing.
-    pub(super) fn of<B: Body>(access: &Access, request: &Request<B>) -> Option<Box<Web>> {
+    pub(super) fn of<B: Body>(
+        access: &Access,
+        request: &Request<B>,
+        routes: &Endpoints,
+    ) -> Option<Box<Web>> {
         if !access.has_cors() {
             return None;
         }
-        let gate = access.of_path(request.uri().path());
-        let cors = gate.cors.as_ref()?;
         let headers = request.headers();
+        let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD);
+        let asked = asked.filter(|_| request.method() == Method::OPTIONS);
+        let method = asked.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+        let method = method.as_ref().unwrap_or(request.method());
+        let gate = access.of_page(request.uri().path(), method, routes);
+        let cors = gate.cors.as_ref()?;
         let origin = headers.get(ORIGIN);
-        let asks = request.method() == Method::OPTIONS
-            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         Some(Box::new(Web {
             allowed: origin.and_then(|origin| cors.allowed(origin)),
             kind: match origin {
                 None => Kind::Plain,
-                Some(_) if asks => Kind::Preflight,
+                Some(_) if asked.is_some() => Kind::Preflight,
                 Some(_) => Kind::Sent,
             },
             gate: Arc::clone(gate),

@@ -114,6 +114,8 @@ fn only_keys_without_a_default_value_are_off_in_it() {
             &["routes", "any", "key"],
             &["routes", "any", "id"],
             &["routes", "any", "time_header"],
+            &["routes", "any", "auth"],
+            &["routes", "any", "cors"],
             &["routes", "any", "answers", "any", "type"],
             &["routes", "any", "answers", "any", "body"],
             &["routes", "any", "answers", "any", "location"],

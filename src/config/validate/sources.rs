@@ -18,12 +18,19 @@ pub(super) fn check_all(config: &Config, problems: &mut Problems) {
         let (key, half_a_day) = (format!("{key}.max_age"), Duration::from_secs(12 * 60 * 60));
         problems.lasts(&key, cors.max_age, Duration::ZERO, half_a_day);
     }
-    let mut asked = way(config, "http.auth", Some(&config.http.auth), problems);
+    let mut asked = way(config, "http.auth", Some(&config.http.auth), true, problems);
     named(config, "http.cors", config.http.cors.as_ref(), problems);
     for (name, stream) in &config.streams {
         let key = |field: &str| dotted(&["streams", name, field]);
-        asked |= way(config, &key("auth"), stream.auth.as_ref(), problems);
+        asked |= way(config, &key("auth"), stream.auth.as_ref(), true, problems);
         named(config, &key("cors"), stream.cors.as_ref(), problems);
+    }
+    for (name, route) in &config.routes {
+        let key = |field: &str| dotted(&["routes", name, field]);
+        // What is wrong with it is told with the route.
+        let is_good = route.auth.as_ref().filter(|auth| check::ways(auth).is_ok());
+        asked |= way(config, &key("auth"), is_good, false, problems);
+        named(config, &key("cors"), route.cors.as_ref(), problems);
     }
     if asked && config.sources.is_empty() {
         let what = "a key is asked for, but there is no source that could have one; add [sources.NAME] with keys";
@@ -55,7 +62,13 @@ fn sources(config: &Config, problems: &mut Problems) {
 }
 
 /// Checks ways to show a key; whether there is one.
-fn way(config: &Config, key: &str, given: Option<&Vec<String>>, problems: &mut Problems) -> bool {
+fn way(
+    config: &Config,
+    key: &str,
+    given: Option<&Vec<String>>,
+    is_of_stream: bool,
+    problems: &mut Problems,
+) -> bool {
     let ways = match check::ways(given.map(Vec::as_slice).unwrap_or_default()) {
         Ok(ways) => ways,
         Err(what) => {
@@ -63,7 +76,7 @@ fn way(config: &Config, key: &str, given: Option<&Vec<String>>, problems: &mut P
             return true;
         }
     };
-    if ways.look_into_body {
+    if ways.look_into_body && is_of_stream {
         let what =
             "a stream's body is its events, and has no place for a key; a route can look for one";
         problems.add(key, what);

@@ -11,7 +11,7 @@ use super::answers::Answers;
 use super::settings::{Form, Settings, Timestamp};
 use super::source::Source;
 use super::template::Pattern;
-use crate::decode::Layout;
+use crate::decode::{Layout, Pointer};
 use crate::route;
 
 /// Where a value is looked for, by number.
@@ -27,6 +27,8 @@ pub(super) enum Place {
     Field(usize),
     /// The client's address. How it's shown is the stream's choice.
     Address,
+    /// The name of the source that sends.
+    Sender,
 }
 
 impl Place {
@@ -87,6 +89,8 @@ pub struct Endpoint {
     pub(super) stream_by: Places,
     pub(super) streams: BTreeMap<String, String>,
     pub(super) redirect: Places,
+    /// Members of the body that may be keys of sources.
+    pub(super) members: Vec<(Pointer, Place)>,
     pub(super) answers: Answers,
 }
 
@@ -121,6 +125,7 @@ impl Endpoint {
             stream_by: Places::default(),
             streams: settings.streams.clone(),
             redirect: Places::default(),
+            members: Vec::new(),
             answers: Answers::default(),
         }
     }

@@ -18,7 +18,7 @@ use crate::budget::HeldByProcess;
 use crate::http::admission::{Answered, With};
 use crate::http::answer::{self, Problem, Reply};
 use crate::http::body::{self, BodyFault};
-use crate::http::entry::Entry;
+use crate::http::entry::{By, Entry};
 use crate::http::forget::forget_head;
 use crate::http::head::{Lines, encoding_of};
 use crate::http::port::Local;
@@ -186,7 +186,17 @@ impl Taking<'_> {
         };
         let first = Arc::clone(first);
         if let Some(access) = &self.snapshot.access {
-            match Entry::enter(access, &first.stream, request, &self.local.port.refusals) {
+            let by = By {
+                name: &self.known.endpoint.name,
+                all: &self.snapshot.endpoints,
+            };
+            match Entry::enter(
+                access,
+                &first.stream,
+                Some(by),
+                request,
+                &self.local.port.refusals,
+            ) {
                 Ok(entry) => answered.entry = entry,
                 Err(reply) => return *reply,
             }
@@ -205,11 +215,11 @@ impl Taking<'_> {
                 if turned_away && first.topic.fault().is_none() {
                     first.stream.metrics.add_turned_away();
                 }
-                (
-                    problem.answer(),
-                    problem.reply(),
-                    SmallVec::from_elem(first, 1),
-                )
+                let mut reply = problem.reply();
+                if let Some(entry) = &answered.entry {
+                    entry.challenge(&mut reply);
+                }
+                (problem.answer(), reply, SmallVec::from_elem(first, 1))
             }
         };
         answered.at = std::time::Instant::now();

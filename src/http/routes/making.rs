@@ -5,6 +5,7 @@ use hyper::header::HeaderName;
 
 use super::answers;
 use super::endpoint::{Endpoint, Fault, Header, Place, Places, Prefix, Streams};
+use super::members;
 use super::settings::{Form, Settings, Timestamp};
 use super::source::Source;
 use super::template;
@@ -32,6 +33,9 @@ impl Endpoint {
             making.values();
             making.headers();
         }
+        making
+            .faults
+            .extend(members::want(&mut making.endpoint, settings).err());
         match making.faults.is_empty() {
             true => Ok(making.endpoint),
             false => Err(making.faults),
@@ -254,7 +258,7 @@ impl Making<'_> {
             let sources = self.sources(&field, texts);
             for source in &sources {
                 if let Source::Envelope(pointer) = source
-                    && secrets.iter().any(|secret| holds(pointer, secret))
+                    && secrets.iter().any(|secret| members::holds(pointer, secret))
                 {
                     let what = format!(
                         "{source} is one of the route's `secrets`, or holds one; remove one of them"
@@ -365,6 +369,7 @@ impl Making<'_> {
                 Ok(Place::Envelope(number.map_err(too_many)?))
             }
             Source::Address => Ok(Place::Address),
+            Source::Sender => Ok(Place::Sender),
             Source::Path(name) if !self.captures.contains(name) => Err(match &self.captures[..] {
                 [] => {
                     "the route's paths have no capture in common; write it as {name} in each".into()
@@ -386,12 +391,4 @@ fn number<T: PartialEq + Clone>(all: &mut Vec<T>, one: &T) -> usize {
         all.push(one.clone());
         all.len() - 1
     })
-}
-
-/// Whether what is at `pointer` is, or has inside, or is inside of, what is at `secret`.
-fn holds(pointer: &Pointer, secret: &Pointer) -> bool {
-    pointer
-        .names()
-        .zip(secret.names())
-        .all(|(one, other)| one == other)
 }

@@ -4,6 +4,7 @@
 //!   and method, [`template`] takes its paths apart.
 //! - [`Source`] is a place where a value may be. The head's are asked of [`Asked`], those of the body are noted while it's decoded
 //!   (`decode::pick`).
+//! - Who may send is asked of `http::entry`, with the route's own ways if it has some; `members` are keys in bodies.
 //! - `ingest` is one request of a route, `taking` its body; `read` finds what is wanted of its body, `plan` sorts its events by stream and lane,
 //!   `extras` makes their record headers.
 //! - `answers` makes the route's answer of forebay's own.
@@ -24,6 +25,7 @@ mod fields;
 mod head;
 mod ingest;
 mod making;
+mod members;
 mod plan;
 mod read;
 pub mod settings;

@@ -8,7 +8,8 @@ use super::fields::field;
 use super::head::Head;
 use super::settings::Form;
 use super::time;
-use crate::decode::{self, BodyError, Limits, Picked, Value};
+use crate::auth;
+use crate::decode::{self, BodyError, Limits, Picked, Pointer, Value};
 use crate::event::Key;
 
 /// A body that was decoded.
@@ -17,6 +18,8 @@ pub(super) struct Read<'a> {
     pub(super) head: &'a Head,
     pub(super) body: &'a [u8],
     pub(super) picked: &'a Picked,
+    /// The name of the source that sends, if a key was asked for.
+    pub(super) sender: Option<&'a str>,
 }
 
 /// A value that was found.
@@ -80,6 +83,10 @@ impl<'a> Read<'a> {
                 field(self.body, name).map(Found::Apart)
             }
             Place::Head(_) => self.head.value(place).map(Found::Shared),
+            Place::Sender => {
+                let name = self.sender;
+                name.map(|name| Found::Apart(Cow::Borrowed(name.as_bytes())))
+            }
             Place::Address => address.map(|text| Found::Apart(Cow::Borrowed(text.as_bytes()))),
         }
     }
@@ -90,6 +97,17 @@ impl<'a> Read<'a> {
             Value::Plain(span) => Some(Found::Within(span.start, span.end)),
             Value::Composite(span) => Some(Found::Composite(span.start, span.end)),
             Value::Escaped(_) => value.text(self.body).map(Found::Apart),
+        }
+    }
+
+    /// A member that is the key of a source: around the events, or in the first one.
+    pub(super) fn member(&self, pointer: &Pointer) -> auth::Found<'a> {
+        let mut members = self.endpoint.members.iter();
+        let place = members.find(|(known, _)| known == pointer);
+        let found = place.and_then(|(_, place)| self.at(*place, 0, None));
+        match found {
+            None | Some(Found::Composite(..)) => auth::Found::None,
+            Some(found) => auth::Found::One(Cow::Owned(found.bytes(self.body).to_vec())),
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// **Sources.** A value is looked for in a list of places, of which the first counts where it is there and not null:
 /// `/pointer` in the event, `envelope:/pointer` in what is around the events, `header:NAME`, `query:NAME`, `path:NAME` (a capture),
-/// `cookie:NAME`, `basic` (the user's name) and `address` (the client's). An element of an array may be counted from its end:
+/// `cookie:NAME`, `basic` (the user's name), `address` (the client's) and `source` (the name of who has the key). An element of an array may be counted from its end:
 /// `/device_ids/-1/value`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +57,13 @@ pub struct Settings {
     /// Record headers, with the sources of each. `ce_*` takes all of `header:ce-*`.
     #[serde(default)]
     pub headers: BTreeMap<String, Vec<String>>,
+    /// The ways in which keys of sources are shown. Beside those of streams there's `body:/POINTER`, a member of what is around the events,
+    /// or of a lone event. Default: those of the stream. An empty list means that anybody may send.
+    #[serde(default)]
+    pub auth: Option<Vec<String>>,
+    /// What pages of other origins are told, by its name in `[cors.NAME]`. Default: `http.cors`.
+    #[serde(default)]
+    pub cors: Option<String>,
     /// JSON pointers of members of the envelope that are secrets: no header may take them, and nothing shows them.
     #[serde(default)]
     pub secrets: Vec<String>,

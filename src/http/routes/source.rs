@@ -25,10 +25,12 @@ pub enum Source {
     Basic,
     /// The client's address.
     Address,
+    /// The name of the source that sends: who has the key.
+    Sender,
 }
 
 /// How sources are written, for messages.
-const FORMS: &str = "give \"/pointer\", \"envelope:/pointer\", \"header:NAME\", \"query:NAME\", \"path:NAME\", \"cookie:NAME\", \"basic\" or \"address\"";
+const FORMS: &str = "give \"/pointer\", \"envelope:/pointer\", \"header:NAME\", \"query:NAME\", \"path:NAME\", \"cookie:NAME\", \"basic\", \"address\" or \"source\"";
 
 impl Source {
     /// Reads a source as it's written.
@@ -40,6 +42,7 @@ impl Source {
         match text {
             "basic" => return Ok(Source::Basic),
             "address" => return Ok(Source::Address),
+            "source" => return Ok(Source::Sender),
             _ => {}
         }
         let Some((kind, name)) = text.split_once(':') else {
@@ -72,7 +75,10 @@ impl Source {
 
     /// Whether it's the same for all events of a request, and known before the body.
     pub fn is_of_request(&self) -> bool {
-        !matches!(self, Source::Event(_) | Source::Envelope(_))
+        !matches!(
+            self,
+            Source::Event(_) | Source::Envelope(_) | Source::Sender
+        )
     }
 }
 
@@ -87,6 +93,7 @@ impl fmt::Display for Source {
             Source::Cookie(name) => write!(f, "cookie:{name}"),
             Source::Basic => f.write_str("basic"),
             Source::Address => f.write_str("address"),
+            Source::Sender => f.write_str("source"),
         }
     }
 }
@@ -106,6 +113,7 @@ mod tests {
             "cookie:sid",
             "basic",
             "address",
+            "source",
         ] {
             assert_eq!(Source::parse(text).unwrap().to_string(), text);
         }

@@ -103,7 +103,7 @@ impl Taking<'_> {
                 return Err(Problem::new(status, "unexpected_body", detail));
             }
         };
-        let entry = answered.entry.as_deref();
+        let entry = answered.entry.as_deref_mut();
         PICKED.with_borrow_mut(|picked| self.admit(first, entry, body, arrival, held, picked))
     }
 
@@ -111,7 +111,7 @@ impl Taking<'_> {
     fn admit(
         &self,
         first: &Arc<Route>,
-        entry: Option<&Entry>,
+        entry: Option<&mut Entry>,
         body: Bytes,
         arrival: Arrival,
         held: Held,
@@ -121,12 +121,15 @@ impl Taking<'_> {
         read::decode(endpoint, &body, &self.snapshot.limits, picked).map_err(body_problem)?;
         let rejected = picked.decoded.rejected.drain(..).map(error_of);
         let mut errors: Vec<_> = rejected.collect();
-        let read = Read {
+        let mut read = Read {
             endpoint,
             head,
             body: &body,
             picked,
+            sender: None,
         };
+        let entry = shown(entry, &read)?;
+        read.sender = entry.and_then(Entry::source);
         let groups = plan::groups(&read, self.snapshot, &mut errors);
         let mut taken = Taken::default();
         let mut whole = Some(held);
@@ -248,4 +251,13 @@ impl Taking<'_> {
         let (parcels, _) = with.admit(plan, lanes, body, arrival, held)?;
         Ok(Some(parcels))
     }
+}
+
+/// Who sends, once the body has shown it, if that was left to it.
+fn shown<'e>(entry: Option<&'e mut Entry>, read: &Read<'_>) -> Result<Option<&'e Entry>, Problem> {
+    let Some(entry) = entry else {
+        return Ok(None);
+    };
+    entry.with_members(|pointer| read.member(pointer))?;
+    Ok(Some(entry))
 }
