@@ -1,6 +1,7 @@
 //! Rights that are missing, taken away and given back, with a real authorizer and an audit of every id: who may not write
 //! waits, and nothing that was acknowledged is lost, out of order, or buried as a dead letter.
 
+mod certain;
 mod denied;
 mod neighbours;
 

@@ -41,7 +41,7 @@ function runs(events) {
 }
 
 // The same words as outcome.rs of loadtest/tool has, as letters.
-const CODES = { unknown: "u", timeout: "r", no_room: "r", draining: "r", refused_by_kafka: "r" };
+const CODES = { unknown: "u", timeout: "r", no_room: "r", not_taken: "r", draining: "r", refused_by_kafka: "r" };
 
 function fates(status, body, count) {
   if (status === 429) {

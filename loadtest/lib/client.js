@@ -29,7 +29,7 @@ const GIVE_UP_AFTER = "15s";
 // An event that isn't taken after so many more tries is counted as refused.
 const MAX_RESENDS = 3;
 // Codes of events that a 503 asks for again. All others say that the event can never be accepted.
-const SEND_AGAIN = ["timeout", "no_room", "draining", "refused_by_kafka", "unknown"];
+const SEND_AGAIN = ["timeout", "no_room", "not_taken", "draining", "refused_by_kafka", "unknown"];
 
 // How events become a body: one object, an array, or a line each.
 const SHAPES = {

@@ -180,11 +180,12 @@ fn whole_seconds(wait: Duration) -> u64 {
 }
 
 /// The answer to a request whose events were admitted. `rejected` are those that never could be; `retry_after` is when
-/// to send again what isn't durable. `spare` are headers that nobody needs any more: their memory is used again.
+/// to send again what isn't durable, and `because` says why Kafka takes nothing. `spare` are headers that nobody needs any more: their memory is used again.
 pub fn settled(
     outcome: Outcome,
     mut rejected: Rejected,
     spare: HeaderMap,
+    because: impl FnOnce() -> Option<String>,
     retry_after: impl FnOnce() -> Duration,
 ) -> (Answer, Reply) {
     let (acked, spilled, queued) = (outcome.acked, outcome.spilled, outcome.queued);
@@ -214,10 +215,14 @@ pub fn settled(
     }
     let counts = counts(&rejected);
     let not_durable = later.len();
+    let mut causes = later.iter().map(|(_, cause)| cause);
+    let is_not_taken = causes.any(|it| matches!(it, Cause::NotTaken | Cause::Timeout));
+    let because = is_not_taken.then(because).flatten();
+    let because = because.map_or(String::new(), |why| format!("{why}; "));
     let mut problem = Problem::unavailable(
         "not_durable",
         format!(
-            "{not_durable} of the events are not durable: send them again; a client that can't tell them apart sends all"
+            "{because}{not_durable} of the events are not durable: send them again; a client that can't tell them apart sends all"
         ),
         retry_after(),
     );
@@ -252,6 +257,10 @@ fn event_error((index, cause): (u32, Cause)) -> EventError {
         Cause::NoRoom => (
             "no_room",
             "kafka doesn't take it and the disk has no room for it; it will not arrive",
+        ),
+        Cause::NotTaken => (
+            "not_taken",
+            "kafka takes nothing of the topic at the moment; it will not arrive",
         ),
         Cause::Draining => ("draining", "forebay is stopping; it will not arrive"),
         Cause::TooLargeForKafka => (
@@ -322,79 +331,4 @@ fn success(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outcome(acked: u32, not_acked: &[(u32, Cause)]) -> Outcome {
-        Outcome {
-            acked,
-            spilled: 0,
-            queued: 0,
-            not_acked: not_acked.to_vec(),
-        }
-    }
-
-    fn status_of(outcome: Outcome, rejected: Vec<EventError>) -> (Answer, u16, Option<String>) {
-        let (answer, reply) = settled(outcome, rejected.into(), spare(), || {
-            Duration::from_millis(1_200)
-        });
-        assert!(!reply.headers().contains_key(hyper::header::COOKIE));
-        let retry = reply
-            .headers()
-            .get(RETRY_AFTER)
-            .map(|value| value.to_str().unwrap().to_owned());
-        (answer, reply.status().as_u16(), retry)
-    }
-
-    /// What a request's headers may be.
-    fn spare() -> HeaderMap {
-        HeaderMap::from_iter([(hyper::header::COOKIE, HeaderValue::from_static("secret"))])
-    }
-
-    fn rejected(code: &'static str) -> Vec<EventError> {
-        vec![EventError {
-            index: 1,
-            code,
-            detail: String::new(),
-        }]
-    }
-
-    #[test]
-    fn each_outcome_has_its_status() {
-        assert_eq!(status_of(outcome(3, &[]), vec![]), (Answer::Ok, 200, None));
-        assert_eq!(
-            status_of(outcome(3, &[]), rejected("malformed")),
-            (Answer::Partly, 207, None)
-        );
-        assert_eq!(
-            status_of(outcome(3, &[(0, Cause::TooLargeForKafka)]), vec![]),
-            (Answer::Partly, 207, None)
-        );
-        assert_eq!(
-            status_of(outcome(0, &[(0, Cause::TooLargeForKafka)]), vec![]),
-            (Answer::Client, 413, None)
-        );
-    }
-
-    #[test]
-    fn a_kafka_failure_is_never_the_clients_fault() {
-        for cause in [
-            Cause::Timeout,
-            Cause::Draining,
-            Cause::RefusedByKafka,
-            Cause::Unknown,
-        ] {
-            let expected = (Answer::Unavailable, 503, Some("2".to_owned()));
-            assert_eq!(
-                status_of(outcome(0, &[(0, cause)]), vec![]),
-                expected,
-                "{cause:?}"
-            );
-            assert_eq!(
-                status_of(outcome(5, &[(0, cause)]), rejected("malformed")),
-                expected,
-                "{cause:?}"
-            );
-        }
-    }
-}
+mod tests;

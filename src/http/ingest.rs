@@ -20,7 +20,7 @@ use super::head::{Coded, Lines, key_of};
 use super::heads::charge_head;
 use super::plan::{self, EVENT_OVERHEAD_BYTES, Scratch, Shape};
 use super::port::Local;
-use super::reasons::{not_ready, problem_of};
+use super::reasons::{not_ready, problem_of, why_not_taken};
 use super::rejected::Rejected;
 use super::retry;
 use super::routes;
@@ -133,9 +133,9 @@ async fn answer(
             let more = outcome.not_acked.len();
             answered.list = sending::hold_list(&local.port, &mut rejected, more);
             let spare = std::mem::take(request.headers_mut());
-            answer::settled(outcome, rejected, spare, || {
-                retry::after_silence(&route.cluster)
-            })
+            let retry_after = || retry::after_silence(&route.cluster);
+            let because = || why_not_taken(route);
+            answer::settled(outcome, rejected, spare, because, retry_after)
         }
         Err(mut problem) => {
             is_turned_away = matches!(problem.code, "no_memory" | "full" | "stalled");

@@ -88,7 +88,7 @@ fn unknown_because(route: &Route) -> String {
 }
 
 /// What is known to be wrong with the topic, or with its cluster.
-fn why_not_taken(route: &Route) -> Option<String> {
+pub(super) fn why_not_taken(route: &Route) -> Option<String> {
     use crate::produce::health::Condition::*;
     let cluster = route.cluster.name();
     if let Some(trouble) = route.topic.fault() {

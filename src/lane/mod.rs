@@ -17,6 +17,7 @@
 //! - Bounds: a lane in bytes and events, the window of a cluster likewise, everything together by the memory budget.
 //! - An event that Kafka doesn't take for its topic's fault comes back, and its lane waits: a topic and a lane have each a pause
 //!   that grows while tries fail. `clients` has the worker's client, and the pauses between one and the next.
+//! - Without a log there is nowhere to wait in: `refusing` tells clients for certain what isn't stored and won't be.
 //! - A topic whose events only Kafka can refuse, as the door can't know, sends seldom: `suspects` says when. Its neighbours have
 //!   to settle with it each time.
 //! - [`pace`] says when a lane's batch is worth a request, [`wave`] when those of many lanes have to wait for each other.
@@ -64,6 +65,7 @@ mod path;
 mod phase;
 mod publish;
 pub mod redrive;
+mod refusing;
 mod replay;
 mod reports;
 mod reroute;

@@ -56,11 +56,12 @@ impl<P: Client> Worker<P> {
                 position,
                 code,
                 is_named,
+                is_unstored,
             } => {
                 if let fault @ (Fault::Event(_) | Fault::Stamp) = fault(code) {
                     self.note_judged(parcel.lane(), fault);
                 }
-                self.not_delivered(parcel, position, code, is_named);
+                self.not_delivered(parcel, position, code, (is_named, is_unstored));
             }
             Report::Trouble { code, fatal, text } => {
                 // That all are down is no reason: the one noted before, of a single broker, says why.
@@ -151,7 +152,7 @@ impl<P: Client> Worker<P> {
         }
         for (parcel, position, code) in refused {
             // The client looks at each event by itself.
-            self.not_delivered(&parcel, position, code, true);
+            self.not_delivered(&parcel, position, code, (true, true));
         }
     }
 
@@ -200,13 +201,14 @@ impl<P: Client> Worker<P> {
         }
     }
 
-    /// Notes that an event wasn't delivered. Only its own fault can cost it, and only if it was alone or `is_named` by Kafka.
+    /// Notes that an event wasn't delivered. Only its own fault can cost it, and only if it was alone or `is_named` by Kafka. Whether it
+    /// may be stored all the same is another question.
     pub(super) fn not_delivered(
         &mut self,
         parcel: &Arc<Parcel>,
         position: u32,
         code: RDKafkaErrorCode,
-        is_named: bool,
+        (is_named, is_unstored): (bool, bool),
     ) {
         let Some(work) = work_of(&mut self.works, parcel.lane()) else {
             return;
@@ -225,12 +227,8 @@ impl<P: Client> Worker<P> {
                 return self.gone_for_good(parcel, position, fault, code);
             }
             Fault::Event(_) => work.window.came_back_suspect(parcel, position),
-            // Kafka said so of the batch as a whole.
-            Fault::Stamp | Fault::Topic(_) => work.window.came_back_unstored(parcel, position),
-            Fault::Passing if code == InvalidDifferentRecord => {
-                work.window.came_back_unstored(parcel, position)
-            }
-            Fault::Client(_) | Fault::Passing => work.window.came_back(parcel, position),
+            _ if is_unstored => work.window.came_back_unstored(parcel, position),
+            _ => work.window.came_back(parcel, position),
         };
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
         parcel.came_back();
@@ -313,6 +311,7 @@ impl<P: Client> Worker<P> {
                 position,
                 code,
                 is_named,
+                is_unstored,
             } => {
                 let window = work_of(&mut self.works, parcel.lane()).map(|work| &mut work.window);
                 let (is_in_doubt, was_alone) = window.map_or((false, false), |window| {
@@ -320,9 +319,7 @@ impl<P: Client> Worker<P> {
                 });
                 let finished = match fault(code) {
                     Fault::Event(fault) if was_alone => parcel.failed(position, cause_of(fault)),
-                    _ if code == PurgeQueue && !is_in_doubt => {
-                        parcel.given_up(position, Cause::Draining)
-                    }
+                    _ if is_unstored && !is_in_doubt => parcel.given_up(position, Cause::Draining),
                     _ => parcel.given_up(position, Cause::Unknown),
                 };
                 if finished {

@@ -326,6 +326,7 @@ impl<P: Client> Worker<P> {
         let elapsed = now.duration_since(self.swept_at).as_secs_f64();
         self.swept_at = now;
         self.take_changes();
+        self.refuse_hopeless(now);
         let (mut stalled, mut oldest_sent) = (0, None::<Duration>);
         let spills = self.spiller.as_ref().is_some_and(Spiller::takes);
         self.let_go();

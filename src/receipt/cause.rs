@@ -9,6 +9,8 @@ pub enum Cause {
     NoRoom,
     /// forebay is stopping and the event could not be delivered any more. It will not arrive.
     Draining,
+    /// Kafka takes nothing of the topic, or of the client, and there is no spill log to wait in. It will not arrive.
+    NotTaken,
     /// Kafka can never take this event: it is larger than the broker or the topic allows.
     TooLargeForKafka,
     /// Kafka refused the event for a reason that the client can't mend: authorisation, a deleted topic, a broken record.

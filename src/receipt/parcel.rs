@@ -212,8 +212,8 @@ impl Parcel {
         self.resolve(count)
     }
 
-    /// Notes that the event at `position` will never be delivered by this process: `cause` is [`Cause::Draining`] if it
-    /// certainly wasn't stored, else [`Cause::Unknown`]. True if the request is finished by that.
+    /// Notes that the event at `position` will never be delivered by this process: `cause` is [`Cause::Unknown`] if it may
+    /// be stored. True if the request is finished by that.
     pub fn given_up(&self, position: u32, cause: Cause) -> bool {
         let ledger = &self.request.ledger;
         let count = if cause == Cause::Unknown {

@@ -178,7 +178,7 @@ pub(crate) fn judge(status: u16, body: &[u8], count: u32) -> Fates {
 fn of_code(code: &str) -> Outcome {
     match code {
         "unknown" => Outcome::Unknown,
-        "timeout" | "draining" | "no_room" | "refused_by_kafka" => Outcome::Refused,
+        "timeout" | "not_taken" | "draining" | "no_room" | "refused_by_kafka" => Outcome::Refused,
         _ => Outcome::Rejected,
     }
 }

@@ -22,6 +22,7 @@ use crate::http::entry::{By, Entry};
 use crate::http::forget::forget_head;
 use crate::http::head::{Lines, encoding_of};
 use crate::http::port::Local;
+use crate::http::reasons::why_not_taken;
 use crate::http::retry;
 use crate::http::sending;
 use crate::http::snapshot::Snapshot;
@@ -295,9 +296,10 @@ impl Taking<'_> {
         let more = all.not_acked.len();
         answered.list = sending::hold_list(&self.local.port, &mut rejected, more);
         let late = late.unwrap_or_else(|| Arc::clone(first));
-        let (answer, reply) = answer::settled(all, rejected, Default::default(), || {
-            retry::after_silence(&late.cluster)
-        });
+        let retry_after = || retry::after_silence(&late.cluster);
+        let because = || why_not_taken(&late);
+        let spare = Default::default();
+        let (answer, reply) = answer::settled(all, rejected, spare, because, retry_after);
         (
             answer,
             reply,

@@ -386,6 +386,7 @@ fn tell(report: Told, on: &mut impl FnMut(Report<'_, Parcel>)) {
             position: *position,
             code: *code,
             is_named: false,
+            is_unstored: !matches!(code, Code::PurgeQueue | Code::PurgeInflight),
         }),
         Told::Fatal(code) => on(Report::Trouble {
             code: *code,

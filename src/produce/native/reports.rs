@@ -33,6 +33,8 @@ pub enum Report<'a, G> {
         code: RDKafkaErrorCode,
         /// Kafka told it apart from the others of its batch: the fault is its own.
         is_named: bool,
+        /// Kafka has certainly not stored it, now or at an earlier try.
+        is_unstored: bool,
     },
     /// The client noticed an error of its own; for information, unless it is fatal.
     Trouble {
@@ -129,7 +131,11 @@ unsafe fn failures<G: Messages>(
             acked(Some((group, 1)), on);
             continue;
         }
+        // SAFETY: the message is valid.
+        let status = unsafe { sys::rd_kafka_message_status(message) };
+        let unstored = sys::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
         on(Report::Failed {
+            is_unstored: status == unstored,
             position: position
                 .unwrap_or_else(|| opaque::position_of(&*group, message.payload.cast())),
             group: &group,
