@@ -17,7 +17,6 @@ mod clusters;
 mod delivery;
 mod disks;
 mod door;
-mod doors;
 mod extras;
 mod faults;
 mod hostile;

@@ -3,6 +3,7 @@
 
 mod live;
 mod moved;
+mod order;
 mod refused;
 mod traffic;
 

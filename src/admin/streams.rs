@@ -114,6 +114,7 @@ impl View {
             "partitions": route.topic.lanes().len(),
             "takes": refused.is_none(),
             "reason": refused.unwrap_or_default(),
+            "moving": self.moving(route, topics),
             "events": {
                 "accepted": ledger.accepted.load(Relaxed),
                 "acked": ledger.acked.load(Relaxed),
@@ -138,6 +139,31 @@ impl View {
             "oldest_seconds": lanes.spilled.oldest.as_secs_f64(),
             "memory_bytes": stream.share.used(),
         })
+    }
+
+    /// What new events of a stream wait for that has moved, and since when; nothing if they don't.
+    fn moving(&self, route: &Route, topics: &Topics) -> Value {
+        let Some(since) = route.topic.held_for() else {
+            return Value::Null;
+        };
+        let sample = self.sampler.latest();
+        let others = topics.of_stream(route.name());
+        let others = others.filter(|(_, topic)| !Arc::ptr_eq(topic, &route.topic));
+        let left = others.map(|(cluster, topic)| {
+            let lanes = topic.lanes_ever();
+            let spilled = lanes
+                .iter()
+                .map(|lane| backlog(&sample, lane).events)
+                .sum::<u64>();
+            let waiting: u64 = lanes.iter().map(|lane| u64::from(lane.events())).sum();
+            json!({
+                "cluster": cluster.name(),
+                "topic": topic.name(),
+                "spill_events": spilled,
+                "waiting_events": waiting,
+            })
+        });
+        json!({ "seconds": since.as_secs_f64(), "waits_for": left.collect::<Vec<_>>() })
     }
 
     pub(super) fn stream_sample(&self, route: &Route, topics: &Topics) -> StreamSample {

@@ -15,8 +15,8 @@ use super::unit::{END_WITHIN, Remembered, Unit};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::lane::dead::{self, Destination, is_dead};
-use crate::lane::{self, Cluster, TopicOf};
-use crate::produce;
+use crate::lane::{self, Cluster, Topic, TopicOf};
+use crate::produce::{self, Pool};
 use crate::route::Ack;
 use crate::spill::{Log, RecoveredLane, Settings};
 
@@ -33,6 +33,8 @@ pub(super) struct Backend {
     remembered: Remembered,
     list: Arc<ArcSwap<Vec<Arc<Cluster>>>>,
     units: Mutex<BTreeMap<String, Unit>>,
+    /// The threads of the probes.
+    probes: Pool,
 }
 
 impl Backend {
@@ -54,6 +56,7 @@ impl Backend {
             backend.make(name, of_cluster, of_lanes, topics.collect())
         });
         let clusters: Vec<_> = clusters.collect();
+        take_back(config, &clusters, &found);
         warn_of_strangers(&clusters, &found);
         dead::warn_of(&found, &Destination::of(&clusters));
         backend.list.store(Arc::new(clusters));
@@ -74,6 +77,7 @@ impl Backend {
             },
             list: Arc::default(),
             units: Mutex::default(),
+            probes: Pool::default(),
         };
         Ok((backend, found))
     }
@@ -99,7 +103,7 @@ impl Backend {
     pub(super) fn spawn(&self) -> Result<()> {
         let mut units = self.units();
         for cluster in self.clusters().iter() {
-            let unit = Unit::start(cluster, &self.remembered)?;
+            let unit = Unit::start(cluster, &self.remembered, &self.probes)?;
             units.insert(cluster.name().to_owned(), unit);
         }
         Ok(())
@@ -126,7 +130,7 @@ impl Backend {
         let mut units = self.units();
         anyhow::ensure!(!units.contains_key(name), "there is a cluster {name}");
         let cluster = self.make(name, settings, of_lanes, topics);
-        let unit = Unit::start(&cluster, &self.remembered)?;
+        let unit = Unit::start(&cluster, &self.remembered, &self.probes)?;
         units.insert(name.to_owned(), unit);
         self.show(&units);
         Ok(cluster)
@@ -200,6 +204,39 @@ fn open_spill(settings: &Settings) -> Result<Opened> {
     let events: u64 = recovered.lanes.iter().map(|lane| lane.events).sum();
     tracing::info!(dir = %settings.dir.display(), disk = recovered.disk, lanes = recovered.lanes.len(), events, "spill log opened");
     Ok((Some(Arc::new(log)), recovered.lanes))
+}
+
+/// Gives clusters the topics that streams went to before, and left events for in the log: those drain.
+fn take_back(config: &Config, clusters: &[Arc<Cluster>], found: &[RecoveredLane]) {
+    for lane in found.iter().filter(|lane| lane.events > 0) {
+        let name = String::from_utf8_lossy(&lane.name);
+        let parts: Vec<_> = name.split('/').collect();
+        let [cluster, stream, topic, _] = parts[..] else {
+            continue;
+        };
+        let cluster = clusters.iter().find(|it| it.name() == cluster);
+        let (Some(cluster), true) = (cluster, config.streams.contains_key(stream)) else {
+            continue;
+        };
+        let mut topics = clusters.iter().flat_map(|cluster| cluster.topics().iter());
+        let present = topics.find(|it| it.stream() == stream && !it.is_retired());
+        let is_there = |it: &Arc<Topic>| it.stream() == stream && it.name() == topic;
+        if let Some(present) = present.filter(|_| !cluster.topics().iter().any(is_there)) {
+            let of = TopicOf {
+                ledger: Arc::clone(present.ledger()),
+                share: Arc::clone(&present.account().stream),
+                ..TopicOf::new(stream, topic)
+            };
+            let left = cluster.add_topic(of, |_| None);
+            cluster.retire_topic(left.number());
+            tracing::info!(
+                stream,
+                cluster = cluster.name(),
+                topic,
+                "the spill log holds events of a stream for another topic than its present one; they go there"
+            );
+        }
+    }
 }
 
 /// Says which events of the log no configured stream will ever send.

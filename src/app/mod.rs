@@ -5,6 +5,7 @@ mod beside;
 mod certificates;
 pub mod drain;
 mod limits;
+mod moves;
 mod partitions;
 mod reload;
 mod routes;
@@ -159,6 +160,7 @@ impl App {
         let (config, backend) = (Arc::new(config), Arc::new(backend));
         let admin_address = admin.local_addr()?;
         let [data_address, secure] = addresses(&data)?;
+        let moves = moves::unfinished(&backend.clusters(), &port.now().shown);
         backend.spawn()?;
         let vitals = Vitals::new(&life.watch());
         let server = Arc::new(Server::spawn(&port, &life.watch(), &vitals)?);
@@ -192,7 +194,7 @@ impl App {
         };
         vital::spawn(door, admin, &view, wishes)?;
         let config = Arc::new(ArcSwap::new(config));
-        let reloader = Reloader::new(source, &config, &backend, port, &view);
+        let reloader = Reloader::new(source, &config, &backend, port, &view, moves);
         vital::reload(reloader, asks, &view, life.watch());
         life.enter(Phase::Running);
         Ok(Running {

@@ -10,8 +10,8 @@
 //!    new events. Topics without a route are retired.
 //! 5. What goes is looked at until nothing of it is left: then a stream is no longer shown, and a cluster is stopped.
 //!
-//! **Order.** The events of a key stay in order as long as the stream keeps its topic and its key. If it gets another topic or
-//! cluster, new events go there at once, and earlier ones drain to the old one; there's no order between two topics.
+//! **Order.** The events of a key stay in order as long as the stream keeps its key, also when it gets another topic or cluster: what
+//! was taken before goes to the old one first ([`super::moves`]).
 //!
 //! **Counters.** A stream is kept by its name for as long as the process lives. If it's put back, its counters go on.
 //!
@@ -20,6 +20,7 @@
 mod keys;
 mod leaving;
 mod looks;
+mod moving;
 mod read;
 
 use std::collections::{BTreeMap, HashSet};
@@ -37,6 +38,7 @@ use self::read::{Files, changed_files, files_of, read};
 use super::backend::{Backend, wait_for};
 use super::beside::Beside;
 use super::certificates::{self, Renewals};
+use super::moves::Moves;
 use super::routes::{self, Wired};
 use super::unit::Unit;
 use crate::admin::View;
@@ -78,6 +80,8 @@ pub(super) struct Reloader {
     files: Files,
     /// When certificates are looked at.
     renewals: Renewals,
+    /// Streams whose new events wait.
+    moves: Moves,
 }
 
 /// What is shown of a configuration that has come into force.
@@ -99,6 +103,7 @@ impl Reloader {
         backend: &Arc<Backend>,
         port: Arc<Port>,
         view: &Arc<View>,
+        moves: Moves,
     ) -> Reloader {
         Reloader {
             source,
@@ -110,6 +115,7 @@ impl Reloader {
             beside: Beside::default(),
             files: Files::default(),
             renewals: Renewals::default(),
+            moves,
         }
     }
 
@@ -123,7 +129,9 @@ impl Reloader {
         let mut look_at_keys = tokio::time::interval(LOOK_AT_KEYS_EVERY);
         look_at_keys.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let has_leaving = self.has_leaving();
+            let look = self
+                .moves_due()
+                .or_else(|| self.has_leaving().then_some(LOOK_EVERY));
             tokio::select! {
                 () = &mut closing => return,
                 ask = asks.recv() => {
@@ -138,7 +146,7 @@ impl Reloader {
                     // Who asked may have gone.
                     drop(ask.answer.send(outcome));
                 }
-                () = tokio::time::sleep(LOOK_EVERY), if has_leaving => self.let_go(),
+                () = tokio::time::sleep(look.unwrap_or(LOOK_EVERY)), if look.is_some() => self.let_go(),
                 _ = look_at_keys.tick() => if self.has_key_files() && *now.borrow() == Phase::Running {
                     self.look_at_keys(&mut seen).await;
                 },
@@ -220,7 +228,8 @@ impl Reloader {
             );
             return Outcome::NeedsRestart(why, changes);
         }
-        if let Err(why) = logs::check(&new.log).and_then(|()| routes::check(&new)) {
+        let checked = logs::check(&new.log).and_then(|()| routes::check(&new));
+        if let Err(why) = checked.and_then(|()| self.check_moves(&new)) {
             return Outcome::Wrong(why);
         }
         if !is_dry {
@@ -268,6 +277,7 @@ impl Reloader {
         wait_for(|| topics.iter().all(|topic| topic.takes()), TOPICS_WITHIN).await;
 
         // From here on nothing fails.
+        self.begin_moves(&routes);
         self.change_what_runs(plan, &new, &come, &routes);
         let mut snapshot = Snapshot {
             generation: before.generation + 1,

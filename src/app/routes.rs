@@ -110,7 +110,8 @@ pub(super) fn wire(
 pub(super) fn first(config: &Config, clusters: &[Arc<Cluster>]) -> Result<Routes, String> {
     let mut routes = Routes::default();
     for cluster in clusters {
-        for topic in cluster.topics() {
+        // Those are retired that a stream went to before.
+        for topic in cluster.topics().iter().filter(|it| !it.is_retired()) {
             let name = topic.stream();
             let route = Route::new(&Stream::of(topic), &config.streams[name], cluster, topic)?;
             routes.insert(name.to_owned(), Arc::new(route));

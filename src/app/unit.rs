@@ -1,4 +1,5 @@
-//! One cluster and all that serves it: its worker, its probe, the threads of its client. It comes and goes while others work.
+//! One cluster and all that serves it: its worker, the thread that reads its lanes back while there is something to read, its
+//! probe, the threads of its client. It comes and goes while others work.
 //!
 //! A unit promises that what it took is sent, stored or refused when it has *ended*, and that nothing of it is left when it has
 //! *stopped*: no thread, no client, no connection. What hangs is left behind, and said. It knows no other unit; all share the
@@ -13,7 +14,7 @@ use super::limits::Limits;
 use super::partitions::Partitions;
 use crate::lane::{Cluster, Topic, TopicOf, worker};
 use crate::produce::probe::{self, Finding, Probe, SharedClient, Subject};
-use crate::produce::{Settings, TopicLimits};
+use crate::produce::{Pool, Settings, TopicLimits};
 
 /// How long a worker that was told to end may take beyond its deadline.
 pub(super) const END_WITHIN: Duration = Duration::from_secs(4);
@@ -38,8 +39,12 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// Starts the threads of a cluster. What is remembered of its topics is in force before.
-    pub(super) fn start(cluster: &Arc<Cluster>, remembered: &Remembered) -> std::io::Result<Unit> {
+    /// Starts what serves a cluster; its probe has the threads of `pool`. What is remembered of its topics is in force before.
+    pub(super) fn start(
+        cluster: &Arc<Cluster>,
+        remembered: &Remembered,
+        pool: &Pool,
+    ) -> std::io::Result<Unit> {
         cluster.remember_in(Arc::clone(&remembered.partitions) as _);
         for topic in cluster.topics() {
             if let Some(count) = remembered.recall(cluster, topic) {
@@ -52,7 +57,8 @@ impl Unit {
             limits: Arc::clone(&remembered.limits),
         };
         let (name, health) = (cluster.name(), Arc::clone(cluster.health()));
-        let probe = probe::spawn(name, &cluster.settings(), client.clone(), health, known)?;
+        let settings = cluster.settings();
+        let probe = probe::start(pool, name, &settings, client.clone(), health, known)?;
         let worker = worker::spawn(Arc::clone(cluster), client.clone())?;
         Ok(Unit {
             cluster: Arc::clone(cluster),
@@ -250,6 +256,10 @@ mod tests {
             assert!(backend.clusters().is_empty());
             // The first round starts what stays: the allocator's, the runtime's and the mock's own.
             if round == 0 {
+                eventually("no probe's thread is left", || {
+                    !held().0.contains_key("probe\n")
+                })
+                .await;
                 before = Some(held());
             }
         }

@@ -26,7 +26,7 @@ pub enum Effect {
     Client,
     /// A file that librdkafka reads itself has other contents. The same comes of it.
     File,
-    /// New events go to another topic. What was taken before drains to the old one; there is no order between the two.
+    /// New events go to another topic. What was taken before drains to the old one, first, unless the stream says otherwise.
     Target,
     /// A stream or cluster comes.
     Comes,
@@ -48,7 +48,7 @@ impl Effect {
                 "the file has changed; the cluster gets another client, when the old one holds nothing"
             }
             Effect::Target => {
-                "new events go to the other topic; earlier ones drain to the old one, without order between the two"
+                "new events go to the other topic when earlier ones have drained to the old one, or at once with drain = \"beside\""
             }
             Effect::Comes => "it is added",
             Effect::Goes => "it is removed; what it took drains",
@@ -70,9 +70,7 @@ impl Effect {
             ["spill", "dir" | "segment"] => Effect::Restart,
             [
                 "http",
-                "address_from"
-                | "trusted"
-                | "max_body"
+                "max_body"
                 | "max_decompressed"
                 | "body_timeout"
                 | "answer_within"
@@ -98,6 +96,7 @@ impl Effect {
             ] => Effect::Client,
             ["clusters", _, _] => Effect::AtOnce,
             ["streams", _, "cluster" | "topic"] => Effect::Target,
+            ["streams", _, "drain"] => Effect::AtOnce,
             ["streams", _, _] | ["streams", _, "rate", _] => Effect::Requests,
             _ => return None,
         })

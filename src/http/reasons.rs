@@ -95,6 +95,11 @@ pub(super) fn why_not_taken(route: &Route) -> Option<String> {
         return Some(format!("{} (cluster {cluster})", trouble.reason));
     }
     match route.cluster.health().condition() {
+        Up if route.topic.is_held() => Some(format!(
+            "stream {} moves to topic {}, and what it left at its former topic goes first",
+            route.name(),
+            route.topic.name()
+        )),
         Up if route.topic.is_changing() => Some(format!(
             "the number of partitions of topic {} has changed, and what came before goes first",
             route.topic.name()

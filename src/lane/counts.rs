@@ -157,11 +157,18 @@ impl Cluster {
             {
                 lane.wake(&self.signal);
             }
-            _ => {
-                routing.publish();
+            _ if routing.publish(alone) => {
                 if let Some(memory) = self.memory.get() {
                     memory.note(&self.log_prefix(topic), count);
                 }
+            }
+            unrouted => {
+                // The worker puts them into use when they are held no more.
+                if let Some(lane) = unrouted {
+                    lane.wake(&self.signal);
+                }
+                self.is_rerouting.store(true, Release);
+                self.signal.wake();
             }
         }
     }

@@ -64,6 +64,7 @@ pub mod pace;
 mod path;
 mod phase;
 mod publish;
+mod readers;
 pub mod redrive;
 mod refusing;
 mod replay;

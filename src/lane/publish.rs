@@ -1,6 +1,7 @@
 //! When the lanes of a topic come into use, and which of them have to wait until then.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
@@ -23,9 +24,9 @@ impl Cluster {
     pub(super) fn publish(&self, topic: &Topic, now: Instant) -> bool {
         let routing = &topic.routing;
         let count = routing.planned().len();
+        let mut state = routing.state();
         if let Some(memory) = self.memory.get() {
             let name = self.log_prefix(topic);
-            let mut state = routing.state();
             if state.asked.is_none() {
                 memory.note(&name, count);
             }
@@ -35,7 +36,10 @@ impl Cluster {
             }
             state.asked = None;
         }
-        routing.publish();
+        if !routing.publish(&state) {
+            return false;
+        }
+        drop(state);
         tracing::info!(
             cluster = self.name(),
             topic = topic.name(),
@@ -43,6 +47,29 @@ impl Cluster {
             "events go to their partitions directly"
         );
         true
+    }
+
+    /// Has a topic's new events wait for what their stream left at another topic, or not any more. Those that come from now on do: in
+    /// the log, or, if there's none, in their lanes, where they are refused at their clients' deadline.
+    pub fn hold_topic(&self, topic: &Topic, is_held: bool, now: Instant) {
+        if self.spill.is_none() {
+            topic.waits.store(is_held, Release);
+        } else if is_held {
+            topic.routing.hold(now);
+        } else {
+            topic.routing.release();
+        }
+        self.is_rerouting.store(true, Release);
+        if let Some(unrouted) = &topic.unrouted {
+            unrouted.wake(&self.signal);
+        }
+        self.signal.wake();
+    }
+
+    /// Whether a lane of a cluster without a log sends nothing: it keeps what it has, and what its clients give up leaves it.
+    pub(super) fn waits(&self, lane: &Lane) -> bool {
+        let topic = self.topics().get(lane.topic as usize);
+        topic.is_some_and(|topic| topic.waits.load(Relaxed))
     }
 
     /// Whether a lane is held: its new events go behind unrouted ones.

@@ -1,4 +1,5 @@
-//! Reading lanes back from the spill log, on a thread of its own: a disk that hangs must not hold the worker.
+//! Reading lanes back from the spill log, on a thread of its own: a disk that hangs must not hold the worker. The thread is there
+//! while there is something to read, and a moment longer: clusters that are in order have none.
 //!
 //! The thread has the readers; the worker asks for a read, with memory that is already charged, and gets an [`Answer`]. At most
 //! one read per lane is under way, and all of them are bounded by the worker's window and the memory budget.
@@ -8,32 +9,31 @@
 //! holds nothing always gets one read, so that topics that stand still leave room to the others. One lane may hold at most as
 //! much as is left, so that a partition without a leader leaves room to the others. A lane that may not send reads nothing.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use crossbeam_queue::SegQueue;
-use smallvec::SmallVec;
 
 use super::cluster::Cluster;
+use super::readers::{Answer, Ask, Job, Readers};
 use super::topic::Topic;
 use super::window::Window;
 use crate::budget::Held;
-use crate::event::wire::{self, WireError};
-use crate::event::{self, Event};
-use crate::receipt::{Ledger, Parcel, Request, Slot};
-use crate::route::partition_of;
-use crate::spill::{LaneId, LaneReader, Log, Position, ReadError, Stored};
+use crate::spill::Log;
 
 /// Bytes that one read of the log brings, and so the memory of one step of a replay. Tiny in tests of the lanes, so that
 /// every limit is met all the time.
 pub(super) const READ_BYTES: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 /// Bytes that may be on their way from the log to one cluster at once: as much as its thread reads in some milliseconds.
 pub(super) const MOST_READING: u64 = 16 * READ_BYTES as u64;
+/// How long the thread stays without work.
+const LINGER: Duration = if cfg!(test) {
+    Duration::from_millis(100)
+} else {
+    Duration::from_secs(5)
+};
 /// Memory for a byte that is to be read, before it's known what the read brings: as much as bytes and their bookkeeping are if
 /// they are events of about a hundred bytes. What it really is, is charged when they are read.
 const MEMORY_OF_BYTE: u64 = 4;
@@ -65,267 +65,155 @@ pub(super) fn hold_for_read(
     account.hold_one(MEMORY_OF_BYTE * bytes)
 }
 
-/// A parcel that was read back, and the position up to which the log is read with it: with the last one of a read.
-pub(super) type Replayed = (Arc<Parcel>, Option<Position>);
-
-/// What is to be read.
-pub(super) struct Ask {
-    /// The lane's number within its cluster.
-    pub(super) lane: u32,
-    /// The lane of the log.
-    pub(super) log_lane: LaneId,
-    /// From the first record on that hasn't arrived, not from where the last read ended.
-    pub(super) is_first: bool,
-    /// See [`read_bytes`].
-    pub(super) bytes: u64,
-    pub(super) partition: i32,
-    /// How many partitions there are to sort the events by, if the lane is of none.
-    pub(super) partitions: Option<usize>,
-    pub(super) ledger: Arc<Ledger>,
-    /// See [`hold_for_read`].
-    pub(super) held: Held,
-}
-
-/// What the thread has to do.
-pub(super) enum Job {
-    Read(Ask),
-    /// The reader of the lane of this number is of no more use.
-    Close(u32),
-}
-
-/// What came of it.
-pub(super) struct Answer {
-    pub(super) lane: u32,
-    /// As many as were asked for.
-    pub(super) asked: u64,
-    /// Empty if nothing was there.
-    pub(super) read: Vec<Replayed>,
-    /// Nothing more was there.
-    pub(super) is_all: bool,
-    pub(super) fault: Option<Fault>,
-}
-
-/// Why no more came.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
-    /// The disk didn't give it; later it may.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A later forebay wrote it.
-    #[error(transparent)]
-    Wire(#[from] WireError),
-}
-
-/// The reading thread of one cluster.
+/// The reading thread of one cluster, which comes and goes.
 pub(super) struct Replay {
-    jobs: Sender<Job>,
-    answers: Arc<SegQueue<Answer>>,
+    desk: Arc<Desk>,
+    cluster: Arc<Cluster>,
+}
+
+/// Where work is left for the thread, and what came of it for the worker.
+struct Desk {
+    state: Mutex<State>,
+    arrived: Condvar,
+    /// The thread's. They stay when it goes.
+    readers: Mutex<Readers>,
+    answers: SegQueue<Answer>,
+}
+
+/// What is on it. Reads are bounded by their memory, and each lane has at most one reader to close.
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    has_thread: bool,
+    /// Nothing more will come.
+    is_closed: bool,
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job; none if the thread is to end.
+    fn next(&self) -> Option<Job> {
+        let is_idle = |state: &mut State| state.jobs.is_empty() && !state.is_closed;
+        let waited = (self.arrived).wait_timeout_while(self.state(), LINGER, is_idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let job = state.jobs.pop_front().filter(|_| !state.is_closed);
+        state.has_thread = job.is_some();
+        job
+    }
+
+    fn work(&self, job: Job, now: Instant) -> Option<Answer> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.work(job, now)
+    }
 }
 
 impl Replay {
-    /// Starts the thread; it ends when this is dropped, after the read that is under way.
-    pub(super) fn start(log: &Arc<Log>, cluster: &Arc<Cluster>) -> std::io::Result<Replay> {
-        let (jobs, asked) = channel::<Job>();
-        let mut readers = Readers::of(log);
-        let answers = Arc::<SegQueue<Answer>>::default();
-        let (out, cluster) = (Arc::clone(&answers), Arc::clone(cluster));
+    /// The thread's place. It comes with the first read, and ends when this is dropped, after the read that is under way.
+    pub(super) fn new(log: &Arc<Log>, cluster: &Arc<Cluster>) -> Replay {
+        Replay {
+            desk: Arc::new(Desk {
+                state: Mutex::default(),
+                arrived: Condvar::new(),
+                readers: Mutex::new(Readers::of(log)),
+                answers: SegQueue::new(),
+            }),
+            cluster: Arc::clone(cluster),
+        }
+    }
+
+    /// Has the thread do a job. False if there is none and can be none now.
+    fn leave(&self, job: Job) -> bool {
+        let mut state = self.desk.state();
+        if !state.has_thread {
+            if let Err(error) = self.start_thread() {
+                let cluster = self.cluster.name();
+                tracing::warn!(cluster, %error, "there is no thread that could read lanes back");
+                return false;
+            }
+            state.has_thread = true;
+        }
+        state.jobs.push_back(job);
+        self.desk.arrived.notify_one();
+        true
+    }
+
+    fn start_thread(&self) -> std::io::Result<()> {
+        let (desk, cluster) = (Arc::clone(&self.desk), Arc::clone(&self.cluster));
         let crew = Arc::clone(&cluster.crew);
-        std::thread::Builder::new()
-            .name(format!("replay-{}", cluster.name()))
-            .spawn(move || {
-                for job in asked {
-                    let read = || readers.work(job, Instant::now());
-                    let Ok(answer) = catch_unwind(AssertUnwindSafe(read)) else {
-                        // The lane would wait for its reader for ever. Nothing acknowledged is lost by ending here.
-                        tracing::error!(
-                            cluster = cluster.name(),
-                            "the thread that reads lanes back panicked; this is a bug, and forebay ends"
-                        );
-                        std::process::abort();
-                    };
-                    if let Some(answer) = answer {
-                        out.push(answer);
-                        cluster.signal.wake();
-                    }
+        let thread = std::thread::Builder::new().name(format!("replay-{}", cluster.name()));
+        let spawned = thread.spawn(move || {
+            while let Some(job) = desk.next() {
+                let Ok(answer) = catch_unwind(AssertUnwindSafe(|| desk.work(job, Instant::now())))
+                else {
+                    // The lane would wait for its reader for ever. Nothing acknowledged is lost by ending here.
+                    tracing::error!(
+                        cluster = cluster.name(),
+                        "the thread that reads lanes back panicked; this is a bug, and forebay ends"
+                    );
+                    std::process::abort();
+                };
+                if let Some(answer) = answer {
+                    desk.answers.push(answer);
+                    cluster.signal.wake();
                 }
-                drop(crew);
-            })?;
-        Ok(Replay { jobs, answers })
+            }
+            drop(crew);
+        });
+        spawned.map(drop)
     }
 
-    /// Without the thread: a test answers by hand.
-    #[cfg(test)]
-    pub(super) fn by_hand() -> (
-        Replay,
-        std::sync::mpsc::Receiver<Job>,
-        Arc<SegQueue<Answer>>,
-    ) {
-        let (jobs, asked) = channel();
-        let answers = Arc::<SegQueue<Answer>>::default();
-        let out = Arc::clone(&answers);
-        (Replay { jobs, answers }, asked, out)
-    }
-
-    /// Has something read. False if the thread is gone.
+    /// Has something read. False if that can't be done now.
     pub(super) fn ask(&self, ask: Ask) -> bool {
-        self.jobs.send(Job::Read(ask)).is_ok()
+        self.leave(Job::Read(ask))
     }
 
     /// The reader of a lane is of no more use.
     pub(super) fn close(&self, lane: u32) {
-        // A thread that is gone has no readers.
-        self.jobs.send(Job::Close(lane)).unwrap_or_default();
+        // At worst it keeps a file open until its lane is read again.
+        self.leave(Job::Close(lane));
     }
 
     /// The next thing that was read.
     pub(super) fn next(&self) -> Option<Answer> {
-        self.answers.pop()
+        self.desk.answers.pop()
+    }
+
+    /// Without the thread: a test does its work by hand.
+    #[cfg(test)]
+    pub(super) fn by_hand(log: &Arc<Log>, cluster: &Arc<Cluster>) -> (Replay, Hand) {
+        let replay = Replay::new(log, cluster);
+        replay.desk.state().has_thread = true;
+        let hand = Hand(Arc::clone(&replay.desk));
+        (replay, hand)
     }
 }
 
-/// The readers of one cluster's lanes, by the lanes' numbers.
-pub(super) struct Readers {
-    log: Arc<Log>,
-    open: HashMap<u32, LaneReader>,
-}
+/// What the thread has, in the hand of a test.
+#[cfg(test)]
+pub(super) struct Hand(Arc<Desk>);
 
-impl Readers {
-    /// Of a log; none yet.
-    pub(super) fn of(log: &Arc<Log>) -> Readers {
-        Readers {
-            log: Arc::clone(log),
-            open: HashMap::new(),
-        }
-    }
-
-    /// Does a job, `now`.
-    pub(super) fn work(&mut self, job: Job, now: Instant) -> Option<Answer> {
-        match job {
-            Job::Read(ask) => Some(self.read(ask, now)),
-            Job::Close(lane) => {
-                self.open.remove(&lane);
-                None
+#[cfg(test)]
+impl Hand {
+    /// Does all that is asked for now.
+    pub(super) fn work(&self, now: Instant) {
+        loop {
+            let job = self.0.state().jobs.pop_front();
+            let Some(job) = job else { return };
+            if let Some(answer) = self.0.work(job, now) {
+                self.0.answers.push(answer);
             }
-        }
-    }
-
-    fn read(&mut self, mut ask: Ask, now: Instant) -> Answer {
-        if ask.is_first {
-            self.open.remove(&ask.lane);
-        }
-        let reader = match self.open.entry(ask.lane) {
-            Entry::Occupied(open) => Some(open.into_mut()),
-            Entry::Vacant(none) => {
-                let reader = self.log.reader(ask.log_lane);
-                reader.map(|reader| none.insert(reader))
-            }
-        };
-        let (read, is_all, fault) = match reader {
-            // The log knows its own lanes.
-            None => (Vec::new(), false, None),
-            Some(reader) => match reader.read(ask.bytes as usize) {
-                Ok(records) => {
-                    let (found, understood) = Found::gather(records);
-                    let read = found.parcels(&mut ask, reader.kept_bytes(), now);
-                    (read, reader.is_at_end(), understood.err().map(Fault::Wire))
-                }
-                Err(error) => (Vec::new(), false, Some(Fault::Read(error))),
-            },
-        };
-        Answer {
-            lane: ask.lane,
-            asked: ask.bytes,
-            read,
-            is_all,
-            fault,
         }
     }
 }
 
-/// Events that were read, with the times of their arrival.
-#[derive(Default)]
-struct Found {
-    body: Vec<u8>,
-    events: Vec<(Event, i64)>,
-    last: Option<Position>,
-}
-
-impl Found {
-    /// Ends before a record that this forebay doesn't understand: stepping over it would lose it.
-    fn gather(records: Vec<Stored>) -> (Found, Result<(), WireError>) {
-        let mut found = Found::default();
-        let bytes = records.iter().map(|stored| stored.payload.len()).sum();
-        found.body.reserve(bytes);
-        for stored in records {
-            let start = found.body.len() as u32;
-            found.body.extend_from_slice(&stored.payload);
-            let (end, index) = (found.body.len() as u32, found.events.len() as u32);
-            match wire::decode(&found.body, start, end, index) {
-                Ok(event) => found.events.push(event),
-                Err(error) => return (found, Err(error)),
-            }
-            found.last = Some(stored.position);
-        }
-        (found, Ok(()))
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.desk.state().is_closed = true;
+        self.desk.arrived.notify_all();
     }
-
-    /// As parcels: one, or one per partition if they have to be sorted. Their memory is charged with what the reader keeps.
-    fn parcels(self, ask: &mut Ask, kept: usize, now: Instant) -> Vec<Replayed> {
-        let Found {
-            body,
-            mut events,
-            last,
-        } = self;
-        let keyless = body.len();
-        let partition_of = |event: &Event| match ask.partitions {
-            None => ask.partition,
-            Some(count) => {
-                let partition = match event.key.bytes(&body) {
-                    Some(key) => partition_of(key, count),
-                    None => keyless % count.max(1),
-                };
-                partition as i32
-            }
-        };
-        // A stable sort: within a partition the order stays.
-        events.sort_by_key(|(event, _)| partition_of(event));
-        let mut slots = Vec::<Slot>::new();
-        for (first, (event, _)) in (0..).zip(&events) {
-            let partition = partition_of(event);
-            match slots.last_mut() {
-                Some(slot) if slot.partition == partition => slot.count += 1,
-                _ => slots.push(Slot {
-                    lane: ask.lane,
-                    partition,
-                    first,
-                    count: 1,
-                }),
-            }
-        }
-        let held = charge(&mut ask.held, &body, kept, &events);
-        let (events, stamps): (SmallVec<[Event; 1]>, Vec<i64>) = events.into_iter().unzip();
-        let (body, ledger) = (Bytes::from(body), Arc::clone(&ask.ledger));
-        let parcels = Request::replay(now, body, events, stamps.into(), &slots, ledger, held);
-        let count = parcels.len();
-        let parcels = (1..).zip(parcels);
-        parcels
-            .map(|(number, parcel)| (parcel, last.filter(|_| number == count)))
-            .collect()
-    }
-}
-
-/// What was read is charged as what comes over HTTP is; and with it what the reader keeps until the next read.
-fn charge(held: &mut Held, body: &[u8], kept: usize, events: &[(Event, i64)]) -> Held {
-    let of_event = |(event, _): &(Event, i64)| {
-        let extra = event.extra.as_ref();
-        let extra = extra.map_or(0, |extra| extra.overhead_bytes(body));
-        event::OVERHEAD_BYTES + event::unusual_bytes(event.key.len() as usize) + extra
-    };
-    let bytes = (body.len() + kept) as u64;
-    let needed = bytes + events.iter().map(of_event).sum::<u64>();
-    held.owe(needed.saturating_sub(held.bytes()));
-    held.shrink(held.bytes() - needed);
-    held.take()
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ impl<P: Client> Worker<P> {
         }
     }
 
-    /// True if the topic's lanes are in use, as many as there are partitions.
+    /// True if the topic's lanes are in use, as many as there are partitions, or if they are held and nothing else is to be done.
     fn reroute_topic(&mut self, topic: &Arc<Topic>, now: Instant) -> bool {
         let routing = &topic.routing;
         if let Some(count) = routing.other_count() {
@@ -57,7 +57,8 @@ impl<P: Client> Worker<P> {
         if self.spiller.is_none() && routing.is_changing() && !routing.is_closing() {
             self.cluster.publish(topic, now);
         }
-        routing.is_in_use() && routing.other_count().is_none()
+        let is_settled = routing.is_in_use() || routing.is_held() && !routing.is_closing();
+        is_settled && routing.other_count().is_none()
     }
 
     /// Whether nothing waits in the topic's lanes, nor in their windows if these count.

@@ -16,6 +16,10 @@
 //! **Who still holds the old lanes.** HTTP threads look lanes up and push to them a moment later, with the list in their hands.
 //! The list that was replaced is kept until nobody else has it; what its last holder pushed is in the rings by then.
 //!
+//! **A stream that moves** here from another topic, with what it left there not yet in Kafka, has its new events wait in the same way:
+//! the topic is *held*, its lanes are closed if they were in use (it had been here before), and none come into use until the
+//! reload that moved it finds the other topic empty. What is in the lanes themselves goes on: it's from before.
+//!
 //! **What is remembered.** [`Memory`] keeps the number in use beyond the process. A new one is put into use when it's
 //! remembered, so that a later run knows by which number the lanes of the log were filled. If it finds lanes that don't
 //! fit, it begins in the middle of a change.
@@ -56,6 +60,8 @@ pub(super) struct Routing {
     /// Kafka said so, in this run.
     pub(super) is_certain: AtomicBool,
     is_closing: AtomicBool,
+    /// No lanes come into use: what the stream left at another topic goes first. Set with the state locked.
+    is_held: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -68,6 +74,8 @@ pub(super) struct State {
     pub(super) asked: Option<Instant>,
     /// Since when lanes are being closed.
     closing_since: Option<Instant>,
+    /// Since when new events wait for what their stream left at another topic.
+    held_since: Option<Instant>,
 }
 
 impl Routing {
@@ -94,6 +102,40 @@ impl Routing {
     /// Whether the lanes that were in use may still get events.
     pub(super) fn is_closing(&self) -> bool {
         self.is_closing.load(Relaxed)
+    }
+
+    /// Whether new events wait for what their stream left at another topic.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held.load(Acquire)
+    }
+
+    /// For how long that has been so, if it is.
+    pub(super) fn held_for(&self) -> Option<Duration> {
+        let since = self.state().held_since;
+        since.map(|since| since.elapsed())
+    }
+
+    /// Takes the lanes out of use that are in use, and lets none come into use, until it's told otherwise.
+    pub(super) fn hold(&self, now: Instant) {
+        let mut state = self.state();
+        self.is_held.store(true, Release);
+        state.held_since = Some(now);
+        let old = self.in_use.swap(Arc::default());
+        if !old.is_empty() {
+            // The same lanes in a list of their own: who else has the old one still pushes.
+            let planned = self.planned.load().to_vec();
+            self.planned.store(Arc::new(planned));
+            self.is_closing.store(true, Relaxed);
+            state.retired.push(old);
+            (state.closing_since, state.asked) = (Some(now), None);
+        }
+    }
+
+    /// Lanes may come into use again.
+    pub(super) fn release(&self) {
+        let mut state = self.state();
+        state.held_since = None;
+        self.is_held.store(false, Release);
     }
 
     /// Whether new lanes are to come into use.
@@ -155,9 +197,13 @@ impl Routing {
         self.is_closing.store(false, Relaxed);
     }
 
-    /// Puts the planned lanes into use.
-    pub(super) fn publish(&self) {
-        self.in_use.store(self.planned.load_full());
+    /// Puts the planned lanes into use, with the state locked. False if they are held.
+    pub(super) fn publish(&self, _alone: &State) -> bool {
+        let may = !self.is_held();
+        if may {
+            self.in_use.store(self.planned.load_full());
+        }
+        may
     }
 }
 

@@ -19,7 +19,8 @@ use super::appended::Appended;
 use super::cluster::Cluster;
 use super::dead::Told;
 use super::life::{Brought, Effect, Input, Sorting};
-use super::replay::{Answer, Ask, Fault, Replay, hold_for_read};
+use super::readers::{Answer, Ask, Fault};
+use super::replay::{Replay, hold_for_read};
 use super::routing::Unsure;
 use super::work::Work;
 use crate::receipt::Parcel;
@@ -38,13 +39,13 @@ pub(super) struct Spiller {
 }
 
 impl Spiller {
-    pub(super) fn start(log: &Arc<Log>, cluster: &Arc<Cluster>) -> std::io::Result<Spiller> {
-        Ok(Spiller {
+    pub(super) fn new(log: &Arc<Log>, cluster: &Arc<Cluster>) -> Spiller {
+        Spiller {
             log: Arc::clone(log),
             appended: Arc::default(),
-            replay: Replay::start(log, cluster)?,
+            replay: Replay::new(log, cluster),
             told: Told::default(),
-        })
+        }
     }
 
     /// The next append whose fate is known.

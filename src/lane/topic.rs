@@ -6,7 +6,7 @@
 use std::ops::Index;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Lane;
 use super::routing::Routing;
@@ -59,6 +59,8 @@ pub struct Topic {
     pub(super) is_retired: AtomicBool,
     /// Events always go over the spill log, also while Kafka takes them.
     pub(super) is_over_log: AtomicBool,
+    /// Without a log: nothing of it is sent, since what its stream left at another topic goes first.
+    pub(super) waits: AtomicBool,
     pub(super) trouble: Troubled<TopicFault>,
     pub(super) routing: Routing,
     pub(super) limits: Arc<TopicLimits>,
@@ -136,6 +138,16 @@ impl Topic {
     /// Whether new events wait for older ones because the number of partitions has changed.
     pub fn is_changing(&self) -> bool {
         self.routing.is_changing()
+    }
+
+    /// Whether new events wait for what their stream left at another topic.
+    pub fn is_held(&self) -> bool {
+        self.routing.is_held() || self.waits.load(Relaxed)
+    }
+
+    /// For how long that has been so, if it is.
+    pub fn held_for(&self) -> Option<Duration> {
+        self.routing.held_for()
     }
 
     /// The one lane that takes events while the partitions aren't known; none if there is no spill log, or the topic can't

@@ -20,6 +20,8 @@
 //! has seen the late event by then. The worker looks at the real lanes first and at the unrouted one second, so it finds the next
 //! event of the key no earlier than the late one.
 //!
+//! **While a topic is held**, because its stream moved here and left something at another topic, nothing unrouted is sent.
+//!
 //! **While lanes are closing** it's the other way round: what is in the real lanes' rings is older than what is pushed to the
 //! unrouted lane. So the worker puts the rings behind what the unrouted lane has in the log, at once. The unrouted lane's own
 //! ring waits for that.
@@ -60,6 +62,7 @@ impl<P: Client> Sending<'_, P> {
             .extend(spiller.append_backlog(work, self.cluster, self.now));
         if !has_to_wait
             && routing.is_changing()
+            && !routing.is_held()
             && spiller.log.lane_backlog(lane).bytes < NEARLY_EMPTY
         {
             self.cluster.publish(topic, self.now);
@@ -67,7 +70,7 @@ impl<P: Client> Sending<'_, P> {
         let sorting = routing.sorting(&work.lane);
         if self.client.is_some() && spiller.turns_to(work, sorting, &mut self.finished, self.now) {
             self.send_again(work);
-            if !has_to_wait {
+            if !has_to_wait && !routing.is_held() {
                 self.replay(work, spiller);
             }
         }

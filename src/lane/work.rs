@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
 
 use super::life::{Input, Life, Stock};
-use super::replay::Replayed;
+use super::readers::Replayed;
 use super::settings::Settings;
 use super::window::Window;
 use super::{Lane, Phase};

@@ -105,8 +105,7 @@ pub fn spawn(
     cluster: Arc<Cluster>,
     shared_client: probe::SharedClient,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
-    let spiller = cluster.spill().map(|log| Spiller::start(log, &cluster));
-    let spiller = spiller.transpose()?;
+    let spiller = cluster.spill().map(|log| Spiller::new(log, &cluster));
     let crew = Arc::clone(&cluster.crew);
     std::thread::Builder::new()
         .name(format!("lanes-{}", cluster.name()))
@@ -290,6 +289,7 @@ impl<P: Client> Worker<P> {
             has_arrivals |= work.pull() && work.life.is_direct();
             if work.lane.partition() == UNROUTED {
                 sending.send_unrouted(work, turn_of(&turns, &work.lane));
+            } else if self.spiller.is_none() && self.cluster.waits(&work.lane) {
             } else if self.cluster.unrouted_before(&work.lane).is_none() {
                 sending.send_due(work);
             } else {

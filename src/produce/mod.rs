@@ -11,7 +11,7 @@
 //!   `unsafe`. [`Producer`] is what a worker sees of it.
 //! - [`verdict`] is the only place that says whose fault a Kafka error is; [`trouble`] keeps the faults that last.
 //! - [`backoff`] says how long to wait after a failure.
-//! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have; [`topic_limits`] what they take.
+//! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have; [`topic_limits`] what they take. Probes share the threads of a [`pool`].
 //!
 //! What is absent: no event, no receipt, no lane and no HTTP is known here; nothing here decides about waiting.
 
@@ -21,6 +21,7 @@ pub mod files;
 pub mod health;
 pub mod messages;
 pub mod native;
+pub mod pool;
 pub mod probe;
 mod producer;
 pub mod settings;
@@ -35,6 +36,7 @@ pub use backoff::Backoff;
 pub use health::Health;
 pub use messages::{Messages, NoMessages};
 pub use native::{Context, Native, Report};
+pub use pool::Pool;
 pub use producer::Producer;
 pub use settings::Settings;
 pub use topic_limits::TopicLimits;

@@ -1,7 +1,7 @@
 //! Asks a cluster for the partition counts of its topics and for what they take, and for a sign of life.
 //!
-//! librdkafka's metadata request blocks, so it has a thread of its own; the lanes' worker never waits for it. Each question
-//! has a deadline.
+//! librdkafka's metadata request blocks, so it's made by the threads of a [`Pool`], which all clusters share; the lanes' worker never
+//! waits for it. Each question has a deadline.
 //!
 //! A cluster that can't be reached isn't waited for: librdkafka's wait looks for a broker at each change of a connection, asks for
 //! another connection when there is none, and each that fails is a change. Where connections are refused at once, that was 800
@@ -9,10 +9,8 @@
 //! back later, after a pause that grows.
 
 use std::hash::{BuildHasher, RandomState};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::Client;
@@ -21,6 +19,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::health::Health;
+use super::pool::{Pool, Round};
 use super::settings::Settings;
 pub use super::shared_client::SharedClient;
 pub use super::subject::{Finding, Subject};
@@ -35,16 +34,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(300);
 /// The first pause after nobody was there; the longest is that between two signs of life.
 const KNOCK_AGAIN: Duration = RETRY;
+/// The first pause of a client that is new, which takes some milliseconds to connect.
+const KNOCK_AT_FIRST: Duration = Duration::from_millis(40);
 /// How soon a topic is asked for again whose answer is doubted.
 const DOUBT: Duration = Duration::from_secs(2);
 /// For how many topics' limits one request asks, at most: about 2 KB of answer for each.
 const TOPICS_PER_REQUEST: usize = 64;
 
-/// A running probe. Dropping it stops it; the thread ends within the time of one request.
+/// A running probe. Dropping it stops it, within the time of a round.
 pub struct Probe {
     orders: Arc<Orders>,
     client: SharedClient,
-    thread: JoinHandle<()>,
 }
 
 /// What a probe is told while it runs.
@@ -54,8 +54,9 @@ struct Orders {
     settings: Mutex<Option<Settings>>,
 }
 
-/// Starts the probe of a cluster.
-pub fn spawn(
+/// Starts the probe of a cluster among the threads of `pool`.
+pub fn start(
+    pool: &Pool,
     name: &str,
     settings: &Settings,
     client: SharedClient,
@@ -71,27 +72,16 @@ pub fn spawn(
         client: client.clone(),
         health,
         due: Vec::new(),
-        out: None,
+        next: 0,
+        out: Some(KNOCK_AT_FIRST / 2),
         unusable: Vec::new(),
         limits: Vec::new(),
         topics: Vec::new(),
         subject: Box::new(subject),
         orders: Arc::clone(&orders),
     };
-    let thread = std::thread::Builder::new()
-        .name(format!("probe-{name}"))
-        .spawn(move || {
-            if catch_unwind(AssertUnwindSafe(|| run.run())).is_err() {
-                // Nothing would be known of the cluster any more. Nothing acknowledged is lost by ending here.
-                tracing::error!("the probe of a cluster panicked; this is a bug, and forebay ends");
-                std::process::abort();
-            }
-        })?;
-    Ok(Probe {
-        orders,
-        client,
-        thread,
-    })
+    client.belongs_to(pool.add(run)?);
+    Ok(Probe { orders, client })
 }
 
 impl Probe {
@@ -108,15 +98,15 @@ impl Probe {
         self.client.nudge();
     }
 
-    /// Whether its thread is gone.
+    /// Whether it has had its last look.
     pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+        !self.client.is_probed()
     }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        // Not joined: a request under way may take its time, and nothing depends on it.
+        // Not waited for: a request under way may take its time, and nothing depends on it.
         self.stop();
     }
 }
@@ -129,6 +119,8 @@ struct Run {
     health: Arc<Health>,
     topics: Vec<String>,
     due: Vec<Instant>,
+    /// The topic that the last sign of life was asked of.
+    next: usize,
     /// Since the cluster couldn't be reached: the pause until the next knock.
     out: Option<Duration>,
     /// By topic: why it can't be used, if so.
@@ -139,52 +131,55 @@ struct Run {
     orders: Arc<Orders>,
 }
 
-impl Run {
-    fn run(mut self) {
-        let mut next = 0;
-        while !self.is_stopped() {
-            self.take_changes();
-            let Some(client) = self.client.wait(Duration::from_secs(1)) else {
-                continue;
-            };
-            let now = Instant::now();
-            while let Some(topic) = self.client.next_asked() {
-                if let Some(due) = self.due.get_mut(topic as usize) {
-                    *due = now;
-                }
-            }
-            let mut asked = false;
-            for index in 0..self.topics.len() {
-                let is_over = self.is_stopped() || (asked && self.out.is_some());
-                if self.due[index] <= now && self.subject.is_wanted(index) && !is_over {
-                    asked = true;
-                    self.ask(&client, index);
-                }
-            }
-            if !asked && !self.topics.is_empty() {
-                // A sign of life, from one topic after another.
-                let is_wanted = |topic| self.subject.is_wanted(topic);
-                next = next_sign_of_life(next, self.topics.len(), is_wanted);
-                self.ask(&client, next);
-            }
-            if self.out.is_none() {
-                self.ask_limits(&client);
-            }
-            drop(client);
-            if self.watchdog.is_due(self.health.stands_still_for(), now)
-                && let is_in_order = self.watchdog.another_client_finds(&self.topics)
-                && self.watchdog.condemns(is_in_order, Instant::now())
-            {
-                tracing::warn!(
-                    cluster = self.cluster,
-                    "the kafka client makes no progress while the cluster is in order"
-                );
-                self.subject.hear(Finding::Stuck);
-            }
-            self.client.pause(self.until_next());
+impl Round for Run {
+    fn turn(&mut self) -> Option<Duration> {
+        if self.is_stopped() {
+            return None;
         }
+        self.take_changes();
+        // A client that comes is told of at once.
+        let Some(client) = self.client.get() else {
+            return Some(self.pause);
+        };
+        let now = Instant::now();
+        while let Some(topic) = self.client.next_asked() {
+            if let Some(due) = self.due.get_mut(topic as usize) {
+                *due = now;
+            }
+        }
+        let mut asked = false;
+        for index in 0..self.topics.len() {
+            let is_over = self.is_stopped() || (asked && self.out.is_some());
+            if self.due[index] <= now && self.subject.is_wanted(index) && !is_over {
+                asked = true;
+                self.ask(&client, index);
+            }
+        }
+        if !asked && !self.topics.is_empty() {
+            // A sign of life, from one topic after another.
+            let is_wanted = |topic| self.subject.is_wanted(topic);
+            self.next = next_sign_of_life(self.next, self.topics.len(), is_wanted);
+            self.ask(&client, self.next);
+        }
+        if self.out.is_none() {
+            self.ask_limits(&client);
+        }
+        drop(client);
+        if self.watchdog.is_due(self.health.stands_still_for(), now)
+            && let is_in_order = self.watchdog.another_client_finds(&self.topics)
+            && self.watchdog.condemns(is_in_order, Instant::now())
+        {
+            tracing::warn!(
+                cluster = self.cluster,
+                "the kafka client makes no progress while the cluster is in order"
+            );
+            self.subject.hear(Finding::Stuck);
+        }
+        (!self.is_stopped()).then(|| self.until_next())
     }
+}
 
+impl Run {
     fn until_next(&self) -> Duration {
         if let Some(pause) = self.out {
             return pause;
@@ -215,6 +210,12 @@ impl Run {
             answer = Some(knock).filter(|knock| knock.is_ok() || is_out(knock));
         }
         let answer = answer.unwrap_or_else(|| client.fetch_metadata(topic, ANSWER_WITHIN));
+        if self.out.is_some() && answer.is_ok() {
+            // It's back, and may answer other questions too.
+            for limits in &mut self.limits {
+                limits.pause = Duration::ZERO;
+            }
+        }
         self.out = is_out(&answer).then(|| {
             let longest = self.pause.max(KNOCK_AGAIN);
             self.out
@@ -329,6 +330,7 @@ impl Run {
         match config {
             Ok(config) => {
                 limits.due = Some(now + refresh);
+                limits.pause = Duration::ZERO;
                 limits.is_told = false;
                 if limits.of.set(config) {
                     self.subject.hear(Finding::Limits {
@@ -338,7 +340,9 @@ impl Run {
                 }
             }
             Err(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut) => {
-                limits.due = Some(now + LIMITS_RETRY);
+                // Some never answer, such as librdkafka's mock cluster.
+                limits.pause = (limits.pause * 2).clamp(LIMITS_RETRY, refresh.max(LIMITS_RETRY));
+                limits.due = Some(now + limits.pause);
             }
             Err(error) => {
                 limits.due = Some(now + refresh);

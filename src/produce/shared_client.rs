@@ -1,12 +1,12 @@
 //! The present client of a cluster, handed from the worker that owns it to the probe that asks through it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_queue::SegQueue;
 use rdkafka::client::Client;
 
 use super::Context;
+use super::pool::Member;
 
 /// Topics that may be on the list of those to ask for soon.
 const ASKED_AT_MOST: usize = 1_000;
@@ -18,9 +18,10 @@ pub struct SharedClient(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     client: Mutex<Option<KafkaClient>>,
-    changed: Condvar,
     /// Topics about which the probe is to ask soon.
     asked: SegQueue<u32>,
+    /// The probe's place among the threads of all probes, as soon as it has one.
+    probe: OnceLock<Member>,
 }
 
 type KafkaClient = Arc<Client<Context>>;
@@ -29,7 +30,7 @@ impl SharedClient {
     /// Sets the client; `None` while there is none.
     pub fn set(&self, client: Option<KafkaClient>) {
         *self.lock() = client;
-        self.0.changed.notify_all();
+        self.nudge();
     }
 
     /// Has the topic of this number asked for soon. librdkafka refuses events for a topic that it found denied or missing, until it
@@ -38,30 +39,32 @@ impl SharedClient {
         // Some are enough: a question that is due is asked once.
         if self.0.asked.len() < ASKED_AT_MOST {
             self.0.asked.push(topic);
-            self.0.changed.notify_all();
+            self.nudge();
         }
     }
 
-    /// The client, as soon as there is one.
-    pub(super) fn wait(&self, at_most: Duration) -> Option<KafkaClient> {
-        let guard = self.lock();
-        let waited = self
-            .0
-            .changed
-            .wait_timeout_while(guard, at_most, |client| client.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    /// The client, if there is one.
+    pub(super) fn get(&self) -> Option<KafkaClient> {
+        self.lock().clone()
     }
 
     /// Has the probe look around now.
     pub fn nudge(&self) {
-        self.0.changed.notify_all();
+        if let Some(probe) = self.0.probe.get() {
+            probe.hurry();
+        }
     }
 
-    /// Waits, at most so long, for something to look at.
-    pub(super) fn pause(&self, at_most: Duration) {
-        let guard = self.lock();
-        // A changed client is worth looking at early, and so is a question; waking for no reason does no harm.
-        drop(self.0.changed.wait_timeout(guard, at_most));
+    /// Notes who is to be nudged.
+    pub(super) fn belongs_to(&self, probe: Member) {
+        // A client is shared with one probe.
+        drop(self.0.probe.set(probe));
+        self.nudge();
+    }
+
+    /// Whether the probe may have another look.
+    pub(super) fn is_probed(&self) -> bool {
+        self.0.probe.get().is_some_and(|probe| !probe.has_ended())
     }
 
     /// The next topic that is to be asked for.

@@ -7,7 +7,8 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::topic_limits::{TopicConfig, TopicLimits};
 
-/// How soon a topic is asked for its limits again when there was no answer, or when Kafka refused what it should have taken.
+/// How soon a topic is asked for its limits again when there was no answer, or when Kafka refused what it should have taken. Each
+/// further time without an answer the pause is longer.
 pub(super) const LIMITS_RETRY: Duration = Duration::from_secs(1);
 
 /// What a probe finds out.
@@ -68,6 +69,8 @@ pub(super) struct Limits {
     /// When to ask; none while its partitions aren't known.
     pub(super) due: Option<Instant>,
     pub(super) asked: Option<Instant>,
+    /// The pause after the last question, if there was no answer.
+    pub(super) pause: Duration,
     /// Whether it was said that they can't be had.
     pub(super) is_told: bool,
 }
@@ -78,6 +81,7 @@ impl Limits {
             of,
             due: None,
             asked: None,
+            pause: Duration::ZERO,
             is_told: false,
         }
     }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::privacy::Addresses;
 use crate::rate;
 
 /// `[streams.NAME]`: a named flow of events with an owner.
@@ -38,21 +37,15 @@ pub struct Settings {
     /// What a 2xx means. Default `durable`.
     #[serde(default)]
     pub ack: Ack,
+    /// What goes first when a reload gives the stream another topic or cluster. Default `first`.
+    #[serde(default)]
+    pub drain: Drain,
     /// The ways in which keys of sources are shown. Default: those of `http.auth`. An empty list means that anybody may send.
     #[serde(default)]
     pub auth: Option<Vec<String>>,
     /// What pages of other origins are told, by its name in `[cors.NAME]`. Default: `http.cors`.
     #[serde(default)]
     pub cors: Option<String>,
-    /// How the addresses of clients are shown in records and logs. Default `full`.
-    #[serde(default)]
-    pub addresses: Addresses,
-    /// The key of hashed addresses. Default: none.
-    #[serde(default)]
-    pub address_key: Option<String>,
-    /// Request headers whose values don't become record headers and aren't logged, whatever else says that they do. Default: none.
-    #[serde(default)]
-    pub drop_headers: Vec<String>,
 }
 
 impl Settings {
@@ -68,11 +61,9 @@ impl Settings {
             quota: 0,
             rate: rate::Settings::default(),
             ack: Ack::default(),
+            drain: Drain::default(),
             auth: None,
             cors: None,
-            addresses: Addresses::default(),
-            address_key: None,
-            drop_headers: Vec::new(),
         }
     }
 
@@ -108,6 +99,19 @@ pub enum OnMissingKey {
     Reject,
     /// It is taken as an event without a key.
     Null,
+}
+
+/// What goes first when a stream gets another topic or cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Drain {
+    /// What was taken before, so that the events of a key stay in order across the move. New events wait in the spill log until it's
+    /// in Kafka, however long the former cluster is dead. Without a log they wait in memory, for `http.answer_within` at most.
+    #[default]
+    First,
+    /// Nothing: new events go to the new topic at once, and those before to the former one when it takes them. For streams whose
+    /// order doesn't matter, and for a former cluster that is gone for good.
+    Beside,
 }
 
 /// When a client hears 2xx.

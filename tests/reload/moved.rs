@@ -4,7 +4,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::*;
 
-fn on_log(folder: &tempfile::TempDir, away: &Mock) -> String {
+pub(super) fn on_log(folder: &tempfile::TempDir, away: &Mock) -> String {
     format!(
         "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"1MiB\"\n\
          [clusters.away]\nbootstrap = \"{}\"\n",
@@ -21,8 +21,9 @@ fn what_a_stream_left_in_another_cluster_is_shown_until_it_has_drained() {
     );
     away.set_broker(false);
     let folder = tempfile::tempdir().unwrap();
-    let moved = on_log(&folder, &away) + &Parts::new().text(main.bootstrap());
     let beside = "[streams.beside]\ncluster = \"main\"\ntopic = \"events\"\nquota = 0\n";
+    let moved = on_log(&folder, &away) + &Parts::new().text(main.bootstrap());
+    let moved = moved.replace(beside, &format!("{beside}drain = \"beside\"\n"));
     let first = moved.replace(beside, &beside.replace("main", "away"));
     let gateway = Gateway::ready(&first);
     for _ in 0..3 {
@@ -51,7 +52,7 @@ fn what_a_stream_left_in_another_cluster_is_shown_until_it_has_drained() {
         "{lanes:?}"
     );
 
-    gateway.rewrite(&moved.replace(beside, ""));
+    gateway.rewrite(&moved.replace(&format!("{beside}drain = \"beside\"\n"), ""));
     reloads(&gateway);
     // What goes is looked at four times a second.
     let until = Instant::now() + 2 * SECOND;

@@ -38,6 +38,7 @@ impl Reloader {
     /// Lets go of what nothing is left of.
     pub(super) fn let_go(&mut self) {
         self.replaced.retain(|old| old.strong_count() > 0);
+        self.end_moves(self.replaced.is_empty());
         // A request that began before may still bring events.
         if !self.replaced.is_empty() {
             return;

@@ -74,7 +74,7 @@ fn each_change_is_told_with_what_it_means_and_no_secret_is() {
             "streams.clicks [it is removed; what it took drains]",
             "streams.installs [it is added]",
             "streams.views.quota: 5 -> 0 [for new requests]",
-            "streams.views.topic: (default) -> \"seen\" [new events go to the other topic; earlier ones drain to the old one, without order between the two]",
+            "streams.views.topic: (default) -> \"seen\" [new events go to the other topic when earlier ones have drained to the old one, or at once with drain = \"beside\"]",
         ]
     );
 }

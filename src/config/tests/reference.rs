@@ -108,7 +108,6 @@ fn only_keys_without_a_default_value_are_off_in_it() {
             &["streams", "any", "id"],
             &["streams", "any", "auth"],
             &["streams", "any", "cors"],
-            &["streams", "any", "address_key"],
             &["routes", "any", "streams", "any"],
             &["routes", "any", "events"],
             &["routes", "any", "key"],

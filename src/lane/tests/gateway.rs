@@ -1,19 +1,17 @@
 //! One cluster's worker between clients, a fake Kafka and a log on a simulated disk, all turned by hand; and beside it what
 //! clients were told.
 
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use bytesize::ByteSize;
-use crossbeam_queue::SegQueue;
 
 use super::events::extra;
 use super::kafka::{FakeClient, Kafka, new_client, new_kafka, value};
 use crate::budget::Budget;
 use crate::event::{Event, Key};
-use crate::lane::replay::{Answer, Job, Readers, Replay};
+use crate::lane::replay::{Hand, Replay};
 use crate::lane::spilling::Spiller;
 use crate::lane::worker::Worker;
 use crate::lane::{Cluster, Lane, Memory, Settings, TopicOf, Wanted, admit};
@@ -65,9 +63,7 @@ pub(super) struct Looked {
 pub(super) struct Run {
     pub(super) cluster: Arc<Cluster>,
     pub(super) worker: Worker<FakeClient>,
-    asked: Receiver<Job>,
-    readers: Readers,
-    answers: Arc<SegQueue<Answer>>,
+    reads: Hand,
 }
 
 /// A file of partition counts that is written at once.
@@ -166,7 +162,7 @@ impl World {
         };
         let spill = Some(Arc::clone(&log));
         let cluster = Cluster::new("cluster", client, settings(), [topic], &self.budget, spill);
-        let (replay, asked, answers) = Replay::by_hand();
+        let (replay, reads) = Replay::by_hand(&log, &cluster);
         let spiller = Spiller {
             told: Default::default(),
             log: Arc::clone(&log),
@@ -186,9 +182,7 @@ impl World {
         self.run = Some(Run {
             cluster,
             worker,
-            asked,
-            readers: Readers::of(&log),
-            answers,
+            reads,
         });
         match remembered {
             Some(count) => self
@@ -338,11 +332,7 @@ impl World {
     /// The disk gives what the worker asked for.
     pub(super) fn read(&mut self) {
         let run = self.run.as_mut().unwrap();
-        for job in run.asked.try_iter() {
-            if let Some(answer) = run.readers.work(job, self.start + self.now) {
-                run.answers.push(answer);
-            }
-        }
+        run.reads.work(self.start + self.now);
     }
 
     /// Everything goes well for some turns.
