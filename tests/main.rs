@@ -17,6 +17,7 @@ mod clusters;
 mod delivery;
 mod disks;
 mod door;
+mod doors;
 mod extras;
 mod faults;
 mod hostile;

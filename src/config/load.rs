@@ -190,6 +190,19 @@ fn resolve_secrets(
     env: &BTreeMap<String, String>,
 ) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
+    for (path, value) in config.secrets() {
+        match expand(value, |source| read_secret(source, env)) {
+            Ok(expanded) => *value = expanded,
+            Err(what) => {
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                mistakes.push(Mistake::Unresolved {
+                    key: dotted(&path),
+                    place: place_at(root, &path),
+                    what,
+                });
+            }
+        }
+    }
     for (cluster, settings) in &mut config.clusters {
         for (property, value) in &mut settings.kafka {
             match expand(value, |source| read_secret(source, env)) {

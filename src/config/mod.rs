@@ -65,6 +65,16 @@ pub struct Config {
     pub log: crate::telemetry::Settings,
 }
 
+impl Config {
+    /// Settings that are a secret each, with their paths.
+    fn secrets(&mut self) -> impl Iterator<Item = (Vec<String>, &mut String)> {
+        self.streams.iter_mut().filter_map(|(name, stream)| {
+            let path = ["streams", name, "address_key"].map(str::to_owned);
+            Some((path.to_vec(), stream.address_key.as_mut()?))
+        })
+    }
+}
+
 /// `[memory]`: the one budget that all events share.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]

@@ -70,7 +70,9 @@ impl Effect {
             ["spill", "dir" | "segment"] => Effect::Restart,
             [
                 "http",
-                "max_body"
+                "address_from"
+                | "trusted"
+                | "max_body"
                 | "max_decompressed"
                 | "body_timeout"
                 | "answer_within"

@@ -29,6 +29,9 @@ fn tree(config: &Config) -> Result<String, toml::ser::Error> {
             *secret = MASK.into();
         }
     }
+    for (_, secret) in shown.secrets() {
+        *secret = MASK.into();
+    }
     toml::to_string(&table(&shown)?)
 }
 

@@ -1,6 +1,7 @@
 //! Secrets: which librdkafka properties hold one, and how a property's value refers to a file or a variable.
 //!
-//! In the value of any property in `[clusters.NAME.kafka]`, and in each of a source's keys and secrets, wherever it's given:
+//! In the value of any property in `[clusters.NAME.kafka]`, in each of a source's keys and secrets, and in a stream's `address_key`,
+//! wherever it's given:
 //! * `${file:/run/secrets/sasl}` stands for the content of that file without the newline at its end,
 //! * `${env:SASL_PASSWORD}` stands for that environment variable,
 //! * `$${` stands for `${` itself. Any other `$` is itself.
@@ -37,7 +38,8 @@ pub(super) fn is_property(path: &[&str]) -> bool {
 /// Whether what stands at the path holds a secret.
 pub(super) fn is_secret_at(path: &[&str]) -> bool {
     let is_of_source = matches!(path, ["sources", _, "keys" | "secrets"]);
-    is_of_source || is_property(path) && is_secret(&path[3..].join("."))
+    let is_single = matches!(path, ["streams", _, "address_key"]);
+    is_of_source || is_single || is_property(path) && is_secret(&path[3..].join("."))
 }
 
 /// Where the text of a `${…}` comes from.

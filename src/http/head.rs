@@ -151,7 +151,7 @@ fn is_host(value: &[u8]) -> bool {
 
 /// The elements of a header that is a list, over all its lines, without the whitespace around them. Empty ones are left out.
 /// A comma within quotes belongs to its element.
-fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+pub(super) fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(name).into_iter();
     let all = lines.flat_map(|line| {
         let (mut is_quoted, mut is_escaped) = (false, false);

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub struct Accepted {
     pub peer: SocketAddr,
     /// How it begins.
     pub way: Way,
+    /// Before that, a balancer says whose it is.
+    pub is_proxied: bool,
     /// The settings that it's charged by and served by.
     pub settings: Arc<Settings>,
     /// What the connection holds of the limits.
@@ -65,7 +67,7 @@ pub struct Accepted {
 pub struct Ticket {
     _permit: OwnedSemaphorePermit,
     _held: HeldByProcess,
-    _address: Option<AddressTicket>,
+    address: Option<AddressTicket>,
 }
 
 /// Binds `address`. The error says what to do.
@@ -202,6 +204,30 @@ pub async fn accept(
     }
 }
 
+impl Ticket {
+    /// Counts the connection for the client that a balancer has named. False: the client has too many.
+    pub(super) fn enter(&mut self, port: &Port, settings: &Settings, client: IpAddr) -> bool {
+        let entered = enter(port, settings, client);
+        let is_good = entered.is_some();
+        self.address = entered.flatten();
+        is_good
+    }
+}
+
+/// A place among the connections of one address, if these are limited; nothing if there is none left.
+fn enter(port: &Port, settings: &Settings, client: IpAddr) -> Option<Option<AddressTicket>> {
+    let limit = settings.max_connections_per_address;
+    if limit == 0 {
+        return Some(None);
+    }
+    let entered = port.addresses.enter(client, limit);
+    if entered.is_none() {
+        port.refusals.count("too_many_connections");
+        tracing::debug!(limit, "too many connections from one address");
+    }
+    entered.map(Some)
+}
+
 /// Charges a connection, or refuses it.
 fn admit(
     (stream, peer, way): (TcpStream, SocketAddr, Way),
@@ -209,17 +235,15 @@ fn admit(
     port: &Arc<Port>,
 ) -> Option<Accepted> {
     let settings = Arc::clone(&port.snapshot.load().settings);
-    let limit = settings.max_connections_per_address;
-    let address = if limit == 0 {
-        None
-    } else {
-        port.addresses.enter(peer.ip(), limit)
+    let is_proxied = match way {
+        Way::Plain => settings.proxy_protocol,
+        Way::Tls => settings.tls.proxy_protocol,
     };
-    if limit > 0 && address.is_none() {
-        port.refusals.count("too_many_connections");
-        tracing::debug!(%peer, limit, "too many connections from one address");
-        return None;
-    }
+    // A balancer's connections are counted by their clients, who aren't known yet.
+    let address = match is_proxied {
+        true => None,
+        false => enter(port, &settings, peer.ip())?,
+    };
     let bytes = match way {
         Way::Plain => settings.connection_bytes(),
         Way::Tls => settings.secure_bytes(),
@@ -236,13 +260,14 @@ fn admit(
     let ticket = Ticket {
         _permit: permit,
         _held: held,
-        _address: address,
+        address,
     };
     match hand_over(stream) {
         Ok(socket) => Some(Accepted {
             socket,
             peer,
             way,
+            is_proxied,
             settings,
             ticket,
         }),

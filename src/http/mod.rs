@@ -1,7 +1,7 @@
 //! Stages 1 and 7, HTTP: bytes in, answers out. Nothing here knows Kafka's client or files.
 //!
 //! - [`listener`] accepts connections within their limits and gives each to the HTTP thread with the fewest.
-//! - [`server`] runs the HTTP threads: a single-threaded runtime each, HTTP/1.1 and h2c by hyper.
+//! - [`server`] runs the HTTP threads, a single-threaded runtime each; `connection` is one of their connections, HTTP/1.1 or HTTP/2 by hyper.
 //! - [`ingest`] is one request from head to answer; [`body`] reads it, [`plan`] decodes and routes it.
 //! - [`streams`] are what has a name and counts, and the routes that their events take; a [`snapshot`] is all that is configured of
 //!   the port. A request sees one snapshot.
@@ -11,6 +11,7 @@
 //! - [`retry`] computes an honest `Retry-After`.
 //! - [`linger`] sees to it that a refusal reaches its client, and `ending` that a stop breaks nobody's request.
 //! - `secure` is a connection over TLS, `handshakes` the turns of those that begin; [`peer`] says who is at the other end.
+//! - `proxy` and [`address`] find the address of a client behind load balancers, whose [`networks`] are trusted.
 //! - [`watch`] closes connections that are too slow, [`deadlines`] ends waiting for lanes that are.
 //!
 //! **What a client can make us hold**, who is charged for it, and for how long. Parts of the budget that leave room for
@@ -20,6 +21,7 @@
 //! | --- | --- | --- |
 //! | a connection: read and write buffer, state, task | the process, before it's accepted, or it's answered 503 | `idle_timeout`, `head_timeout` |
 //! | over TLS: records that aren't complete or not read, its state | the process, as above | as above; its handshake: `tls.handshake_timeout` |
+//! | the head of the PROXY protocol | the connection; HTTP has nothing yet | `head_timeout` |
 //! | HTTP/2: bytes in its windows, table of heads | `framed`, with its first bytes | with the connection |
 //! | HTTP/2: read buffers that entries of that table are slices of | `framed`, when it has brought 64 KiB; without room it ends in order, with what is under way | with the connection |
 //! | HTTP/2: a stream's state, task, small answer | `framed`, when its head comes | when its answer is written |
@@ -50,10 +52,12 @@
 //! waits in its backlog.
 
 pub mod access;
+pub mod address;
 mod addresses;
 mod admission;
 pub mod answer;
 pub mod body;
+mod connection;
 pub mod deadlines;
 mod door;
 mod ending;
@@ -66,11 +70,13 @@ mod heads;
 pub mod ingest;
 pub mod linger;
 pub mod listener;
+pub mod networks;
 pub mod peer;
 pub mod plan;
 pub mod port;
 mod preface;
 mod protocols;
+mod proxy;
 mod reasons;
 pub mod rejected;
 pub mod retry;
@@ -90,6 +96,7 @@ mod watched;
 mod web;
 
 pub use crate::telemetry::Refusals;
+pub use address::ClientAddress;
 pub use addresses::Addresses;
 pub use peer::Peer;
 pub use port::Port;

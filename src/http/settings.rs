@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
+pub use super::address::AddressFrom;
+use super::networks::Networks;
 pub use super::routes::check as routes;
 use crate::tls;
 
@@ -15,6 +17,13 @@ use crate::tls;
 pub struct Settings {
     /// Address and port of the data port. Default `0.0.0.0:8080`.
     pub listen: SocketAddr,
+    /// Networks of load balancers, whose word is taken for where a request comes from. Default: none.
+    pub trusted: Networks,
+    /// Where the address of a client comes from. Default `connection`. The headers count only if the connection comes from `trusted`.
+    pub address_from: AddressFrom,
+    /// Each connection to `listen` begins with its client's address, in the PROXY protocol. Only networks in `trusted` may connect
+    /// then. Default `false`.
+    pub proxy_protocol: bool,
     /// Whether `listen` is served; if it isn't, TLS is the only way in (`[http.tls]`). Default `true`.
     pub plain: bool,
     /// Threads that serve connections, each with its own single-threaded runtime. 0, the default, means one per core.
@@ -85,6 +94,9 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            trusted: Networks::default(),
+            address_from: AddressFrom::default(),
+            proxy_protocol: false,
             plain: true,
             threads: 0,
             max_body: ByteSize::mib(4),

@@ -12,7 +12,7 @@ use crate::decode::{Pointer, Wanted};
 use crate::lane::{Cluster, Topic};
 use crate::rate::Limiter;
 use crate::receipt::Ledger;
-use crate::route::{self, Ack, Format, KeySource, OnMissingKey, Sticky};
+use crate::route::{self, Ack, Format, KeySource, OnMissingKey, Privacy, Sticky};
 use crate::telemetry::StreamMetrics;
 
 /// What begins the paths of streams.
@@ -62,6 +62,8 @@ pub struct Route {
     pub sticky: Sticky,
     /// What the stream may bring in a second; `None`: as much as may come.
     pub rate: Option<Arc<Limiter>>,
+    /// What may be known of its clients.
+    pub privacy: Privacy,
     /// What a 2xx means.
     pub ack: Ack,
     /// The cluster.
@@ -97,6 +99,11 @@ impl Route {
             key,
             sticky: Sticky::default(),
             rate: Limiter::new(settings.rate()),
+            privacy: Privacy::new(
+                settings.addresses,
+                &settings.drop_headers,
+                settings.address_key.as_deref().unwrap_or_default(),
+            ),
             ack: settings.ack,
             cluster: Arc::clone(cluster),
             topic: Arc::clone(topic),

@@ -4,9 +4,11 @@
 //! can be joined with topics written by others.
 
 pub mod key;
+pub mod privacy;
 pub mod settings;
 pub mod sticky;
 
 pub use key::{KeySource, partition_of};
+pub use privacy::Privacy;
 pub use settings::{Ack, Drain, Format, OnMissingKey, Settings};
 pub use sticky::Sticky;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::privacy::Addresses;
 use crate::rate;
 
 /// `[streams.NAME]`: a named flow of events with an owner.
@@ -46,6 +47,15 @@ pub struct Settings {
     /// What pages of other origins are told, by its name in `[cors.NAME]`. Default: `http.cors`.
     #[serde(default)]
     pub cors: Option<String>,
+    /// How the addresses of clients are shown in records and logs. Default `full`.
+    #[serde(default)]
+    pub addresses: Addresses,
+    /// The key of hashed addresses. Default: none.
+    #[serde(default)]
+    pub address_key: Option<String>,
+    /// Request headers whose values don't become record headers and aren't logged, whatever else says that they do. Default: none.
+    #[serde(default)]
+    pub drop_headers: Vec<String>,
 }
 
 impl Settings {
@@ -64,6 +74,9 @@ impl Settings {
             drain: Drain::default(),
             auth: None,
             cors: None,
+            addresses: Addresses::default(),
+            address_key: None,
+            drop_headers: Vec::new(),
         }
     }
 

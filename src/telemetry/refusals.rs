@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The reasons: codes of problems, as answers have them in their `type`; and why a connection, or a stream of HTTP/2, ended without one.
-pub const REASONS: [&str; 34] = [
+pub const REASONS: [&str; 37] = [
     "not_found",
     "unknown_stream",
     "empty_key",
@@ -20,6 +20,9 @@ pub const REASONS: [&str; 34] = [
     "flood",
     "no_memory",
     "too_many_connections",
+    "proxy_untrusted",
+    "proxy_malformed",
+    "proxy_timeout",
     "too_many_handshakes",
     "tls_timeout",
     "tls_malformed",

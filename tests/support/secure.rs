@@ -36,7 +36,15 @@ pub fn connect(
     config: &Arc<ClientConfig>,
     name: &str,
 ) -> io::Result<Client<Secure>> {
-    let mut socket = TcpStream::connect(address)?;
+    on(TcpStream::connect(address)?, config, name)
+}
+
+/// Does the handshake on what is connected, asking for `name`.
+pub fn on(
+    mut socket: TcpStream,
+    config: &Arc<ClientConfig>,
+    name: &str,
+) -> io::Result<Client<Secure>> {
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(Duration::from_secs(20)))?;
     let name = ServerName::try_from(name.to_owned()).unwrap();

@@ -108,6 +108,7 @@ fn only_keys_without_a_default_value_are_off_in_it() {
             &["streams", "any", "id"],
             &["streams", "any", "auth"],
             &["streams", "any", "cors"],
+            &["streams", "any", "address_key"],
             &["routes", "any", "streams", "any"],
             &["routes", "any", "events"],
             &["routes", "any", "key"],

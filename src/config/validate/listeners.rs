@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::Config;
 use super::problems::Problems;
+use crate::http::settings::AddressFrom;
 
 const TICK: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -35,7 +36,27 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         let what = "nothing listens for events then; set http.tls.listen, or leave it true";
         problems.add("http.plain", what);
     }
+    balancers(config, problems);
     tls(config, problems);
+}
+
+/// Nobody's word is taken for where a request comes from unless it's trusted.
+fn balancers(config: &Config, problems: &mut Problems) {
+    let http = &config.http;
+    let wanting = [
+        ("http.proxy_protocol", http.proxy_protocol),
+        ("http.tls.proxy_protocol", http.tls.proxy_protocol),
+        (
+            "http.address_from",
+            http.address_from != AddressFrom::Connection,
+        ),
+    ];
+    for (key, _) in wanting.iter().filter(|(_, is_set)| *is_set) {
+        if http.trusted.is_empty() {
+            let what = "no network is trusted to say whose a request is; name those of your load balancers in http.trusted";
+            problems.add(*key, what);
+        }
+    }
 }
 
 fn tls(config: &Config, problems: &mut Problems) {

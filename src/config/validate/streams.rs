@@ -5,7 +5,7 @@ use super::super::check::dotted;
 use super::super::nearest::hint;
 use super::super::syntax::{event_key, legal_name, pointer};
 use super::problems::Problems;
-use crate::route::settings::{Ack, Format};
+use crate::route::settings::{Ack, Addresses, Format};
 
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     if config.streams.is_empty() {
@@ -38,6 +38,11 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         if stream.ack == Ack::Disk && config.spill.dir.as_os_str().is_empty() {
             let what = "\"disk\" needs a spill log; set spill.dir";
             problems.add(key("ack"), what);
+        }
+        let is_hashed = stream.addresses == Addresses::Hashed;
+        if is_hashed && stream.address_key.as_ref().is_none_or(String::is_empty) {
+            let what = "hashed addresses need a key, or anybody could try out all addresses; give one, like \"${file:/run/secrets/addresses}\"";
+            problems.add(key("address_key"), what);
         }
         let is_raw = stream.format == Format::Raw;
         if let Some(given) = &stream.key {

@@ -7,7 +7,8 @@ use std::task::{Wake, Waker};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::super::{Routes, Snapshot, listener};
+use super::super::listener::{self, Way};
+use super::super::{Routes, Settings, Snapshot};
 use super::*;
 use crate::budget::{Account, Budget, Share};
 use crate::decode;
