@@ -69,6 +69,9 @@ pub enum Command {
         /// Only say what would change, and what that means.
         #[arg(long)]
         dry_run: bool,
+        /// File with the admin port's token. Default: admin.token of the configuration file.
+        #[arg(long, value_name = "FILE")]
+        admin_token_file: Option<PathBuf>,
     },
     /// Make a key for a source, or hash one.
     Key {
@@ -123,6 +126,9 @@ pub enum Configuration {
         /// Where the gateway's admin port is, if the file isn't to say it: http://HOST:PORT.
         #[arg(long, value_name = "URL")]
         admin: Option<String>,
+        /// File with the admin port's token. Default: admin.token of the configuration file.
+        #[arg(long, value_name = "FILE")]
+        admin_token_file: Option<PathBuf>,
     },
 }
 

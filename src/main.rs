@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use forebay::cli::{Cli, Command, Configuration, Key, Spill};
-use forebay::commands::{check, dev, key, reload, serve, spill, tail};
+use forebay::commands::{Failure, check, dev, key, reload, serve, spill, tail};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -60,33 +60,26 @@ fn main() -> std::process::ExitCode {
             connect,
             print,
         } => check::run(&config, connect, print),
-        Command::Spill { what } => match what {
-            Spill::Ls { dir, verify } => spill::ls(&dir, verify),
-            Spill::Cat { dir, lane } => spill::cat(&dir, &lane),
-            Spill::Drain {
-                dir,
-                config,
-                within,
-            } => spill::drain(&dir, &config, within),
-            Spill::Redrive {
-                dir,
-                lane,
-                config,
-                reason,
-                dry_run,
-                within,
-            } => spill::redrive(&dir, &config, &lane, reason.as_deref(), dry_run, within),
-        },
+        Command::Spill { what } => spill_directory(what),
         Command::Reload {
             config,
             admin,
             dry_run,
-        } => reload::reload(config.as_deref(), admin.as_deref(), dry_run),
+            admin_token_file,
+        } => {
+            let token = admin_token_file.as_deref();
+            reload::reload(config.as_deref(), admin.as_deref(), token, dry_run)
+        }
         Command::Key { what: Key::New } => key::new(),
         Command::Key { what: Key::Hash } => key::hash(),
         Command::Config {
-            what: Configuration::Diff { file, admin },
-        } => reload::diff(&file, admin.as_deref()),
+            what:
+                Configuration::Diff {
+                    file,
+                    admin,
+                    admin_token_file,
+                },
+        } => reload::diff(&file, admin.as_deref(), admin_token_file.as_deref()),
         Command::Tail {
             stream,
             config,
@@ -97,5 +90,25 @@ fn main() -> std::process::ExitCode {
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+fn spill_directory(what: Spill) -> Result<(), Failure> {
+    match what {
+        Spill::Ls { dir, verify } => spill::ls(&dir, verify),
+        Spill::Cat { dir, lane } => spill::cat(&dir, &lane),
+        Spill::Drain {
+            dir,
+            config,
+            within,
+        } => spill::drain(&dir, &config, within),
+        Spill::Redrive {
+            dir,
+            lane,
+            config,
+            reason,
+            dry_run,
+            within,
+        } => spill::redrive(&dir, &config, &lane, reason.as_deref(), dry_run, within),
     }
 }

@@ -197,3 +197,66 @@ fn haproxy_says_whose_a_connection_is_in_both_versions_and_before_tls() {
         assert!(connect([127, 0, 4, number]).is_ok(), "{send}");
     }
 }
+
+#[test]
+fn what_changes_something_needs_the_admin_ports_token() {
+    let mock = Mock::start(1, &[("events", 1)]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "a token of some length\n").unwrap();
+    let admin = |more: &str| format!("[admin]\ntoken = \"${{file:{}}}\"\n{more}", file.display());
+    let gateway = Gateway::ready(&config(mock.bootstrap(), &admin("")));
+    let post = |path: &str, token: &str| {
+        let shown = format!("Bearer {token}");
+        let headers = [("authorization", shown.as_str())];
+        Client::connect(gateway.admin)
+            .post(path, &headers, b"")
+            .status
+    };
+    for path in ["/reload", "/dead/redrive"] {
+        let answer = Client::connect(gateway.admin).post(path, &[], b"");
+        assert_eq!(answer.status, 401, "{}", answer.text());
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        assert_eq!(post(path, "a token of some other"), 401);
+    }
+    assert_eq!(post("/reload", "a token of some length"), 200);
+    let (status, shown) = gateway.get("/config");
+    assert_eq!(status, 200);
+    assert!(
+        !shown.contains("some length") && shown.contains("token = \"***\""),
+        "{shown}"
+    );
+    // The command shows what the configuration says, or what a file has.
+    let url = format!("http://{}", gateway.admin);
+    let reload = |arguments: &[&std::ffi::OsStr]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
+        command.args(["reload", "--admin", &url]).args(arguments);
+        command.stderr(Stdio::null()).stdout(Stdio::null());
+        command.status().unwrap().code()
+    };
+    assert_eq!(reload(&[]), Some(69));
+    assert_eq!(
+        reload(&["--config".as_ref(), gateway.file().as_ref()]),
+        Some(0)
+    );
+    assert_eq!(
+        reload(&["--admin-token-file".as_ref(), file.as_ref()]),
+        Some(0)
+    );
+    // Another token, and for everything, from the next reload on.
+    gateway.rewrite(&config(mock.bootstrap(), &admin("token_for = \"all\"\n")));
+    std::fs::write(&file, "another token of some length").unwrap();
+    assert_eq!(post("/reload", "a token of some length"), 200);
+    assert_eq!(post("/reload", "a token of some length"), 401);
+    assert_eq!(post("/reload", "another token of some length"), 200);
+    let get = |path: &str| gateway.get(path).0;
+    assert_eq!(
+        [
+            get("/livez"),
+            get("/readyz"),
+            get("/status"),
+            get("/metrics")
+        ],
+        [200, 200, 401, 401]
+    );
+}

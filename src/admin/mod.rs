@@ -14,6 +14,8 @@
 //! | `/openapi.json` | the native API of the data port as OpenAPI 3.1, with the streams that are configured |
 //! | `/` | a page for people |
 //!
+//! With `admin.token` set, a change needs it, and the rest as well if `admin.token_for` says so ([`guard`]).
+//!
 //! It only reads, but for redrive and reload. Most of it is counters and gauges, which need no lock. The reason of a fault is a text under a lock
 //! that everybody holds for a copy of it and no longer. The log's statistics need locks of the data path: the sampler's thread
 //! takes them (`sampler`), once a second and for as long as counting takes, and never while a disk is waited for. So no answer of
@@ -23,6 +25,7 @@ mod adopted;
 mod damage;
 mod dead;
 mod disk;
+pub mod guard;
 mod openapi;
 mod page;
 pub mod readiness;
@@ -38,6 +41,7 @@ mod topics;
 mod trend;
 
 pub use adopted::Adopted;
+pub use guard::Guard;
 pub use redrive::Redriver;
 pub use reload::Reloads;
 pub use sampler::Sampler;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -44,6 +44,9 @@ pub async fn serve(listener: std::net::TcpListener, view: Arc<View>) -> io::Resu
             let service = service_fn(move |request| {
                 let view = Arc::clone(&view);
                 async move {
+                    if !view.guard.lets_in(&request) {
+                        return Ok(unauthorised());
+                    }
                     // Whether the process lives is told without waiting for anything.
                     if request.uri().path() != "/livez" {
                         view.sampler.refresh().await;
@@ -126,6 +129,14 @@ fn answer(view: &Arc<View>, request: &Request<Incoming>) -> Response<Full<Bytes>
 
 fn json(value: &serde_json::Value) -> Response<Full<Bytes>> {
     reply(StatusCode::OK, "application/json", format!("{value:#}\n"))
+}
+
+fn unauthorised() -> Response<Full<Bytes>> {
+    let what = "show the token (admin.token) as Authorization: Bearer TOKEN\n";
+    let mut answer = reply(StatusCode::UNAUTHORIZED, "text/plain", what.into());
+    let scheme = HeaderValue::from_static("Bearer");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    answer
 }
 
 fn use_post() -> Response<Full<Bytes>> {

@@ -15,6 +15,21 @@ pub struct Settings {
     /// because one sick cluster must not cost the others anything. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub wait_for_all: Duration,
+    /// What has to be shown for a change, as `Authorization: Bearer TOKEN`. Default: none; whoever reaches the port may change then.
+    pub token: Option<String>,
+    /// What the token is asked for. Default `changes`.
+    pub token_for: TokenFor,
+}
+
+/// What the token is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenFor {
+    /// Whatever changes something: reloads and redrives.
+    #[default]
+    Changes,
+    /// Everything but `/livez` and `/readyz`.
+    All,
 }
 
 impl Default for Settings {
@@ -22,6 +37,8 @@ impl Default for Settings {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             wait_for_all: Duration::from_secs(10),
+            token: None,
+            token_for: TokenFor::default(),
         }
     }
 }

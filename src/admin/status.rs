@@ -7,6 +7,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
+use super::guard::Guard;
 use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
 use super::sampler::{STALE, Sample, log_takes};
@@ -54,6 +55,8 @@ pub struct View {
     pub sampler: Sampler,
     /// What mustn't end.
     pub vitals: Vitals,
+    /// Who may ask for what.
+    pub guard: Guard,
 }
 
 impl View {

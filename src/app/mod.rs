@@ -30,7 +30,7 @@ use self::reload::Reloader;
 pub use self::reload::Source;
 use self::unit::END_WITHIN;
 use self::vital::Door;
-use crate::admin::{Adopted, Redriver, Reloads, Sampler, Trend, View};
+use crate::admin::{Adopted, Guard, Redriver, Reloads, Sampler, Trend, View};
 use crate::budget::{Budget, Share};
 use crate::config::Config;
 use crate::http::listener::{self, Way};
@@ -180,6 +180,7 @@ impl App {
             trend: Trend::default(),
             sampler,
             vitals,
+            guard: Guard::new(&config.admin),
         });
         let adopting = adopting.into_iter().map(|drain| {
             let (view, watch) = (Arc::clone(&view), life.watch());

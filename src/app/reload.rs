@@ -318,6 +318,7 @@ impl Reloader {
         for cluster in self.backend.clusters().iter() {
             cluster.change_lanes(new.lane.clone());
         }
+        self.view.guard.change(&new.admin);
         self.view.budget.resize(new.memory.budget.as_u64());
         if let Some(log) = &self.backend.spill {
             log.change(&new.spill);

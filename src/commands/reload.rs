@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::HOST;
+use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -22,10 +22,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(35);
 ///
 /// It reads the file that it was started with, and its own environment. `file` says where its admin port is, unless `admin`
 /// does, and is checked first.
-pub fn reload(file: Option<&Path>, admin: Option<&str>, is_dry: bool) -> Result<(), Failure> {
-    let admin = admin_of(file, admin)?;
+pub fn reload(
+    file: Option<&Path>,
+    admin: Option<&str>,
+    token: Option<&Path>,
+    is_dry: bool,
+) -> Result<(), Failure> {
+    let mine = file.map(configuration).transpose()?;
+    let admin = admin_of(mine.as_ref(), admin)?;
+    let token = token_of(mine.as_ref(), token)?;
     let path = format!("/reload?dry_run={is_dry}");
-    let (status, body) = ask(&admin, Method::POST, &path)?;
+    let (status, body) = ask(&admin, token.as_deref(), Method::POST, &path)?;
     let answer: Value = serde_json::from_str(&body).unwrap_or_default();
     let changes = answer["changes"].as_array().cloned().unwrap_or_default();
     changes.iter().for_each(say);
@@ -37,6 +44,7 @@ pub fn reload(file: Option<&Path>, admin: Option<&str>, is_dry: bool) -> Result<
             changes.len(),
             answer["generation"]
         ),
+        (401, _) => return Err(Failure::unavailable(body.trim())),
         (503, why) => return Err(Failure::unavailable(why.unwrap_or(&body))),
         (_, Some(why)) => {
             return Err(Failure::config(format!("nothing has changed: {why}")));
@@ -50,10 +58,11 @@ pub fn reload(file: Option<&Path>, admin: Option<&str>, is_dry: bool) -> Result<
 }
 
 /// Says how `file` differs from what a gateway runs with. Secrets aren't compared: nobody shows them.
-pub fn diff(file: &Path, admin: Option<&str>) -> Result<(), Failure> {
+pub fn diff(file: &Path, admin: Option<&str>, token: Option<&Path>) -> Result<(), Failure> {
     let mine = configuration(file)?;
+    let token = token_of(Some(&mine), token)?;
     let admin = admin.map_or_else(|| url_of(&mine), str::to_owned);
-    let (status, theirs) = ask(&admin, Method::GET, "/config")?;
+    let (status, theirs) = ask(&admin, token.as_deref(), Method::GET, "/config")?;
     if status != 200 {
         return Err(Failure::unavailable(format!(
             "{admin} answered {status}: {theirs}"
@@ -91,16 +100,32 @@ fn url_of(config: &Config) -> String {
     format!("http://{}", config.admin.listen)
 }
 
-fn admin_of(file: Option<&Path>, admin: Option<&str>) -> Result<String, Failure> {
-    match (admin, file) {
+/// The admin port's token: what the file has, else what the configuration says.
+fn token_of(config: Option<&Config>, file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let Some(file) = file else {
+        return Ok(config.and_then(|config| config.admin.token.clone()));
+    };
+    let text = std::fs::read_to_string(file);
+    let text =
+        text.map_err(|error| Failure::usage(format!("can't read {}: {error}", file.display())))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+fn admin_of(config: Option<&Config>, admin: Option<&str>) -> Result<String, Failure> {
+    match (admin, config) {
         (Some(admin), _) => Ok(admin.to_owned()),
-        (None, Some(file)) => Ok(url_of(&configuration(file)?)),
+        (None, Some(config)) => Ok(url_of(config)),
         (None, None) => Err(Failure::usage("give --config FILE, or --admin URL")),
     }
 }
 
 /// Status and body of what the admin port answers.
-fn ask(admin: &str, method: Method, path: &str) -> Result<(u16, String), Failure> {
+fn ask(
+    admin: &str,
+    token: Option<&str>,
+    method: Method,
+    path: &str,
+) -> Result<(u16, String), Failure> {
     let url: Uri = admin.parse().map_err(|error| {
         Failure::usage(format!("{admin} is no URL: {error}; give http://HOST:PORT"))
     })?;
@@ -119,10 +144,14 @@ fn ask(admin: &str, method: Method, path: &str) -> Result<(u16, String), Failure
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await;
         let (mut sender, connection) = handshake.map_err(|error| unavailable(&error))?;
         tokio::spawn(connection);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, &authority)
+            .header(HOST, &authority);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request
             .body(Full::<Bytes>::default())
             .map_err(|error| unavailable(&error))?;
         let answer = sender

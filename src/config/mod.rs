@@ -68,10 +68,13 @@ pub struct Config {
 impl Config {
     /// Settings that are a secret each, with their paths.
     fn secrets(&mut self) -> impl Iterator<Item = (Vec<String>, &mut String)> {
-        self.streams.iter_mut().filter_map(|(name, stream)| {
+        let token = self.admin.token.as_mut();
+        let token = token.map(|token| (vec!["admin".to_owned(), "token".to_owned()], token));
+        let keys = self.streams.iter_mut().filter_map(|(name, stream)| {
             let path = ["streams", name, "address_key"].map(str::to_owned);
             Some((path.to_vec(), stream.address_key.as_mut()?))
-        })
+        });
+        token.into_iter().chain(keys)
     }
 }
 

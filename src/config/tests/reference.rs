@@ -119,6 +119,7 @@ fn only_keys_without_a_default_value_are_off_in_it() {
             &["routes", "any", "answers", "any", "type"],
             &["routes", "any", "answers", "any", "body"],
             &["routes", "any", "answers", "any", "location"],
+            &["admin", "token"],
         ]
     );
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use super::super::Config;
 use super::problems::Problems;
+use crate::admin::settings::TokenFor;
 use crate::http::settings::AddressFrom;
 
 const TICK: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+/// The shortest token.
+const TOKEN_MIN: usize = 16;
 /// Most handshakes at once.
 const HANDSHAKES_MAX: usize = 1_000_000;
 
@@ -38,6 +41,21 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     }
     balancers(config, problems);
     tls(config, problems);
+    if config
+        .admin
+        .token
+        .as_ref()
+        .is_some_and(|token| token.trim().len() < TOKEN_MIN)
+    {
+        let what = format!(
+            "it's shorter than {TOKEN_MIN} characters, which can be guessed; give a longer one"
+        );
+        problems.add("admin.token", what);
+    }
+    if config.admin.token.is_none() && config.admin.token_for == TokenFor::All {
+        let what = "there is no token that could be asked for; set admin.token";
+        problems.add("admin.token_for", what);
+    }
 }
 
 /// Nobody's word is taken for where a request comes from unless it's trusted.
