@@ -1,5 +1,6 @@
 //! Who may send: keys, signatures, origins, and what strangers try.
 
+mod callers;
 mod floods;
 mod keys;
 mod pages;

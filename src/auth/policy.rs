@@ -64,6 +64,12 @@ impl Policy {
         &self.kinds
     }
 
+    /// Whether client certificates are one of the ways.
+    pub fn has_certificates(&self) -> bool {
+        let mut kinds = self.kinds.iter();
+        kinds.any(|kind| matches!(kind, Kind::Certificate))
+    }
+
     /// The sources by name that signatures are said to be of.
     pub fn named(&self) -> impl Iterator<Item = &str> {
         self.kinds.iter().filter_map(|kind| match kind {
@@ -101,8 +107,10 @@ impl Policy {
                     }
                 }
                 Kind::Certificate => {
-                    if let Some(subject) = view.subject() {
-                        let source = keys.by_subject(subject).ok_or(Refusal::UnknownKey)?;
+                    let shown = view.subjects();
+                    if !shown.is_empty() {
+                        let source = shown.iter().find_map(|name| keys.by_subject(name));
+                        let source = source.ok_or(Refusal::UnknownKey)?;
                         return Ok(Passed::Source(Arc::clone(source)));
                     }
                 }

@@ -24,7 +24,7 @@ struct Head {
     headers: HeaderMap,
     query: Vec<(String, String)>,
     captures: HashMap<String, String>,
-    subject: Option<String>,
+    subjects: Vec<String>,
 }
 
 impl Head {
@@ -55,8 +55,8 @@ impl View for Head {
         Found::of(found.map(|value| Cow::Borrowed(value.as_bytes())))
     }
 
-    fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
+    fn subjects(&self) -> &[String] {
+        &self.subjects
     }
 }
 

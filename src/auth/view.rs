@@ -34,8 +34,8 @@ pub trait View {
     fn query(&self, name: &str) -> Found<'_>;
     /// What a template captured of the path, decoded.
     fn capture(&self, name: &str) -> Found<'_>;
-    /// The subject of the client's certificate, which was verified.
-    fn subject(&self) -> Option<&str>;
+    /// The subject of the client's certificate, which was verified, and its other names.
+    fn subjects(&self) -> &[String];
 }
 
 /// Where something short is in a head.

@@ -10,9 +10,12 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
-use hyper::{Method, StatusCode};
+use hyper::{Method, Request, StatusCode};
 
-use super::answer::Reply;
+use super::address::ClientAddress;
+use super::answer::{Problem, Reply};
+use super::callers::{Callers, problem_of};
+use super::peer::Peer;
 use super::routes::{self, Endpoints, Matched};
 use super::settings::Settings;
 use super::streams::PATH;
@@ -73,6 +76,8 @@ pub struct Access {
     has_cors: bool,
     /// What was counted of sources, also of those that aren't configured any more.
     counts: BTreeMap<Arc<str>, Arc<Counts>>,
+    /// What is asked for of who calls.
+    callers: Callers,
     /// What is said of requests that no source is known of.
     nobody: AtomicU64,
 }
@@ -112,7 +117,9 @@ impl Access {
         let asks = |auth: &Option<Vec<String>>| auth.as_ref().is_some_and(|auth| !auth.is_empty());
         let is_asked = streams.values().any(|stream| asks(&stream.auth))
             || routes.values().any(|route| asks(&route.auth));
-        if sources.is_empty() && cors.is_empty() && http.auth.is_empty() && !is_asked {
+        let is_asked = is_asked || !http.auth.is_empty();
+        let is_limited = http.max_requests_per_address > 0 || http.max_failures_per_address > 0;
+        if sources.is_empty() && cors.is_empty() && !is_asked && !is_limited {
             return Ok(None);
         }
         let mut counts = before
@@ -148,7 +155,13 @@ impl Access {
             }
         }
         let mut all = gates.values().chain(pages.values());
+        let certificates = {
+            let all = gates.values().chain(of_routes.values());
+            let mut all = all.chain([&port]);
+            all.any(|gate| gate.policy.has_certificates())
+        };
         Ok(Some(Arc::new(Access {
+            callers: Callers::new(http, certificates, before.map(|it| &it.callers)),
             has_cors: port.cors.is_some() || all.any(|gate| gate.cors.is_some()),
             keys,
             port,
@@ -202,6 +215,27 @@ impl Access {
             samples.push(others);
         }
         samples
+    }
+
+    /// What is asked for of who calls.
+    pub(super) fn callers(&self) -> &Callers {
+        &self.callers
+    }
+
+    /// Notes in a request who calls, if anything asks for it; or says why there's no room for the request.
+    pub(super) fn introduce<B>(
+        &self,
+        peer: &Peer,
+        settings: &Settings,
+        request: &mut Request<B>,
+    ) -> Result<(), Problem> {
+        let (headers, from) = (request.headers(), settings.address_from);
+        let address = || ClientAddress::of(peer, headers, from, &settings.trusted).ip();
+        self.callers.count(address).map_err(problem_of)?;
+        if let Some(caller) = self.callers.of(address, peer.certificate.as_deref()) {
+            request.extensions_mut().insert(caller);
+        }
+        Ok(())
     }
 
     /// The sources by their keys.

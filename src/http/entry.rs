@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hyper::Request;
 use hyper::body::Body;
 use hyper::header::{HeaderValue, ORIGIN};
-use hyper::{Request, StatusCode};
 
 use super::access::{Access, Gate};
 use super::answer::{Problem, Reply};
+use super::callers::{Caller, problem_of};
 use super::routes::Endpoints;
 use super::shows::Head;
 use super::streams::Stream;
@@ -44,20 +45,6 @@ fn may_say(lines: &AtomicU64, now_s: u64) -> Option<u32> {
     Some(others)
 }
 
-/// What a client that isn't let in is told.
-fn problem_of(why: Refusal) -> Problem {
-    let status = match why {
-        Refusal::Doubled => StatusCode::BAD_REQUEST,
-        Refusal::NotAllowed | Refusal::OriginNotAllowed => StatusCode::FORBIDDEN,
-        Refusal::SourceQuota(_) | Refusal::AddressQuota(_) => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::UNAUTHORIZED,
-    };
-    Problem {
-        retry_after: why.retry_after(),
-        ..Problem::new(status, why.code(), why.to_string())
-    }
-}
-
 /// A request that was let in, or will be when its body has shown what it has to.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -69,6 +56,8 @@ pub(super) struct Entry {
     bytes: u64,
     /// The route whose own ways to show a key were asked for.
     route: Option<Box<str>>,
+    /// Who calls, until the source is known.
+    caller: Option<Caller>,
     /// The origin of the page, until the source is known.
     origin: Option<Box<[u8]>>,
 }
@@ -92,13 +81,19 @@ impl Entry {
     ) -> Result<Option<Box<Entry>>, Box<Reply>> {
         let own = by.and_then(|by| access.of_route(by.name));
         let gate = own.unwrap_or_else(|| access.of_stream(&stream.name));
+        let caller = request.extensions().get::<Caller>();
         let view = Head {
             headers: request.headers(),
             uri: request.uri(),
             method: request.method(),
             endpoints: by.map(|by| by.all),
+            names: caller.map_or(&[], |caller| &caller.names),
         };
-        let judged = gate.policy.before_body(&view, access.keys(), now);
+        let judged = match access.callers().may_try(caller) {
+            Ok(()) => gate.policy.before_body(&view, access.keys(), now),
+            Err(_) if gate.policy.is_open() => Ok(Passed::Anybody),
+            Err(why) => Err(why.into()),
+        };
         let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
         let judged = judged.and_then(|passed| {
             let source = match &passed {
@@ -115,6 +110,7 @@ impl Entry {
             Ok(None) => return Ok(None),
             Ok(Some(passed)) => passed,
             Err(refused) => {
+                access.callers().failed(caller, refused.why);
                 let mut problem = refuse(access, &refused, stream);
                 refusals.count(problem.code);
                 problem.close = !request.body().is_end_stream();
@@ -127,6 +123,9 @@ impl Entry {
             access: Arc::clone(access),
             gate: Arc::clone(gate),
             stream: Arc::clone(stream),
+            caller: caller
+                .filter(|_| matches!(passed, Passed::Later(_)))
+                .cloned(),
             route: by.filter(|_| own.is_some()).map(|by| by.name.into()),
             origin: origin
                 .filter(|_| matches!(passed, Passed::Later(Pending::Member(_))))
@@ -159,7 +158,7 @@ impl Entry {
         if let Passed::Later(pending) = &self.passed
             && let Some(judged) = self.gate.policy.signed(pending, body)
         {
-            let judged = judged.map_err(|refused| refuse(&self.access, &refused, &self.stream));
+            let judged = judged.map_err(|refused| self.refuse(&refused));
             self.passed = Passed::Source(judged?);
         }
         self.count();
@@ -186,10 +185,17 @@ impl Entry {
                 .map_or(Ok(()), |name| source.may_use_route(name))?;
             Ok(source)
         });
-        let judged = judged.map_err(|refused| refuse(&self.access, &refused, &self.stream));
+        let judged = judged.map_err(|refused| self.refuse(&refused));
         self.passed = Passed::Source(judged?);
         self.count();
         Ok(())
+    }
+
+    /// The problem of a request whose body has shown no good key.
+    fn refuse(&self, refused: &Refused) -> Problem {
+        let caller = self.caller.as_ref();
+        self.access.callers().failed(caller, refused.why);
+        refuse(&self.access, refused, &self.stream)
     }
 
     fn count(&self) {

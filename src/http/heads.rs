@@ -135,8 +135,9 @@ impl Framed {
     }
 }
 
+/// Forgets a request's head, and ends the connection with this problem.
 #[cold]
-fn refuse<B>(request: &mut Request<B>, problem: Problem) -> Box<Problem> {
+pub(super) fn refuse<B>(request: &mut Request<B>, problem: Problem) -> Box<Problem> {
     *request.headers_mut() = HeaderMap::new();
     *request.uri_mut() = Uri::default();
     Box::new(Problem {

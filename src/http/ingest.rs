@@ -11,13 +11,14 @@ use hyper::body::Incoming;
 use hyper::header::CONNECTION;
 use hyper::{Request, Response};
 
+use super::access::Access;
 use super::admission::{Answered, With};
 use super::answer::{self, Problem, Reply};
 use super::body::{self, BodyFault};
 use super::entry::Entry;
 use super::forget::{STREAM_BYTES, forget_head};
 use super::head::{Coded, Lines, key_of};
-use super::heads::charge_head;
+use super::heads::{self, charge_head};
 use super::plan::{self, EVENT_OVERHEAD_BYTES, Scratch, Shape};
 use super::port::Local;
 use super::reasons::{not_ready, problem_of, why_not_taken};
@@ -49,7 +50,12 @@ pub fn handle(
     let snapshot = local.port.now();
     let access = snapshot.access.as_ref();
     let web = access.and_then(|access| Web::of(access, &request, &snapshot.endpoints));
-    let charged = charge_head(&local, snapshot.settings.max_headers, &mut request);
+    let settings = &snapshot.settings;
+    let introduce = |access: &Arc<Access>| access.introduce(busy.peer(), settings, &mut request);
+    let charged = match access.map(introduce).transpose() {
+        Ok(_) => charge_head(&local, settings.max_headers, &mut request),
+        Err(problem) => Err(heads::refuse(&mut request, problem)),
+    };
     async move {
         let version = request.version();
         let mut answered = Answered::at(Instant::now());

@@ -57,6 +57,7 @@ mod addresses;
 mod admission;
 pub mod answer;
 pub mod body;
+mod callers;
 mod connection;
 pub mod deadlines;
 mod door;

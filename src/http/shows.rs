@@ -16,6 +16,8 @@ pub(super) struct Head<'a> {
     pub(super) method: &'a Method,
     /// The routes, if it came by one of them: its path says what was captured.
     pub(super) endpoints: Option<&'a Endpoints>,
+    /// The names of the client's certificate.
+    pub(super) names: &'a [String],
 }
 
 impl View for Head<'_> {
@@ -41,8 +43,8 @@ impl View for Head<'_> {
         value.map_or(Found::None, |value| Found::One(decoded(value)))
     }
 
-    fn subject(&self) -> Option<&str> {
-        None
+    fn subjects(&self) -> &[String] {
+        self.names
     }
 }
 

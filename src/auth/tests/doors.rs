@@ -56,9 +56,9 @@ fn each_way_finds_its_key() {
         enter(&policy(&["query:access_token"]), &head),
         Ok("shop".into())
     );
-    head.subject = Some("CN=shop".into());
+    head.subjects = texts(&["CN=somebody", "CN=shop"]);
     assert_eq!(enter(&policy(&["mtls"]), &head), Ok("shop".into()));
-    head.subject = Some("CN=shop2".into());
+    head.subjects = texts(&["CN=shop2"]);
     assert_eq!(enter(&policy(&["mtls"]), &head), Err(Refusal::UnknownKey));
 }
 
