@@ -275,6 +275,7 @@ fn cluster_status(cluster: &Cluster) -> Value {
         "stalled_lanes": gauges.stalled_lanes.load(Relaxed),
         "replaced_clients": gauges.replaced_clients.load(Relaxed),
         "new_epochs": gauges.new_epochs.load(Relaxed),
+        "settlings": gauges.settlings.load(Relaxed),
         "memory_bytes": cluster.memory_bytes(),
     })
 }

@@ -60,7 +60,9 @@ impl<P: Client> Worker<P> {
         let client = self.client.as_mut();
         let settling = client.filter(|client| client.is_settling());
         let longest = self.settings.longest_pause;
-        self.suspects.note(settling.is_some(), longest, now);
+        if self.suspects.note(settling.is_some(), longest, now) {
+            self.cluster.gauges.settlings.fetch_add(1, Relaxed);
+        }
         if let Some(client) = settling {
             client.settle(now);
         }

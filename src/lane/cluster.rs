@@ -55,6 +55,8 @@ pub struct Gauges {
     pub drain_rate: AtomicU64,
     /// Clients that had to be replaced.
     pub replaced_clients: AtomicU64,
+    /// Times that all lanes had to wait because Kafka had refused a batch.
+    pub settlings: AtomicU64,
     /// Times that librdkafka had to begin a new sequence of batches, after which some may be stored twice.
     pub new_epochs: AtomicU64,
     /// From handing events to the client until their acknowledgement was read.

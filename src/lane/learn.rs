@@ -7,24 +7,29 @@ use super::Topic;
 use crate::produce::verdict::{EventFault, Fault, TopicFault};
 use crate::receipt::{Arrival, Cause, Parcel};
 
-/// Notes what is learned from a fault that Kafka found in the event at `position` of a parcel, which was alone in its batch or
-/// not. Returns the fault that it is in the light of what was known before. The fault of an event that wasn't alone may be that of
+/// Notes what is learned from a fault that Kafka found in the event at `position` of a parcel, which was alone in its `batch`, or
+/// in one of so many bytes. Returns the fault that it is in the light of what was known before. The fault of an event that wasn't alone may be that of
 /// another one in its batch.
 pub(super) fn learn(
     topic: &Topic,
     parcel: &Arc<Parcel>,
     position: u32,
     fault: Fault,
-    was_alone: bool,
+    batch: Option<u64>,
 ) -> Fault {
     let limits = topic.limits();
     match fault {
-        Fault::Event(EventFault::TooLarge) if was_alone => {
+        Fault::Event(EventFault::TooLarge) if batch.is_none() => {
             limits.size_refused(parcel.events()[position as usize].weight());
         }
-        Fault::Event(_) => limits.doubt(),
+        Fault::Event(why) => {
+            limits.doubt();
+            if let (EventFault::TooLarge, Some(bytes)) = (why, batch) {
+                limits.batch_refused(bytes);
+            }
+        }
         // Where events have times of their own, a batch has some of all ages. Only one that is refused alone tells something.
-        Fault::Stamp if !was_alone && limits.has_own_times() => {
+        Fault::Stamp if batch.is_some() && limits.has_own_times() => {
             return Fault::Event(EventFault::Refused);
         }
         Fault::Stamp => {

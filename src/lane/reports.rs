@@ -16,8 +16,8 @@ use super::learn::{cause_of, learn};
 use super::send::Refused;
 use super::work::Work;
 use super::worker::Worker;
-use crate::produce::Report;
 use crate::produce::verdict::{EventFault, Fault, TopicFault, fault};
+use crate::produce::{Failure, Report};
 use crate::receipt::{Cause, Parcel};
 
 /// Reports of the client that are read in one turn, at most: one report holds the acknowledgements of one request.
@@ -54,14 +54,12 @@ impl<P: Client> Worker<P> {
             Report::Failed {
                 group: parcel,
                 position,
-                code,
-                is_named,
-                is_unstored,
+                failure,
             } => {
-                if let fault @ (Fault::Event(_) | Fault::Stamp) = fault(code) {
+                if let fault @ (Fault::Event(_) | Fault::Stamp) = fault(failure.code) {
                     self.note_judged(parcel.lane(), fault);
                 }
-                self.not_delivered(parcel, position, code, (is_named, is_unstored));
+                self.not_delivered(parcel, position, failure);
             }
             Report::Trouble { code, fatal, text } => {
                 // That all are down is no reason: the one noted before, of a single broker, says why.
@@ -152,7 +150,13 @@ impl<P: Client> Worker<P> {
         }
         for (parcel, position, code) in refused {
             // The client looks at each event by itself.
-            self.not_delivered(&parcel, position, code, (true, true));
+            let failure = Failure {
+                code,
+                is_named: true,
+                is_unstored: true,
+                batch_bytes: 0,
+            };
+            self.not_delivered(&parcel, position, failure);
         }
     }
 
@@ -201,23 +205,19 @@ impl<P: Client> Worker<P> {
         }
     }
 
-    /// Notes that an event wasn't delivered. Only its own fault can cost it, and only if it was alone or `is_named` by Kafka. Whether it
+    /// Notes that an event wasn't delivered. Only its own fault can cost it, and only if it was alone or named by Kafka. Whether it
     /// may be stored all the same is another question.
-    pub(super) fn not_delivered(
-        &mut self,
-        parcel: &Arc<Parcel>,
-        position: u32,
-        code: RDKafkaErrorCode,
-        (is_named, is_unstored): (bool, bool),
-    ) {
+    fn not_delivered(&mut self, parcel: &Arc<Parcel>, position: u32, failure: Failure) {
+        let code = failure.code;
         let Some(work) = work_of(&mut self.works, parcel.lane()) else {
             return;
         };
         self.in_flight_events = self.in_flight_events.saturating_sub(1);
         let topic = self.cluster.topics().get(work.lane.topic as usize);
-        let was_alone = is_named || work.window.was_alone();
+        let was_alone = failure.is_named || work.window.was_alone();
+        let batch = (!was_alone).then_some(failure.batch_bytes);
         let fault = topic.map_or(fault(code), |topic| {
-            learn(topic, parcel, position, fault(code), was_alone)
+            learn(topic, parcel, position, fault(code), batch)
         });
         if matches!(fault, Fault::Event(_) | Fault::Stamp) {
             self.shared_client.nudge();
@@ -227,7 +227,7 @@ impl<P: Client> Worker<P> {
                 return self.gone_for_good(parcel, position, fault, code);
             }
             Fault::Event(_) => work.window.came_back_suspect(parcel, position),
-            _ if is_unstored => work.window.came_back_unstored(parcel, position),
+            _ if failure.is_unstored => work.window.came_back_unstored(parcel, position),
             _ => work.window.came_back(parcel, position),
         };
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
@@ -309,10 +309,14 @@ impl<P: Client> Worker<P> {
             Report::Failed {
                 group: parcel,
                 position,
-                code,
-                is_named,
-                is_unstored,
+                failure,
             } => {
+                let Failure {
+                    code,
+                    is_named,
+                    is_unstored,
+                    ..
+                } = failure;
                 let window = work_of(&mut self.works, parcel.lane()).map(|work| &mut work.window);
                 let (is_in_doubt, was_alone) = window.map_or((false, false), |window| {
                     (window.is_in_doubt(parcel), is_named || window.was_alone())

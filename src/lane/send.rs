@@ -14,7 +14,7 @@ use super::spilling::{REPLAY_EVENTS, Spiller};
 use super::suspects::Suspects;
 use super::window::Window;
 use super::work::Work;
-use crate::produce::topic_limits::Stamp;
+use crate::produce::topic_limits::{Stamp, batch_bytes};
 use crate::produce::verdict::{Fault, fault};
 use crate::produce::{Backoff, TopicLimits};
 use crate::receipt::Parcel;
@@ -139,7 +139,7 @@ impl<P: Client> Sending<'_, P> {
         if self.tries(work) {
             work.window.begin_small(TRY_EVENTS);
         }
-        let Some(again) = work.window.take_rewind() else {
+        let Some(again) = work.window.take_rewind(self.max_batch(work)) else {
             return;
         };
         self.open_topic(work);
@@ -159,18 +159,21 @@ impl<P: Client> Sending<'_, P> {
         // What a lane reads and can't send would be held until its topic is mended.
         let may_ask = has_room && self.may_try(work);
         self.reading += spiller.read_on(work, self.cluster, may_ask.then_some(bytes), self.now);
+        let max_batch = self.max_batch(work);
         while !work.window.is_rewinding()
             && work.window.outstanding() < REPLAY_EVENTS
             && self.allows(&work.window)
             && self.replays > 0
             && self.may_try(work)
             && !self.is_stopped(work)
+            && let Some((next, _)) = work.queues.read.front()
+            && fits(max_batch, &work.window, next)
             && let Some((parcel, position)) = work.queues.read.pop_front()
         {
             self.replays -= i64::from(parcel.count());
             self.open_topic(work);
             self.tries(work);
-            self.send(work, &parcel, position);
+            self.send(work, &parcel, position, max_batch);
         }
         self.flush(work);
         spiller.leave_if_done(work, self.now);
@@ -200,20 +203,35 @@ impl<P: Client> Sending<'_, P> {
             return;
         }
         self.open_topic(work);
-        while self.allows(&work.window) && self.may_try(work) && !self.is_stopped(work) {
-            let Some(parcel) = work.backlog.pop_front() else {
-                break;
-            };
+        let max_batch = self.max_batch(work);
+        while self.allows(&work.window)
+            && self.may_try(work)
+            && !self.is_stopped(work)
+            && let Some(next) = work.backlog.front()
+            && fits(max_batch, &work.window, next)
+            && let Some(parcel) = work.backlog.pop_front()
+        {
             work.lane.ring.release(parcel.bytes(), parcel.count());
             if parcel.claim() {
                 self.tries(work);
-                self.send(work, &parcel, None);
+                self.send(work, &parcel, None, max_batch);
             }
         }
         self.flush(work);
     }
 
-    fn send(&mut self, work: &mut Work, parcel: &Arc<Parcel>, stored: Option<Position>) {
+    /// Sends a parcel; or has it sent in the next turns, if its topic takes it in several batches only.
+    fn send(
+        &mut self,
+        work: &mut Work,
+        parcel: &Arc<Parcel>,
+        stored: Option<Position>,
+        max_batch: u64,
+    ) {
+        let is_several = parcel.count() > 1;
+        if is_several && batch_bytes(parcel.count(), parcel.bytes()) > max_batch {
+            return work.window.push_waiting(Arc::clone(parcel), stored);
+        }
         self.in_flight_events += parcel.count();
         self.in_flight_bytes += parcel.bytes();
         work.window.push(Arc::clone(parcel), stored);
@@ -221,6 +239,12 @@ impl<P: Client> Sending<'_, P> {
             self.hand_over(work, parcel, position);
         }
         work.sent_at = Some(self.now);
+    }
+
+    /// The largest batch of several events that a lane's topic takes.
+    fn max_batch(&self, work: &Work) -> u64 {
+        let topic = self.cluster.topics().get(work.lane.topic as usize);
+        topic.map_or(u64::MAX, |topic| topic.limits().max_batch())
     }
 
     /// Whether a lane may give the client one more parcel: it may have as many events and bytes there as are still free, so
@@ -297,4 +321,15 @@ fn stamp_of(limits: &TopicLimits, parcel: &Parcel, position: u32, now_ms: i64) -
         }
     }
     limits.stamp(parcel.timestamp_ms(position), now_ms)
+}
+
+/// Whether a parcel fits into a batch of so many bytes with all that is under way of its lane: librdkafka makes one of what it has. It
+/// does, where the client makes no batch that is too large for the topic.
+fn fits(max_batch: u64, window: &Window, parcel: &Parcel) -> bool {
+    if max_batch == u64::MAX || window.is_empty() {
+        return true;
+    }
+    let events = window.outstanding() + parcel.count();
+    let bytes = window.outstanding_bytes() + parcel.bytes();
+    !window.is_rewinding() && batch_bytes(events, bytes) <= max_batch
 }

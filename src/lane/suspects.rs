@@ -60,15 +60,16 @@ impl Suspects {
     }
 
     /// Whether the client is settling. When it has settled, the topics for which it did begin to wait; one settling costs no more
-    /// than `longest`.
-    pub(super) fn note(&mut self, is_settling: bool, longest: Duration, now: Instant) {
+    /// than `longest`. True if it begins to settle.
+    pub(super) fn note(&mut self, is_settling: bool, longest: Duration, now: Instant) -> bool {
         if is_settling {
+            let begins = self.since.is_none();
             self.since.get_or_insert(now);
-            return;
+            return begins;
         }
         let (since, refused) = (self.since.take(), std::mem::take(&mut self.refused));
         let Some(since) = since.filter(|_| !refused.is_empty()) else {
-            return;
+            return false;
         };
         let took = now - since;
         let saved = now.checked_sub(ROOM).unwrap_or(now);
@@ -80,6 +81,7 @@ impl Suspects {
             let until = paid.max(now + took.saturating_mul(own).min(longest));
             self.topics[topic as usize].until = Some(until);
         }
+        false
     }
 
     /// How many times as long as the settling a topic has to wait by itself.

@@ -71,6 +71,18 @@ impl Window {
         self.sent.push_back(Sent::new(parcel, stored));
     }
 
+    /// Adds a parcel whose events aren't handed over yet. They go as if they had come back, in flights.
+    pub fn push_waiting(&mut self, parcel: Arc<Parcel>, stored: Option<Position>) {
+        let mut sent = Sent::new(parcel, stored);
+        for position in 0..sent.parcel.count() {
+            sent.set(position, State::Back);
+        }
+        self.back += sent.back;
+        self.first_back = self.first_back.min(self.sent.len());
+        self.rewind = true;
+        self.sent.push_back(sent);
+    }
+
     /// `count` more events of `parcel` were acknowledged. Returns their bytes.
     pub fn acked(&mut self, parcel: &Arc<Parcel>, count: u32) -> u64 {
         self.outstanding = self.outstanding.saturating_sub(count);

@@ -35,7 +35,7 @@ mod watchdog;
 pub use backoff::Backoff;
 pub use health::Health;
 pub use messages::{Messages, NoMessages};
-pub use native::{Context, Native, Report};
+pub use native::{Context, Failure, Native, Report};
 pub use pool::Pool;
 pub use producer::Producer;
 pub use settings::Settings;

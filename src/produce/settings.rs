@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// As large as librdkafka lets `message.max.bytes` be.
 pub(super) const CLIENT_MAX_BYTES: u64 = 1_000_000_000;
 
+/// The largest batch that librdkafka makes of several messages by default.
+pub(super) const CLIENT_BATCH_BYTES: u64 = 1_000_000;
+
 /// `[clusters.NAME]`: one Kafka cluster, its owner, and how we produce into it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +141,21 @@ impl Settings {
             answers: Answers::Together,
             kafka: BTreeMap::new(),
         }
+    }
+
+    /// The largest batch that the client makes of several messages, in bytes; 0 if it compresses them.
+    pub fn client_batch_bytes(&self) -> u64 {
+        let names = ["compression.type", "compression.codec"];
+        let names = names
+            .iter()
+            .flat_map(|name| [(*name).to_owned(), format!("topic.{name}")]);
+        let mut codecs = names.filter_map(|name| self.kafka.get(&name));
+        if codecs.any(|codec| codec.trim() != "none") {
+            return 0;
+        }
+        let given = self.kafka.get("batch.size");
+        let given = given.and_then(|bytes| bytes.trim().parse().ok());
+        given.unwrap_or(CLIENT_BATCH_BYTES)
     }
 
     /// The largest message that the client takes: librdkafka's own bound is out of the way, unless it's asked for.

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
+use super::settings::CLIENT_BATCH_BYTES;
 
 /// The head of a record batch, format 2: base offset 8, length 4, leader epoch 4, magic 1, CRC 4, attributes 2, last offset
 /// delta 4, two timestamps 16, producer id 8 and epoch 2, base sequence 4, number of records 4 (Kafka's protocol guide,
@@ -33,6 +34,14 @@ pub const TIME_HEADER: &std::ffi::CStr = c"forebay-time";
 const HEADERS_BYTES: u64 = (1 + 8 + 1 + 36) + (1 + 16 + 1 + 20);
 /// What the largest record that is alone in its batch has beside its key and its value.
 pub const RECORD_OVERHEAD_BYTES: u64 = BATCH_HEAD_BYTES + RECORD_BYTES + HEADERS_BYTES;
+
+/// What a record of a batch has room for beside its event's own bytes: [`RECORD_BYTES`], and the header `event-id`.
+const RECORD_ROOM_BYTES: u64 = RECORD_BYTES + (1 + 8 + 1 + 36);
+
+/// The size of a batch of so many events, which have so many `bytes` together; at most, and not less by much.
+pub fn batch_bytes(events: u32, bytes: u64) -> u64 {
+    BATCH_HEAD_BYTES + bytes + u64::from(events) * RECORD_ROOM_BYTES
+}
 
 /// By how much a timestamp stays away from the topic's limit: the broker compares it with its own clock, some time later.
 /// At most half of the limit.
@@ -118,6 +127,8 @@ pub enum Stamp {
 pub struct TopicLimits {
     /// Bytes of key, value and headers together.
     max_payload: AtomicU64,
+    /// The largest batch that may be made of several events. `u64::MAX` while the client makes none that is too large.
+    max_batch: AtomicU64,
     needs_key: AtomicBool,
     oldest_ms: AtomicI64,
     newest_ms: AtomicI64,
@@ -129,6 +140,8 @@ pub struct TopicLimits {
     is_doubted: AtomicBool,
     /// librdkafka takes no larger message.
     client_max_bytes: AtomicU64,
+    /// It makes no larger batch of several messages. 0 if it compresses them: then nobody knows before.
+    client_batch_bytes: AtomicU64,
     assumed_max_bytes: AtomicU64,
     known: Mutex<Option<TopicConfig>>,
 }
@@ -137,7 +150,9 @@ impl TopicLimits {
     /// Of a topic of a cluster with these settings, of which nothing is known.
     pub fn of(cluster: &Settings) -> TopicLimits {
         let assumed = cluster.assumed_max_message.as_u64();
-        TopicLimits::new(assumed, cluster.client_max_bytes())
+        let limits = TopicLimits::new(assumed, cluster.client_max_bytes());
+        limits.change(cluster);
+        limits
     }
 
     /// Of a topic of which nothing is known. `assumed_max_bytes` then counts as its `max.message.bytes`. The client takes no
@@ -145,6 +160,8 @@ impl TopicLimits {
     pub fn new(assumed_max_bytes: u64, client_max_bytes: u64) -> TopicLimits {
         let limits = TopicLimits {
             max_payload: AtomicU64::new(0),
+            max_batch: AtomicU64::new(u64::MAX),
+            client_batch_bytes: AtomicU64::new(CLIENT_BATCH_BYTES),
             needs_key: AtomicBool::new(false),
             oldest_ms: AtomicI64::new(i64::MAX),
             newest_ms: AtomicI64::new(i64::MAX),
@@ -165,6 +182,10 @@ impl TopicLimits {
         let assumed = cluster.assumed_max_message.as_u64();
         let largest = cluster.client_max_bytes();
         let before = self.assumed_max_bytes.swap(assumed, Relaxed);
+        let largest_batch = cluster.client_batch_bytes();
+        if self.client_batch_bytes.swap(largest_batch, Relaxed) != largest_batch {
+            self.apply_batch(&known.unwrap_or_default());
+        }
         if self.client_max_bytes.swap(largest, Relaxed) != largest || before != assumed {
             self.apply(&known.unwrap_or_default());
         }
@@ -195,13 +216,25 @@ impl TopicLimits {
     }
 
     fn apply(&self, config: &TopicConfig) {
-        let assumed = self.assumed_max_bytes.load(Relaxed);
-        let batch = config.max_batch_bytes().unwrap_or(assumed);
-        let batch = batch.min(self.client_max_bytes.load(Relaxed));
+        let batch = self.batch_of(config);
         let payload = batch.saturating_sub(RECORD_OVERHEAD_BYTES);
+        self.apply_batch(config);
         self.max_payload.store(payload, Relaxed);
         self.needs_key.store(config.is_compacted, Relaxed);
         self.apply_stamps(config);
+    }
+
+    fn batch_of(&self, config: &TopicConfig) -> u64 {
+        let assumed = self.assumed_max_bytes.load(Relaxed);
+        let batch = config.max_batch_bytes().unwrap_or(assumed);
+        batch.min(self.client_max_bytes.load(Relaxed))
+    }
+
+    fn apply_batch(&self, config: &TopicConfig) {
+        let batch = self.batch_of(config);
+        let is_bound = batch < self.client_batch_bytes.load(Relaxed);
+        let batch = if is_bound { batch } else { u64::MAX };
+        self.max_batch.store(batch, Relaxed);
     }
 
     fn apply_stamps(&self, config: &TopicConfig) {
@@ -224,6 +257,12 @@ impl TopicLimits {
     /// How many bytes key, value and headers of an event may have together.
     pub fn max_payload(&self) -> u64 {
         self.max_payload.load(Relaxed)
+    }
+
+    /// The largest batch of several events, as [`batch_bytes`] counts, that the topic takes; `u64::MAX` if the client makes no larger
+    /// one anyway.
+    pub fn max_batch(&self) -> u64 {
+        self.max_batch.load(Relaxed)
     }
 
     /// Whether events without a key are refused.
@@ -277,6 +316,15 @@ impl TopicLimits {
     pub fn size_refused(&self, payload: u64) {
         self.max_payload
             .fetch_min(payload.saturating_sub(1), Relaxed);
+        // Batches that it was in may have been refused for it, and not for their own size.
+        self.max_batch.fetch_max(batch_bytes(1, payload), Relaxed);
+        self.doubt();
+    }
+
+    /// Kafka refused a batch of several events for its size, which is `bytes` as [`batch_bytes`] counts. From now on they're half as
+    /// large at most, until Kafka tells what it takes. So a limit that Kafka doesn't tell is found after some refusals.
+    pub fn batch_refused(&self, bytes: u64) {
+        self.max_batch.fetch_min((bytes / 2).max(1), Relaxed);
         self.doubt();
     }
 

@@ -17,7 +17,7 @@ use super::events::check_extra;
 pub(super) use super::events::{FINE, LARGE, LARGE_FOR_CLIENT, REFUSED, id_of, value};
 use crate::lane::Cluster;
 use crate::produce::topic_limits::Stamp;
-use crate::produce::{Context, Producer, Report};
+use crate::produce::{Context, Failure, Producer, Report};
 use crate::receipt::Parcel;
 
 /// What a client says of events for a partition that isn't there, or not for now: none of them is at fault.
@@ -384,9 +384,12 @@ fn tell(report: Told, on: &mut impl FnMut(Report<'_, Parcel>)) {
         Told::Failed(Message { parcel, position }, code) => on(Report::Failed {
             group: parcel,
             position: *position,
-            code: *code,
-            is_named: false,
-            is_unstored: !matches!(code, Code::PurgeQueue | Code::PurgeInflight),
+            failure: Failure {
+                code: *code,
+                is_named: false,
+                is_unstored: !matches!(code, Code::PurgeQueue | Code::PurgeInflight),
+                batch_bytes: u64::MAX,
+            },
         }),
         Told::Fatal(code) => on(Report::Trouble {
             code: *code,

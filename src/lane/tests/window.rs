@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use crate::budget::{Account, Budget, Share};
 use crate::event::{Event, Key};
 use crate::lane::window::Window;
+use crate::produce::topic_limits::batch_bytes;
 use crate::receipt::{Parcel, Request, Slot};
 use crate::spill::Position;
 
@@ -60,7 +61,7 @@ fn acknowledgements_skip_what_failed_and_what_came_back() {
     window.came_back(&one, 0);
     assert_eq!(window.acked(&one, 2), 2);
     assert_eq!(window.outstanding(), 0);
-    assert_eq!(positions(window.take_rewind()), Some(vec![0]));
+    assert_eq!(positions(window.take_rewind(u64::MAX)), Some(vec![0]));
     window.acked(&one, 1);
     assert!(window.is_empty() && !window.is_rewinding());
 }
@@ -82,10 +83,13 @@ fn nothing_is_sent_again_before_all_has_come_back_and_then_in_order() {
     window.push(Arc::clone(&two), None);
     for (parcel, position) in [(&two, 1), (&one, 1), (&one, 0)] {
         window.came_back(parcel, position);
-        assert!(window.is_rewinding() && window.take_rewind().is_none());
+        assert!(window.is_rewinding() && window.take_rewind(u64::MAX).is_none());
     }
     window.came_back(&two, 0);
-    assert_eq!(positions(window.take_rewind()), Some(vec![0, 1, 0, 1]));
+    assert_eq!(
+        positions(window.take_rewind(u64::MAX)),
+        Some(vec![0, 1, 0, 1])
+    );
     assert_eq!(window.outstanding(), 4);
 }
 
@@ -100,9 +104,9 @@ fn a_lost_client_leaves_everything_unresolved_to_be_sent_again() {
     window.failed(&one, 2);
     window.came_back(&one, 3);
     window.client_gone();
-    assert_eq!(positions(window.take_rewind()), Some(vec![1, 3, 4]));
+    assert_eq!(positions(window.take_rewind(u64::MAX)), Some(vec![1, 3, 4]));
     window.client_gone();
-    assert_eq!(positions(window.take_rewind()), Some(vec![1, 3, 4]));
+    assert_eq!(positions(window.take_rewind(u64::MAX)), Some(vec![1, 3, 4]));
     window.acked(&one, 3);
     assert!(window.is_empty() && !window.is_rewinding());
 }
@@ -113,11 +117,11 @@ fn what_is_being_buried_is_neither_sent_again_nor_counted_twice() {
     window.push(Arc::clone(&one), Some(at(3)));
     window.bury(&one, 0);
     window.client_gone();
-    assert_eq!(positions(window.take_rewind()), Some(vec![1]));
+    assert_eq!(positions(window.take_rewind(u64::MAX)), Some(vec![1]));
     window.acked(&one, 1);
     assert!(!window.is_empty());
     window.buried(&one, 0, false);
-    assert_eq!(positions(window.take_rewind()), Some(vec![0]));
+    assert_eq!(positions(window.take_rewind(u64::MAX)), Some(vec![0]));
     window.bury(&one, 0);
     window.buried(&one, 0, true);
     assert!(window.is_empty() && !window.is_rewinding());
@@ -183,7 +187,7 @@ fn search(counts: &[u32], bad: &[usize], batch: usize) -> u32 {
                 window.came_back(&parcel, at);
             }
         }
-        hands.extend(window.take_rewind().unwrap_or_default());
+        hands.extend(window.take_rewind(u64::MAX).unwrap_or_default());
     }
     assert_eq!(refused, bad, "exactly the bad ones, each alone");
     assert!(stored.is_sorted_by(|one, other| one < other), "{stored:?}");
@@ -221,7 +225,7 @@ fn steps(count: u32, each: u32) -> u64 {
     for (parcel, at) in all() {
         window.came_back(parcel, at);
     }
-    let again = window.take_rewind().unwrap();
+    let again = window.take_rewind(u64::MAX).unwrap();
     assert_eq!(again.len(), count as usize);
     for (number, (parcel, at)) in all().enumerate() {
         match number % 10 {
@@ -238,7 +242,7 @@ fn steps(count: u32, each: u32) -> u64 {
     }
     window.begin_small(16);
     let mut delayed = std::collections::HashSet::new();
-    while let Some(flight) = window.take_rewind() {
+    while let Some(flight) = window.take_rewind(u64::MAX) {
         for (parcel, at) in flight {
             // An outage in the middle of it all.
             if at == each / 2 && delayed.insert(Arc::as_ptr(&parcel)) {
@@ -329,7 +333,7 @@ proptest! {
             }
             let outstanding = list.iter().filter(|(_, _, state)| *state == State::Held).count();
             prop_assert_eq!(window.outstanding() as usize, outstanding);
-            if let Some(again) = window.take_rewind() {
+            if let Some(again) = window.take_rewind(u64::MAX) {
                 prop_assert_eq!(outstanding, 0);
                 let mut again = again.into_iter();
                 for (parcel, event, state) in list.iter_mut().filter(|(_, _, state)| *state == State::Back) {
@@ -350,4 +354,22 @@ proptest! {
             prop_assert!(told.is_none() || told == expected, "{:?} instead of {:?}", told, expected);
         }
     }
+}
+
+#[test]
+fn what_is_too_large_for_one_batch_goes_in_several_one_after_the_other() {
+    let (mut window, one) = (Window::default(), parcel(7));
+    window.push_waiting(Arc::clone(&one), None);
+    assert_eq!((window.outstanding(), window.is_rewinding()), (0, true));
+    let max_batch = batch_bytes(3, 3);
+    for flight in [vec![0, 1, 2], vec![3, 4, 5], vec![6]] {
+        let count = flight.len() as u32;
+        assert_eq!(positions(window.take_rewind(max_batch)), Some(flight));
+        assert!(window.take_rewind(max_batch).is_none(), "one at a time");
+        window.acked(&one, count);
+    }
+    assert!(window.is_empty() && !window.is_rewinding());
+    // An event that is larger than that goes alone.
+    window.push_waiting(Arc::clone(&one), None);
+    assert_eq!(positions(window.take_rewind(1)), Some(vec![0]));
 }

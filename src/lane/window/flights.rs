@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{State, Window};
+use crate::produce::topic_limits::batch_bytes;
 use crate::receipt::Parcel;
 
 impl Window {
@@ -14,9 +15,9 @@ impl Window {
     }
 
     /// What has to be sent again, in order, as soon as nothing is outstanding any more; the caller hands it all to the
-    /// client. That is everything unresolved, or a flight of it, while an event among it is suspected or after a pause; the
-    /// rest follows when that has come through.
-    pub fn take_rewind(&mut self) -> Option<Vec<(Arc<Parcel>, u32)>> {
+    /// client. That is everything unresolved, or a flight of it, while an event among it is suspected, or after a pause, or because
+    /// together they would be more than `max_batch` bytes; the rest follows when that has come through.
+    pub fn take_rewind(&mut self, max_batch: u64) -> Option<Vec<(Arc<Parcel>, u32)>> {
         if !self.has_rewind() {
             return None;
         }
@@ -27,7 +28,8 @@ impl Window {
         } else if flew {
             self.flight = self.flight.map(|flight| flight.saturating_mul(2));
         }
-        let again = self.take_back(self.flight.unwrap_or(u32::MAX).min(self.back));
+        let count = self.flight.unwrap_or(u32::MAX).min(self.back);
+        let again = self.take_back(count, max_batch);
         let weight = |(parcel, at): &(Arc<Parcel>, u32)| parcel.events()[*at as usize].weight();
         self.outstanding = again.len() as u32;
         self.outstanding_bytes = again.iter().map(weight).sum();
@@ -37,19 +39,31 @@ impl Window {
         Some(again)
     }
 
-    /// Takes the first `count` of the events that came back. From here on acknowledgements come in their order: a cursor stands
+    /// Takes the first `count` of the events that came back, or fewer, so that they fit into a batch. From here on acknowledgements come in their order: a cursor stands
     /// at the first of them in its parcel, and skips what lies between.
-    fn take_back(&mut self, count: u32) -> Vec<(Arc<Parcel>, u32)> {
+    fn take_back(&mut self, count: u32, max_batch: u64) -> Vec<(Arc<Parcel>, u32)> {
         let mut again = Vec::with_capacity(count as usize);
+        let (mut bytes, mut is_full) = (0, false);
         while again.len() < count as usize
+            && !is_full
             && let Some(sent) = self.sent.get_mut(self.first_back)
         {
             self.steps.count();
             let mut is_first = true;
             let mut at = sent.first_back;
-            while sent.back > 0 && again.len() < count as usize && at < sent.parcel.count() {
+            while sent.back > 0
+                && !is_full
+                && again.len() < count as usize
+                && at < sent.parcel.count()
+            {
                 self.steps.count();
                 if sent.state(at) == State::Back {
+                    bytes += sent.parcel.events()[at as usize].weight();
+                    is_full = batch_bytes(again.len() as u32 + 1, bytes) > max_batch;
+                    // One alone goes as it is.
+                    if is_full && !again.is_empty() {
+                        break;
+                    }
                     sent.set(at, State::UnderWay);
                     self.back -= 1;
                     again.push((Arc::clone(&sent.parcel), at));

@@ -48,7 +48,7 @@ use arguments::Arguments;
 pub use context::Context;
 pub use describe::{Described, may_write, topic_configs};
 use headers::Headers;
-pub use reports::Report;
+pub use reports::{Failure, Report};
 use reports::{deliveries, text};
 
 use super::topic_limits::{ID_HEADER, RECEIVED_HEADER, Stamp, TIME_HEADER};

@@ -10,6 +10,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::opaque;
 use crate::produce::Messages;
+use crate::produce::topic_limits::batch_bytes;
 
 /// Something that a client reports.
 #[derive(Debug)]
@@ -29,12 +30,8 @@ pub enum Report<'a, G> {
         group: &'a Arc<G>,
         /// Position of the message in the group.
         position: u32,
-        /// Why.
-        code: RDKafkaErrorCode,
-        /// Kafka told it apart from the others of its batch: the fault is its own.
-        is_named: bool,
-        /// Kafka has certainly not stored it, now or at an earlier try.
-        is_unstored: bool,
+        /// Why, and what else is known of it.
+        failure: Failure,
     },
     /// The client noticed an error of its own; for information, unless it is fatal.
     Trouble {
@@ -54,6 +51,20 @@ pub enum Report<'a, G> {
         /// librdkafka's words.
         text: &'a str,
     },
+}
+
+/// What is known of a message that wasn't delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    /// Why.
+    pub code: RDKafkaErrorCode,
+    /// Kafka told it apart from the others of its batch: the fault is its own.
+    pub is_named: bool,
+    /// Kafka has certainly not stored it, now or at an earlier try.
+    pub is_unstored: bool,
+    /// What it was sent with, itself among it: the size of the batch that failed, as
+    /// [`batch_bytes`](crate::produce::topic_limits::batch_bytes) counts.
+    pub batch_bytes: u64,
 }
 
 /// Reports the messages of one delivery event, consecutive ones of a group together.
@@ -124,6 +135,8 @@ unsafe fn failures<G: Messages>(
         .collect();
     let other = RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD;
     let names = messages.iter().any(|message| message.err == other);
+    let bytes = messages.iter().map(|it| (it.len + it.key_len) as u64).sum();
+    let batch_bytes = batch_bytes(messages.len() as u32, bytes);
     for message in messages {
         // SAFETY: each message owns one count of its group.
         let (group, position) = unsafe { opaque::take::<G>(message._private) };
@@ -134,13 +147,17 @@ unsafe fn failures<G: Messages>(
         // SAFETY: the message is valid.
         let status = unsafe { sys::rd_kafka_message_status(message) };
         let unstored = sys::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
-        on(Report::Failed {
+        let failure = Failure {
+            code: message.err.into(),
+            is_named: names && message.err != other,
             is_unstored: status == unstored,
+            batch_bytes,
+        };
+        on(Report::Failed {
+            failure,
             position: position
                 .unwrap_or_else(|| opaque::position_of(&*group, message.payload.cast())),
             group: &group,
-            code: message.err.into(),
-            is_named: names && message.err != other,
         });
     }
 }

@@ -134,3 +134,36 @@ fn what_was_learned_from_a_refusal_counts_until_kafka_says_something_new() {
     unknown.forget();
     assert_eq!(unknown.max_payload(), 1_048_588 - RECORD_OVERHEAD_BYTES);
 }
+
+#[test]
+fn batches_are_bounded_where_the_client_would_make_larger_ones_than_the_topic_takes() {
+    let limits = TopicLimits::new(1_048_588, 1_000_000_000);
+    assert_eq!(
+        limits.max_batch(),
+        u64::MAX,
+        "the client makes no larger one"
+    );
+    limits.set(config(&[("max.message.bytes", "20000")]));
+    assert_eq!(limits.max_batch(), 20_000);
+    // Kafka says something else than it does.
+    limits.batch_refused(16_000);
+    limits.batch_refused(16_000);
+    assert_eq!(limits.max_batch(), 8_000);
+    assert!(limits.takes_doubt());
+    // One event was alone: the batches that it was in may be fine.
+    limits.size_refused(9_000);
+    assert_eq!(limits.max_batch(), batch_bytes(1, 9_000));
+    limits.size_refused(5_000);
+    assert_eq!(limits.max_batch(), batch_bytes(1, 9_000));
+    limits.set(config(&[("max.message.bytes", "1000000")]));
+    assert_eq!(limits.max_batch(), u64::MAX);
+    // What is compressed is smaller by nobody knows how much.
+    let mut cluster = Settings::new("127.0.0.1:1");
+    let compressed = ("compression.type".into(), "zstd".into());
+    cluster.kafka.extend([compressed]);
+    limits.change(&cluster);
+    limits.set(config(&[("max.message.bytes", "20000")]));
+    assert_eq!(limits.max_batch(), u64::MAX);
+    limits.batch_refused(90_000);
+    assert_eq!(limits.max_batch(), 45_000);
+}
