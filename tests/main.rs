@@ -31,6 +31,7 @@ mod redrive;
 mod reload;
 mod rights;
 mod routes;
+mod sdks;
 mod spilling;
 mod support;
 mod tidy;
