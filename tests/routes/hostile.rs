@@ -94,3 +94,16 @@ fn what_routes_hold_is_given_back() {
     let within = std::time::Duration::from_secs(10);
     eventually("the memory is free", within, || held() <= before);
 }
+
+#[test]
+fn headers_that_a_stream_drops_are_in_no_record() {
+    let more = format!("drop_headers = [\"User-Agent\"]\n{ROUTES}");
+    let (mock, gateway) = started("", &["all"], &more);
+    let mut client = gateway.client();
+    let head = "GET /p/a?k=1 HTTP/1.1\nUser-Agent: phone";
+    let answer = send(&mut client, head, b"");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let records = records(mock.bootstrap(), "all");
+    assert_eq!(header(&records[0], "app"), Some("a"));
+    assert_eq!(header(&records[0], "agent"), None);
+}

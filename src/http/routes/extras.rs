@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::endpoint::Place;
 use super::read::Read;
 use super::settings::Timestamp;
+use super::source::Source;
 use crate::event::Extra;
 use crate::event::headers::Block;
 use crate::http::streams::Route;
+use crate::route::Privacy;
 
 /// The header of an event's id, where it doesn't stand in the event.
 const EVENT_ID: &str = "event-id";
@@ -15,6 +17,8 @@ const EVENT_ID: &str = "event-id";
 /// The same for all events of a request and a stream, and what is needed for the rest.
 pub(super) struct Extras<'a> {
     read: &'a Read<'a>,
+    /// What the stream lets be known of its clients.
+    privacy: &'a Privacy,
     address: Option<String>,
     arrival_ms: i64,
     /// What all events share, if that is all they have.
@@ -23,11 +27,12 @@ pub(super) struct Extras<'a> {
 
 impl<'a> Extras<'a> {
     /// For the events of one stream. `arrival_ms` is when they came.
-    pub(super) fn of(read: &'a Read<'a>, _route: &Route, arrival_ms: i64) -> Extras<'a> {
+    pub(super) fn of(read: &'a Read<'a>, route: &'a Route, arrival_ms: i64) -> Extras<'a> {
         let endpoint = read.endpoint;
         let mut extras = Extras {
             read,
-            address: read.head.address.map(|address| address.to_string()),
+            privacy: &route.privacy,
+            address: { read.head.address }.map(|address| route.privacy.shown(address)),
             arrival_ms,
             shared: None,
         };
@@ -88,13 +93,35 @@ impl<'a> Extras<'a> {
 
     fn headers(&self, position: usize, block: &mut Block) {
         for header in &self.read.endpoint.headers {
-            let found = self.read.first(&header.places, position, self.address());
+            let kept: Vec<Place>;
+            let places = match self.privacy.keeps_all() {
+                true => &header.places[..],
+                false => {
+                    let places = header.places.iter().copied();
+                    kept = places.filter(|place| self.keeps(*place)).collect();
+                    &kept[..]
+                }
+            };
+            let found = self.read.first(places, position, self.address());
             if let Some(found) = found {
                 block.push(&header.name, Some(found.bytes(self.read.body)));
             }
         }
-        for (name, value) in &self.read.head.prefixed {
-            block.push(name, Some(value));
+        for (name, of_request, value) in &self.read.head.prefixed {
+            if self.privacy.keeps(of_request.as_str()) {
+                block.push(name, Some(value));
+            }
+        }
+    }
+
+    /// Whether what stands there may become a record header.
+    fn keeps(&self, place: Place) -> bool {
+        let Place::Head(number) = place else {
+            return true;
+        };
+        match &self.read.endpoint.of_head[number] {
+            Source::Header(name) => self.privacy.keeps(name.as_str()),
+            _ => true,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use hyper::header::HeaderName;
 
 use super::asked::Asked;
 use super::endpoint::{Endpoint, Place};
@@ -17,8 +18,8 @@ const VALUE_BYTES: usize = 64;
 pub(super) struct Head {
     /// By the numbers of the route's sources.
     values: Vec<Option<Arc<[u8]>>>,
-    /// Record headers that a prefix gives.
-    pub(super) prefixed: Vec<(String, Vec<u8>)>,
+    /// Record headers that a prefix gives, with the request headers that they come from.
+    pub(super) prefixed: Vec<(String, HeaderName, Vec<u8>)>,
     /// The client's address.
     pub(super) address: Option<IpAddr>,
     /// Where the client asks to be sent on to.
@@ -52,8 +53,9 @@ impl Head {
                     continue;
                 };
                 if let Some(value) = asked.header(name) {
-                    let name = format!("{}{rest}", prefix.of_record);
-                    head.prefixed.push((name, value.into_owned()));
+                    let record = format!("{}{rest}", prefix.of_record);
+                    head.prefixed
+                        .push((record, name.clone(), value.into_owned()));
                 }
             }
         }
@@ -64,7 +66,7 @@ impl Head {
         head.target = target.cloned();
         let values = head.values.iter().flatten().map(|value| value.len());
         let prefixed = head.prefixed.iter();
-        let prefixed = prefixed.map(|(name, value)| name.len() + value.len());
+        let prefixed = prefixed.map(|(name, _, value)| name.len() + value.len());
         let sizes = values.chain(prefixed).map(|bytes| bytes + VALUE_BYTES);
         head.bytes = sizes.sum::<usize>() as u64;
         Ok(head)
