@@ -9,6 +9,7 @@ use rdkafka::metadata::MetadataTopic;
 
 use super::brokers::unreachable;
 use crate::config::Config;
+use crate::produce::said::{Said, said};
 use crate::produce::topic_limits::{RECORD_OVERHEAD_BYTES, TopicConfig};
 use crate::produce::{Native, NoMessages, Producer, Report, Settings, client, native};
 use crate::route;
@@ -146,7 +147,7 @@ impl Asked<'_> {
         while !has_id && why.is_none() && Instant::now() < deadline {
             self.client.poll(usize::MAX, |report| match report {
                 Report::Log { facility, text, .. } => {
-                    has_id |= facility == "IDEMPSTATE" && text.ends_with("-> Assigned");
+                    has_id |= said(facility, text) == Said::ProducerId(true);
                 }
                 Report::Trouble { code, fatal, text }
                     if fatal

@@ -142,17 +142,17 @@ impl<P: Client> Worker<P> {
     pub(super) fn take_changes(&mut self) {
         let limits = self.cluster.settings();
         let (first, longest) = (limits.client_pause, limits.longest_client_pause);
-        self.client_pause.change(first, longest);
+        self.clients.pause.change(first, longest);
         let lanes = self.cluster.lane_settings();
         if Arc::ptr_eq(&lanes, &self.settings) {
             return;
         }
         self.settings = Arc::clone(&lanes);
         let (first, longest) = (lanes.pause, lanes.longest_pause);
-        for pause in &mut self.pauses {
+        for pause in &mut self.lines.pauses {
             pause.change(first, longest);
         }
-        for work in self.works.iter_mut().flatten() {
+        for work in self.lines.works.iter_mut().flatten() {
             work.pause.change(first, longest);
         }
     }
@@ -160,9 +160,9 @@ impl<P: Client> Worker<P> {
     /// Makes room for what is known of a topic that came later than the worker.
     pub(super) fn meet_topic(&mut self, number: u32) {
         let (first, longest) = (self.settings.pause, self.settings.longest_pause);
-        for number in self.pauses.len() as u64..=u64::from(number) {
+        for number in self.lines.pauses.len() as u64..=u64::from(number) {
             let pause = Backoff::new(first, longest, number << 20);
-            self.pauses.push(pause);
+            self.lines.pauses.push(pause);
         }
     }
 
@@ -171,17 +171,17 @@ impl<P: Client> Worker<P> {
         if self.cluster.stop.takes_renewal() {
             self.take_changes();
             // Changed again while it settles: the time that it was given counts.
-            self.renewing.get_or_insert(now + SETTLE_WITHIN);
+            self.clients.renewing.get_or_insert(now + SETTLE_WITHIN);
         }
-        let Some(until) = self.renewing else {
+        let Some(until) = self.clients.renewing else {
             return false;
         };
-        let Some(client) = &mut self.client else {
-            self.renewing = None;
-            self.client_pause.succeeds();
+        let Some(client) = &mut self.clients.current else {
+            self.clients.renewing = None;
+            self.clients.pause.succeeds();
             return false;
         };
         client.settle(now);
-        self.in_flight_events == 0 || now >= until
+        self.lines.in_flight_events == 0 || now >= until
     }
 }

@@ -22,12 +22,14 @@ impl<P: Client> Worker<P> {
         self.cluster.stop.close();
         self.spill_all();
         self.refuse_waiting();
-        if let Some(mut client) = self.client.take() {
-            self.shared_client.set(None);
-            client.close(CLOSE_WITHIN, |report| self.take_last_report(report));
-            self.burials.bury_or_leak(client);
+        if let Some(mut client) = self.clients.current.take() {
+            self.notes.shared.set(None);
+            let (_, mut reports) = self.client_and_reports();
+            client.close(CLOSE_WITHIN, |report| reports.take_last(report));
+            self.clients.burials.bury_or_leak(client);
         }
         let unresolved: Vec<_> = self
+            .lines
             .works
             .iter_mut()
             .flatten()
@@ -49,10 +51,10 @@ impl<P: Client> Worker<P> {
         self.put_held_behind(|cluster, lane| cluster.is_closing(lane));
         self.spill_unrouted();
         self.put_held_behind(|_, _| true);
-        let Some(spiller) = &self.spiller else {
+        let Some(spiller) = &self.port.spiller else {
             return;
         };
-        for work in self.works.iter_mut().flatten() {
+        for work in self.lines.works.iter_mut().flatten() {
             let waits = !self.cluster.holds(&work.lane) && !work.backlog.is_empty()
                 || !work.window.is_empty();
             if work.life.is_direct() && waits {
@@ -69,8 +71,8 @@ impl<P: Client> Worker<P> {
             self.put_held_behind(|_, _| true);
             self.spill_unrouted();
             // What the log was too busy to take is tried again.
-            if let Some(spiller) = &self.spiller {
-                let works = self.works.iter_mut().flatten();
+            if let Some(spiller) = &self.port.spiller {
+                let works = self.lines.works.iter_mut().flatten();
                 for work in works.filter(|work| work.lane.partition() != UNROUTED) {
                     let refused = append_last(spiller, &self.cluster, work, self.now);
                     refused.iter().for_each(|it| self.outbox.finished(it));
@@ -82,8 +84,8 @@ impl<P: Client> Worker<P> {
 
     /// What waits in held lanes goes behind what is unrouted, which goes first, also after the next start.
     fn put_held_behind(&mut self, concerns: impl Fn(&Cluster, &Lane) -> bool) {
-        for number in 0..self.works.len() as u32 {
-            let Some(work) = self.works[number as usize].as_mut() else {
+        for number in 0..self.lines.works.len() as u32 {
+            let Some(work) = self.lines.works[number as usize].as_mut() else {
                 continue;
             };
             work.pull();
@@ -95,8 +97,10 @@ impl<P: Client> Worker<P> {
 
     /// Takes unrouted lanes off their direct way, so that something can go behind what they have.
     fn enter_unrouted(&mut self) {
-        let Some(spiller) = &self.spiller else { return };
-        for work in self.works.iter_mut().flatten() {
+        let Some(spiller) = &self.port.spiller else {
+            return;
+        };
+        for work in self.lines.works.iter_mut().flatten() {
             let is_open = work.lane.partition() == UNROUTED && work.lane.is_open();
             work.pull();
             if is_open && work.life.is_direct() {
@@ -111,10 +115,10 @@ impl<P: Client> Worker<P> {
         let topics = self.cluster.topics().iter();
         let is_ready = |topic: &Topic| !topic.routing.is_closing() || self.is_empty(topic, false);
         let ready: Vec<bool> = topics.map(|topic| is_ready(topic)).collect();
-        let Some(spiller) = &self.spiller else {
+        let Some(spiller) = &self.port.spiller else {
             return;
         };
-        let works = self.works.iter_mut().flatten();
+        let works = self.lines.works.iter_mut().flatten();
         for work in works.filter(|work| work.lane.partition() == UNROUTED) {
             work.pull();
             if ready.get(work.lane.topic as usize) == Some(&true) {
@@ -126,8 +130,8 @@ impl<P: Client> Worker<P> {
 
     /// Whether nothing waits in memory alone, or with the client. What waits in the spill log can go on waiting.
     pub(super) fn is_idle(&self) -> bool {
-        self.active.iter().all(|number| {
-            let work = self.works[*number as usize].as_ref();
+        self.lines.active.iter().all(|number| {
+            let work = self.lines.works[*number as usize].as_ref();
             work.is_none_or(|work| {
                 work.backlog.is_empty() && work.window.is_only_stored() && !work.is_appending()
             })
@@ -136,7 +140,7 @@ impl<P: Client> Worker<P> {
 
     /// Whether lanes that go over the log, or behind what is unrouted, have more for it.
     fn is_behind(&self) -> bool {
-        let mut works = self.works.iter().flatten();
+        let mut works = self.lines.works.iter().flatten();
         works.any(|work| {
             let has_way = !work.life.is_direct() || self.cluster.holds(&work.lane);
             has_way && !work.backlog.is_empty()
@@ -144,13 +148,17 @@ impl<P: Client> Worker<P> {
     }
 
     fn is_appending(&self) -> bool {
-        self.works.iter().flatten().any(|work| work.is_appending())
+        self.lines
+            .works
+            .iter()
+            .flatten()
+            .any(|work| work.is_appending())
     }
 
     fn refuse_waiting(&mut self) {
         self.collect_ready();
         let mut waiting = Vec::new();
-        for work in self.works.iter_mut().flatten() {
+        for work in self.lines.works.iter_mut().flatten() {
             work.pull();
             for parcel in work.backlog.drain(..) {
                 work.lane.ring.release(parcel.bytes(), parcel.count());

@@ -16,7 +16,8 @@
 //!   and can send it again, in order, through a new client.
 //! - Bounds: a lane in bytes and events, the window of a cluster likewise, everything together by the memory budget.
 //! - An event that Kafka doesn't take for its topic's fault comes back, and its lane waits: a topic and a lane have each a pause
-//!   that grows while tries fail. `clients` has the worker's client, and the pauses between one and the next.
+//!   that grows while tries fail. `parts` has what the worker consists of, and `clients`
+//!   keeps its client, with the pauses between one and the next.
 //! - Without a log there is nowhere to wait in: `refusing` tells clients for certain what isn't stored and won't be.
 //! - A topic whose events only Kafka can refuse, as the door can't know, sends seldom: `suspects` says when. Its neighbours have
 //!   to settle with it each time.
@@ -61,6 +62,7 @@ mod learn;
 mod life;
 mod outbox;
 pub mod pace;
+mod parts;
 mod path;
 mod phase;
 mod publish;

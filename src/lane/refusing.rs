@@ -19,14 +19,14 @@ use crate::receipt::{Cause, Parcel};
 impl<P: Client> Worker<P> {
     /// Refuses what can be refused for certain.
     pub(super) fn refuse_hopeless(&mut self, now: Instant) {
-        if self.spiller.is_some() {
+        if self.port.spiller.is_some() {
             return;
         }
         let client = self.cluster.health().client().get();
         let is_stopping = self.cluster.stop.deadline().is_some();
         let long = self.settings.stalled_after;
-        for &number in &self.active {
-            let Some(work) = self.works[number as usize].as_mut() else {
+        for &number in &self.lines.active {
+            let Some(work) = self.lines.works[number as usize].as_mut() else {
                 continue;
             };
             let topic = self.cluster.topics().get(work.lane.topic as usize);

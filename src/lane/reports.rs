@@ -11,11 +11,14 @@ use rdkafka::error::RDKafkaErrorCode::{
 use tracing::Level;
 
 use super::carried::Client;
+use super::cluster::Cluster;
 use super::dead::{Dead, Reason};
 use super::learn::{cause_of, learn};
+use super::outbox::Outbox;
+use super::parts::{Clients, Lines, Notes, SpillPort};
 use super::send::Refused;
-use super::work::Work;
 use super::worker::Worker;
+use crate::produce::said::{Said, said};
 use crate::produce::verdict::{EventFault, Fault, TopicFault, fault};
 use crate::produce::{Failure, Report};
 use crate::receipt::{Cause, Parcel};
@@ -24,27 +27,112 @@ use crate::receipt::{Cause, Parcel};
 const REPORTS_PER_TURN: usize = 4_096;
 
 impl<P: Client> Worker<P> {
-    /// Reads what the client has to report; returns how much it was.
-    pub(super) fn read_reports(&mut self) -> usize {
-        let Some(mut client) = self.client.take() else {
-            return 0;
+    /// The client's part of the worker, and the one that its reports change.
+    pub(super) fn client_and_reports(&mut self) -> (&mut Clients<P>, Reports<'_>) {
+        let reports = Reports {
+            cluster: &self.cluster,
+            lines: &mut self.lines,
+            port: &self.port,
+            notes: &mut self.notes,
+            outbox: &mut self.outbox,
+            now: self.now,
         };
-        let reports = client.poll(REPORTS_PER_TURN, |report| self.take_report(report));
-        self.client = Some(client);
-        reports
+        (&mut self.clients, reports)
     }
 
-    pub(super) fn take_report(&mut self, report: Report<'_, Parcel>) {
+    /// Reads what the client has to report; returns how much it was.
+    pub(super) fn read_reports(&mut self) -> usize {
+        let (clients, mut reports) = self.client_and_reports();
+        let client = clients.current.as_mut();
+        client.map_or(0, |it| {
+            it.poll(REPORTS_PER_TURN, |report| reports.take(report))
+        })
+    }
+
+    /// Notes what became of appends to the spill log; returns how many there were.
+    pub(super) fn take_appended(&mut self) -> usize {
+        let Some(spiller) = &self.port.spiller else {
+            return 0;
+        };
+        let (mut count, now) = (0, Instant::now());
+        while let Some(appended) = spiller.next_appended() {
+            count += 1;
+            if let Some((events, since)) = appended.newest() {
+                self.port.pace.stored(events, now.duration_since(since));
+            }
+            let to = appended.appended_to();
+            if let Some(work) = to.and_then(|lane| self.lines.work(lane)) {
+                work.append_ended(appended.is_copy(), now);
+            }
+            if let Some(work) = self.lines.work(appended.lane()) {
+                for parcel in appended.settle(work, &spiller.log) {
+                    self.outbox.finished(&parcel);
+                }
+            }
+        }
+        count
+    }
+
+    /// Takes what was read back from the spill log; returns how often.
+    pub(super) fn take_reads(&mut self, now: Instant) -> usize {
+        let Some(spiller) = &self.port.spiller else {
+            return 0;
+        };
+        let mut count = 0;
+        while let Some(answer) = spiller.next_read() {
+            count += 1;
+            self.port.reading = self.port.reading.saturating_sub(answer.asked);
+            if let Some(work) = self.lines.work(answer.lane)
+                && let Some(fault) = spiller.take_read(work, answer, now)
+            {
+                let partition = work.lane.partition();
+                tracing::error!(cluster = self.cluster.name(), partition, %fault, "a lane can't be read back from the spill log now; what it holds is kept, and new events go behind it");
+            }
+        }
+        count
+    }
+
+    /// Notes what couldn't be sent: requests that are finished because the log has no room, and events that the client refused.
+    pub(super) fn note_not_sent(&mut self, finished: Vec<Arc<Parcel>>, refused: Vec<Refused>) {
+        for parcel in finished {
+            self.outbox.finished(&parcel);
+        }
+        for (parcel, position, code) in refused {
+            // The client looks at each event by itself.
+            let (_, mut reports) = self.client_and_reports();
+            let failure = Failure {
+                code,
+                is_named: true,
+                is_unstored: true,
+                batch_bytes: 0,
+            };
+            reports.not_delivered(&parcel, position, failure);
+        }
+    }
+}
+
+/// What a client's reports change.
+pub(super) struct Reports<'a> {
+    cluster: &'a Arc<Cluster>,
+    lines: &'a mut Lines,
+    port: &'a SpillPort,
+    notes: &'a mut Notes,
+    outbox: &'a mut Outbox,
+    now: Instant,
+}
+
+impl Reports<'_> {
+    /// Notes what a report says.
+    pub(super) fn take(&mut self, report: Report<'_, Parcel>) {
         match report {
             Report::Acked {
                 group: parcel,
                 count,
             } => {
-                let work = work_of(&mut self.works, parcel.lane());
+                let work = self.lines.work(parcel.lane());
                 let bytes = work.map_or(0, |work| work.window.acked(parcel, count));
-                self.in_flight_events = self.in_flight_events.saturating_sub(count);
-                self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
-                self.acked_bytes += bytes;
+                self.lines.let_go(count, bytes);
+                self.lines.acked_bytes += bytes;
                 if parcel.acked(count) {
                     self.outbox.finished(parcel);
                 }
@@ -65,7 +153,7 @@ impl<P: Client> Worker<P> {
                 // That all are down is no reason: the one noted before, of a single broker, says why.
                 if code != AllBrokersDown {
                     self.cluster.health().trouble(text);
-                    self.log.write(if fatal { 3 } else { 4 }, text);
+                    self.notes.log.write(if fatal { 3 } else { 4 }, text);
                 }
                 if let Fault::Client(fault) = fault(code) {
                     let reason = || format!("{fault}: {text}");
@@ -78,16 +166,16 @@ impl<P: Client> Worker<P> {
                         reason = text,
                         "kafka client failed"
                     );
-                    self.replace_client = true;
+                    self.notes.is_useless = true;
                 }
             }
             Report::Log {
                 level,
                 facility,
                 text,
-            } => match note(facility, text) {
-                Note::ProducerId(has_id) => self.cluster.health().set_warm(has_id),
-                Note::NewEpoch => {
+            } => match said(facility, text) {
+                Said::ProducerId(has_id) => self.cluster.health().set_warm(has_id),
+                Said::NewEpoch => {
                     self.cluster.gauges.new_epochs.fetch_add(1, Relaxed);
                     tracing::warn!(
                         cluster = self.cluster.name(),
@@ -95,77 +183,14 @@ impl<P: Client> Worker<P> {
                         "the producer's batches are numbered anew; those that were under way may be stored twice"
                     );
                 }
-                Note::Other => self.log.write(level, text),
+                Said::Other => self.notes.log.write(level, text),
             },
-        }
-    }
-
-    /// Notes what became of appends to the spill log; returns how many there were.
-    pub(super) fn take_appended(&mut self) -> usize {
-        let Some(spiller) = &self.spiller else {
-            return 0;
-        };
-        let (mut count, now) = (0, Instant::now());
-        while let Some(appended) = spiller.next_appended() {
-            count += 1;
-            if let Some((events, since)) = appended.newest() {
-                self.replay_pace.stored(events, now.duration_since(since));
-            }
-            let to = appended.appended_to();
-            if let Some(work) = to.and_then(|lane| work_of(&mut self.works, lane)) {
-                work.append_ended(appended.is_copy(), now);
-            }
-            if let Some(work) = work_of(&mut self.works, appended.lane()) {
-                for parcel in appended.settle(work, &spiller.log) {
-                    self.outbox.finished(&parcel);
-                }
-            }
-        }
-        count
-    }
-
-    /// Takes what was read back from the spill log; returns how often.
-    pub(super) fn take_reads(&mut self, now: Instant) -> usize {
-        let Some(spiller) = &self.spiller else {
-            return 0;
-        };
-        let mut count = 0;
-        while let Some(answer) = spiller.next_read() {
-            count += 1;
-            self.reading = self.reading.saturating_sub(answer.asked);
-            if let Some(work) = work_of(&mut self.works, answer.lane)
-                && let Some(fault) = spiller.take_read(work, answer, now)
-            {
-                let partition = work.lane.partition();
-                tracing::error!(cluster = self.cluster.name(), partition, %fault, "a lane can't be read back from the spill log now; what it holds is kept, and new events go behind it");
-            }
-        }
-        count
-    }
-
-    /// Notes what couldn't be sent: requests that are finished because the log has no room, and events that the client refused.
-    pub(super) fn note_not_sent(&mut self, finished: Vec<Arc<Parcel>>, refused: Vec<Refused>) {
-        for parcel in finished {
-            self.outbox.finished(&parcel);
-        }
-        for (parcel, position, code) in refused {
-            // The client looks at each event by itself.
-            let failure = Failure {
-                code,
-                is_named: true,
-                is_unstored: true,
-                batch_bytes: 0,
-            };
-            self.not_delivered(&parcel, position, failure);
         }
     }
 
     /// Notes that Kafka took an event of a lane, or judged it: what was wrong with the lane or its topic is mended.
     fn note_progress(&mut self, lane: u32) {
-        let Some(work) = work_of(&mut self.works, lane) else {
-            return;
-        };
-        let Some(pause) = self.pauses.get_mut(work.lane.topic as usize) else {
+        let Some((work, Some(pause))) = self.lines.work_and_pause(lane) else {
             return;
         };
         if !work.pause.is_on() && !pause.is_on() {
@@ -199,9 +224,9 @@ impl<P: Client> Worker<P> {
             self.note_progress(lane);
         }
         if fault != Fault::Event(EventFault::TooLarge)
-            && let Some(Some(work)) = self.works.get(lane as usize)
+            && let Some(Some(work)) = self.lines.works.get(lane as usize)
         {
-            self.suspects.refused(work.lane.topic);
+            self.lines.suspects.refused(work.lane.topic);
         }
     }
 
@@ -209,10 +234,9 @@ impl<P: Client> Worker<P> {
     /// may be stored all the same is another question.
     fn not_delivered(&mut self, parcel: &Arc<Parcel>, position: u32, failure: Failure) {
         let code = failure.code;
-        let Some(work) = work_of(&mut self.works, parcel.lane()) else {
+        let Some(work) = self.lines.work(parcel.lane()) else {
             return;
         };
-        self.in_flight_events = self.in_flight_events.saturating_sub(1);
         let topic = self.cluster.topics().get(work.lane.topic as usize);
         let was_alone = failure.is_named || work.window.was_alone();
         let batch = (!was_alone).then_some(failure.batch_bytes);
@@ -220,7 +244,7 @@ impl<P: Client> Worker<P> {
             learn(topic, parcel, position, fault(code), batch)
         });
         if matches!(fault, Fault::Event(_) | Fault::Stamp) {
-            self.shared_client.nudge();
+            self.notes.shared.nudge();
         }
         let bytes = match fault {
             Fault::Event(fault) if was_alone => {
@@ -230,17 +254,25 @@ impl<P: Client> Worker<P> {
             _ if failure.is_unstored => work.window.came_back_unstored(parcel, position),
             _ => work.window.came_back(parcel, position),
         };
-        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
+        self.lines.let_go(1, bytes);
         parcel.came_back();
+        self.note_fault(parcel.lane(), fault, code);
+    }
+
+    /// Notes who is at fault for an event that came back: who that is has to wait, or to be replaced.
+    fn note_fault(&mut self, lane: u32, fault: Fault, code: RDKafkaErrorCode) {
+        let Some((work, pause)) = self.lines.work_and_pause(lane) else {
+            return;
+        };
         let topic = self.cluster.topics().get(work.lane.topic as usize);
         match fault {
             Fault::Topic(fault) => {
                 // A partition that is missing concerns no other lane.
-                match self.pauses.get_mut(work.lane.topic as usize) {
+                match pause {
                     Some(pause) if fault != TopicFault::PartitionMissing => pause.fails(self.now),
                     _ => work.pause.fails(self.now),
                 }
-                self.shared_client.ask(work.lane.topic);
+                self.notes.shared.ask(work.lane.topic);
                 if let Some(topic) = topic
                     && topic.set_fault(fault, self.now)
                 {
@@ -251,7 +283,7 @@ impl<P: Client> Worker<P> {
             Fault::Client(fault) => {
                 let reason = || format!("{fault}: {code}");
                 self.cluster.health().client().set(fault, self.now, reason);
-                self.replace_client = true;
+                self.notes.is_useless = true;
             }
             // These come back because we, or another event, want it so.
             Fault::Passing
@@ -269,13 +301,13 @@ impl<P: Client> Worker<P> {
         fault: EventFault,
         code: RDKafkaErrorCode,
     ) {
-        let Some(work) = work_of(&mut self.works, parcel.lane()) else {
+        let Some(work) = self.lines.work(parcel.lane()) else {
             return;
         };
         if !parcel.is_spilled() {
             let bytes = work.window.failed(parcel, position);
-            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
-            self.log.say(
+            self.lines.let_go(1, bytes);
+            self.notes.log.say(
                 Level::WARN,
                 &format!("kafka refused an event for good: {code:?}"),
             );
@@ -290,8 +322,8 @@ impl<P: Client> Worker<P> {
             position,
             reason,
         };
-        let spiller = self.spiller.as_ref();
-        let bytes = if spiller.is_some_and(|spiller| spiller.bury(&self.cluster, work, &dead)) {
+        let spiller = self.port.spiller.as_ref();
+        let bytes = if spiller.is_some_and(|spiller| spiller.bury(self.cluster, work, &dead)) {
             work.window.bury(parcel, position)
         } else {
             // A spilled event can't be given up: without a grave it's sent again.
@@ -299,11 +331,11 @@ impl<P: Client> Worker<P> {
             parcel.came_back();
             work.window.came_back(parcel, position)
         };
-        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
+        self.lines.let_go(1, bytes);
     }
 
-    /// As [`Worker::take_report`], but nothing is sent again.
-    pub(super) fn take_last_report(&mut self, report: Report<'_, Parcel>) {
+    /// As [`Reports::take`], but nothing is sent again.
+    pub(super) fn take_last(&mut self, report: Report<'_, Parcel>) {
         match report {
             Report::Failed { group: parcel, .. } if parcel.is_spilled() => {}
             Report::Failed {
@@ -317,7 +349,7 @@ impl<P: Client> Worker<P> {
                     is_unstored,
                     ..
                 } = failure;
-                let window = work_of(&mut self.works, parcel.lane()).map(|work| &mut work.window);
+                let window = self.lines.work(parcel.lane()).map(|work| &mut work.window);
                 let (is_in_doubt, was_alone) = window.map_or((false, false), |window| {
                     (window.is_in_doubt(parcel), is_named || window.was_alone())
                 });
@@ -330,51 +362,7 @@ impl<P: Client> Worker<P> {
                     self.outbox.finished(parcel);
                 }
             }
-            report => self.take_report(report),
+            report => self.take(report),
         }
-    }
-}
-
-/// What the worker does for a lane. It borrows no more of the worker than that.
-fn work_of(works: &mut [Option<Box<Work>>], lane: u32) -> Option<&mut Work> {
-    works.get_mut(lane as usize)?.as_deref_mut()
-}
-
-/// What a line of librdkafka's log means to us.
-#[derive(Debug, PartialEq, Eq)]
-enum Note {
-    /// The idempotent producer has its id, or has not.
-    ProducerId(bool),
-    /// The brokers' view of the sequence of a partition's batches doesn't fit ours, so librdkafka begins a new one. What
-    /// was under way and stored can't be recognised then, and is stored once more: seen after kills of all brokers at once.
-    NewEpoch,
-    Other,
-}
-
-fn note(facility: &str, line: &str) -> Note {
-    match facility {
-        "IDEMPSTATE" => Note::ProducerId(line.ends_with("-> Assigned")),
-        // A gap is what a refused batch leaves; nothing behind it was stored.
-        "DRAIN" if line.ends_with("message sequence gap") => Note::Other,
-        "DRAIN" if line.contains("Beginning partition drain") => Note::NewEpoch,
-        _ => Note::Other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_producers_state_is_told_by_its_log() {
-        let line = |to| format!("[thrd:main]: Idempotent producer state change WaitPID -> {to}");
-        let note_of = |to| note("IDEMPSTATE", &line(to));
-        assert_eq!(note_of("Assigned"), Note::ProducerId(true));
-        assert_eq!(note_of("DrainBump"), Note::ProducerId(false));
-        let drain = "Beginning partition drain in state Assigned for PID{Id:1,Epoch:0} epoch bump for 2 partition(s) with in-flight requests: skipped sequence numbers";
-        assert_eq!(note("DRAIN", drain), Note::NewEpoch);
-        let refused = drain.replace("skipped sequence numbers", "message sequence gap");
-        assert_eq!(note("DRAIN", &refused), Note::Other);
-        assert_eq!(note("FAIL", "connection refused"), Note::Other);
     }
 }

@@ -30,7 +30,7 @@ impl<P: Client> Worker<P> {
         if let Some(count) = routing.other_count() {
             let is_in_use = routing.is_in_use();
             // Without a log that takes events, all new ones would be refused: those of the old partitions needn't be.
-            if is_in_use && self.spiller.as_ref().is_some_and(|log| !log.takes()) {
+            if is_in_use && self.port.spiller.as_ref().is_some_and(|log| !log.takes()) {
                 return false;
             }
             let planned = self.cluster.lanes_of(topic, count);
@@ -44,7 +44,7 @@ impl<P: Client> Worker<P> {
             }
         }
         if routing.is_closing() && routing.is_quiescent() {
-            if self.spiller.is_some() {
+            if self.port.spiller.is_some() {
                 if self.is_empty(topic, false) {
                     routing.closed();
                 }
@@ -54,7 +54,7 @@ impl<P: Client> Worker<P> {
                 routing.closed();
             }
         }
-        if self.spiller.is_none() && routing.is_changing() && !routing.is_closing() {
+        if self.port.spiller.is_none() && routing.is_changing() && !routing.is_closing() {
             self.cluster.publish(topic, now);
         }
         let is_settled = routing.is_in_use() || routing.is_held() && !routing.is_closing();
@@ -64,7 +64,7 @@ impl<P: Client> Worker<P> {
     /// Whether nothing waits in the topic's lanes, nor in their windows if these count.
     pub(super) fn is_empty(&self, topic: &Topic, windows_count: bool) -> bool {
         topic.all_lanes().iter().all(|lane| {
-            let work = self.works.get(lane.number() as usize);
+            let work = self.lines.works.get(lane.number() as usize);
             let is_idle =
                 |work: &Work| work.backlog.is_empty() && (!windows_count || work.window.is_empty());
             lane.ring.is_empty() && work.and_then(Option::as_deref).is_none_or(is_idle)
@@ -73,12 +73,12 @@ impl<P: Client> Worker<P> {
 
     /// Without a spill log, what waits for a partition that is gone has nowhere to go: its clients are told.
     pub(super) fn let_go(&mut self) {
-        if self.spiller.is_some() {
+        if self.port.spiller.is_some() {
             return;
         }
         let mut finished = Vec::new();
-        for &number in &self.active {
-            let Some(work) = self.works[number as usize].as_deref_mut() else {
+        for &number in &self.lines.active {
+            let Some(work) = self.lines.works[number as usize].as_deref_mut() else {
                 continue;
             };
             let topic = self.cluster.topics().get(work.lane.topic as usize);

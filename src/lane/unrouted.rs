@@ -113,23 +113,27 @@ impl<P: Client> Worker<P> {
         let topics = (0..).zip(self.cluster.topics());
         let turns = topics.filter_map(|(number, topic)| {
             let unrouted = topic.unrouted.as_ref().filter(|lane| lane.is_open())?;
-            Some((number, whose_turn(&self.works, topic, unrouted)))
+            Some((number, whose_turn(&self.lines.works, topic, unrouted)))
         });
         turns.collect()
     }
 
     /// The events that wait in a held lane go behind the unrouted ones of their topic, in the log.
     pub(super) fn go_behind_unrouted(&mut self, number: u32) {
-        let Some(spiller) = &self.spiller else {
+        let Some(spiller) = &self.port.spiller else {
             return;
         };
-        let held = self.works.get(number as usize).and_then(Option::as_deref);
+        let held = self
+            .lines
+            .works
+            .get(number as usize)
+            .and_then(Option::as_deref);
         let unrouted = held.and_then(|held| self.cluster.unrouted_before(&held.lane));
         let Some(unrouted) = unrouted.map(|lane| lane.number()) else {
             return;
         };
         let both = [number as usize, unrouted as usize];
-        let Ok([Some(held), Some(front)]) = self.works.get_disjoint_mut(both) else {
+        let Ok([Some(held), Some(front)]) = self.lines.works.get_disjoint_mut(both) else {
             return;
         };
         let append = |parcel: &Arc<Parcel>, lane| {

@@ -29,23 +29,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::error::KafkaResult;
 
-use super::burial::Burials;
 use super::carried::Client;
 use super::cluster::Cluster;
 use super::outbox::Outbox;
 use super::pace;
+use super::parts::{Clients, Lines, Notes, SpillPort};
 use super::send::Sending;
 use super::signal::sleep_until_beat;
 use super::spilling::Spiller;
-use super::suspects::Suspects;
 use super::turn::turn_of;
-use super::wave::Wave;
 use super::work::Work;
 use super::{Lane, Settings, UNROUTED};
 use crate::produce::settings::Answers;
 use crate::produce::{Backoff, Native, client, probe};
 use crate::receipt::Parcel;
-use crate::telemetry::LogLimit;
 
 /// How long an idle worker sleeps before it looks at the log of its client.
 const IDLE: Duration = Duration::from_millis(250);
@@ -64,40 +61,14 @@ const SWEEP: Duration = Duration::from_millis(100);
 pub(super) struct Worker<P> {
     pub(super) cluster: Arc<Cluster>,
     pub(super) settings: Arc<Settings>,
-    pub(super) make: fn(&Cluster) -> KafkaResult<P>,
-    pub(super) client: Option<P>,
-    /// When there may be another client, after one failed.
-    pub(super) client_pause: Backoff,
-    /// The client is to be replaced when it holds nothing any more, at the latest then.
-    pub(super) renewing: Option<Instant>,
-    /// A client that is of no more use, and whose burial couldn't begin yet.
-    pub(super) corpse: Option<P>,
-    /// Held by each burial that is under way.
-    pub(super) burials: Burials,
-    /// By topic: when its lanes may try again, after Kafka took nothing of it.
-    pub(super) pauses: Vec<Backoff>,
-    /// Topics whose events are refused, which must not stop the others too often.
-    pub(super) suspects: Suspects,
+    pub(super) clients: Clients<P>,
+    pub(super) notes: Notes,
+    pub(super) lines: Lines,
+    pub(super) port: SpillPort,
+    pub(super) outbox: Outbox,
     /// When the present turn began.
     pub(super) now: Instant,
-    pub(super) shared_client: probe::SharedClient,
-    /// The spill log, if there is one.
-    pub(super) spiller: Option<Spiller>,
-    /// By lane number; lanes that never had an event have no entry.
-    pub(super) works: Vec<Option<Box<Work>>>,
-    /// Numbers of the lanes that have a backlog or a window.
-    pub(super) active: Vec<u32>,
-    pub(super) in_flight_events: u32,
-    pub(super) in_flight_bytes: u64,
-    pub(super) wave: Wave,
-    /// Bytes that are being read from the spill log.
-    pub(super) reading: u64,
-    pub(super) replay_pace: pace::ReplayPace,
-    pub(super) acked_bytes: u64,
     pub(super) swept_at: Instant,
-    pub(super) replace_client: bool,
-    pub(super) outbox: Outbox,
-    pub(super) log: LogLimit,
 }
 
 /// Starts the worker's thread. It ends after [`Cluster::drain`].
@@ -142,32 +113,13 @@ impl<P: Client> Worker<P> {
         let now = Instant::now();
         Worker {
             settings: Arc::clone(&cluster.lane_settings()),
-            make,
-            client: None,
-            client_pause: {
-                let limits = cluster.settings();
-                Backoff::new(limits.client_pause, limits.longest_client_pause, 0)
-            },
-            renewing: None,
-            corpse: None,
-            burials: Burials::of(&cluster.crew),
-            pauses: Vec::new(),
-            suspects: Suspects::default(),
-            now,
-            shared_client,
-            spiller,
-            works: Vec::new(),
-            active: Vec::new(),
-            in_flight_events: 0,
-            in_flight_bytes: 0,
-            wave: Wave::default(),
-            reading: 0,
-            replay_pace: pace::ReplayPace::new(now),
-            acked_bytes: 0,
-            swept_at: now,
-            replace_client: false,
+            clients: Clients::new(&cluster, make),
+            notes: Notes::new(&cluster, shared_client),
+            lines: Lines::default(),
+            port: SpillPort::new(spiller, now),
             outbox: Outbox::default(),
-            log: LogLimit::new(cluster.name()),
+            now,
+            swept_at: now,
             cluster,
         }
     }
@@ -185,7 +137,7 @@ impl<P: Client> Worker<P> {
                 self.finish();
                 return;
             }
-            if self.active.is_empty() && !self.cluster.is_rerouting.load(Relaxed) {
+            if self.lines.active.is_empty() && !self.cluster.is_rerouting.load(Relaxed) {
                 let calm = now.duration_since(busy_at) >= CALM_AFTER;
                 let pause = self.cluster.settings().probe.clamp(IDLE, CALM);
                 if self.cluster.signal.sleep(if calm { pause } else { IDLE }) {
@@ -228,16 +180,16 @@ impl<P: Client> Worker<P> {
     fn activate(&mut self, lane: &Arc<Lane>) {
         self.meet_topic(lane.topic);
         let number = lane.number() as usize;
-        if number >= self.works.len() {
-            self.works.resize_with(number + 1, || None);
+        if number >= self.lines.works.len() {
+            self.lines.works.resize_with(number + 1, || None);
         }
-        let is_new = self.works[number].is_none();
-        let work = self.works[number]
+        let is_new = self.lines.works[number].is_none();
+        let work = self.lines.works[number]
             .get_or_insert_with(|| Box::new(Work::new(Arc::clone(lane), &self.settings)));
         // The unrouted lane may get events by the log alone: dead letters that are sent again.
         if (is_new || lane.partition() == UNROUTED)
             && work.life.is_direct()
-            && let Some(spiller) = &self.spiller
+            && let Some(spiller) = &self.port.spiller
             && self.cluster.has_backlog(lane)
         {
             // An earlier run's events go before all others.
@@ -245,7 +197,7 @@ impl<P: Client> Worker<P> {
         }
         if !work.active {
             work.active = true;
-            self.active.push(number as u32);
+            self.lines.active.push(number as u32);
         }
     }
 
@@ -253,43 +205,47 @@ impl<P: Client> Worker<P> {
     fn release_due(&mut self, now: Instant) -> bool {
         let turns = self.turns();
         let limits = self.cluster.settings();
-        let held_until = self.wave.turn(self.in_flight_events, &self.settings, now);
-        let client = self.client.as_mut();
+        let held_until = self
+            .lines
+            .wave
+            .turn(self.lines.in_flight_events, &self.settings, now);
+        let client = self.clients.current.as_mut();
         let mut sending = Sending {
-            client: client.filter(|client| self.renewing.is_none() && !client.is_settling()),
+            client: client
+                .filter(|client| self.clients.renewing.is_none() && !client.is_settling()),
             cluster: &self.cluster,
             settings: &self.settings,
-            spiller: self.spiller.as_ref(),
+            spiller: self.port.spiller.as_ref(),
             now,
             now_ms: unix_ms(),
             max_events: limits.max_in_flight_events,
             max_bytes: limits.max_in_flight.as_u64(),
-            in_flight_events: self.in_flight_events,
-            in_flight_bytes: self.in_flight_bytes,
+            in_flight_events: self.lines.in_flight_events,
+            in_flight_bytes: self.lines.in_flight_bytes,
             held_until,
-            reading: self.reading,
-            replays: self.replay_pace.turn(now),
+            reading: self.port.reading,
+            replays: self.port.pace.turn(now),
             partition: UNROUTED,
             finished: Vec::new(),
             refused: Vec::new(),
             stopped: None,
-            pauses: &mut self.pauses,
-            suspects: &self.suspects,
+            pauses: &mut self.lines.pauses,
+            suspects: &self.lines.suspects,
             is_stopping: self.cluster.stop.deadline().is_some(),
         };
-        if self.active.len() > 1 {
-            self.active.rotate_left(1);
+        if self.lines.active.len() > 1 {
+            self.lines.active.rotate_left(1);
         }
         let (mut index, mut lanes_out, mut waits) = (0, 0, Vec::new());
         let mut has_arrivals = false;
-        while let Some(&number) = self.active.get(index) {
-            let Some(work) = self.works[number as usize].as_mut() else {
+        while let Some(&number) = self.lines.active.get(index) {
+            let Some(work) = self.lines.works[number as usize].as_mut() else {
                 break;
             };
             has_arrivals |= work.pull() && work.life.is_direct();
             if work.lane.partition() == UNROUTED {
                 sending.send_unrouted(work, turn_of(&turns, &work.lane));
-            } else if self.spiller.is_none() && self.cluster.waits(&work.lane) {
+            } else if self.port.spiller.is_none() && self.cluster.waits(&work.lane) {
             } else if self.cluster.unrouted_before(&work.lane).is_none() {
                 sending.send_due(work);
             } else {
@@ -301,18 +257,19 @@ impl<P: Client> Worker<P> {
             lanes_out += u32::from(work.life.is_direct() && work.window.outstanding() > 0);
             if self.cluster.may_rest(&work.lane) && work.rest() {
                 self.cluster.rested(&work.lane);
-                self.active.swap_remove(index);
+                self.lines.active.swap_remove(index);
             } else {
                 index += 1;
             }
         }
-        let sent = sending.in_flight_events > self.in_flight_events;
-        (self.in_flight_events, self.in_flight_bytes) =
+        let sent = sending.in_flight_events > self.lines.in_flight_events;
+        (self.lines.in_flight_events, self.lines.in_flight_bytes) =
             (sending.in_flight_events, sending.in_flight_bytes);
-        self.wave
-            .sent(self.in_flight_events, lanes_out, has_arrivals, now);
-        self.reading = sending.reading;
-        self.replay_pace.leave(sending.replays);
+        self.lines
+            .wave
+            .sent(self.lines.in_flight_events, lanes_out, has_arrivals, now);
+        self.port.reading = sending.reading;
+        self.port.pace.leave(sending.replays);
         let (finished, refused) = (sending.finished, sending.refused);
         self.note_not_sent(finished, refused);
         for number in waits {
@@ -328,19 +285,19 @@ impl<P: Client> Worker<P> {
         self.take_changes();
         self.refuse_hopeless(now);
         let (mut stalled, mut oldest_sent) = (0, None::<Duration>);
-        let spills = self.spiller.as_ref().is_some_and(Spiller::takes);
+        let spills = self.port.spiller.as_ref().is_some_and(Spiller::takes);
         self.let_go();
-        for &number in &self.active {
-            let Some(work) = self.works[number as usize].as_mut() else {
+        for &number in &self.lines.active {
+            let Some(work) = self.lines.works[number as usize].as_mut() else {
                 continue;
             };
             work.drop_given_up();
             let age = work.age(now);
             // A lane that waits for its topic says nothing about the cluster.
-            let topic = self.pauses.get(work.lane.topic as usize);
+            let topic = self.lines.pauses.get(work.lane.topic as usize);
             let is_paused = work.pause.is_on()
                 || topic.is_some_and(Backoff::is_on)
-                || !self.suspects.may_send(work.lane.topic, now);
+                || !self.lines.suspects.may_send(work.lane.topic, now);
             oldest_sent = oldest_sent.max(
                 work.window
                     .oldest()
@@ -365,25 +322,27 @@ impl<P: Client> Worker<P> {
         gauges.stalled_lanes.store(stalled, Relaxed);
         gauges
             .in_flight_events
-            .store(u64::from(self.in_flight_events), Relaxed);
-        gauges.in_flight_bytes.store(self.in_flight_bytes, Relaxed);
+            .store(u64::from(self.lines.in_flight_events), Relaxed);
+        gauges
+            .in_flight_bytes
+            .store(self.lines.in_flight_bytes, Relaxed);
         // An average over about two seconds; it only moves while something waits or flows.
-        if self.acked_bytes > 0 || !self.active.is_empty() {
-            let rate = self.acked_bytes as f64 / elapsed;
+        if self.lines.acked_bytes > 0 || !self.lines.active.is_empty() {
+            let rate = self.lines.acked_bytes as f64 / elapsed;
             let before = gauges.drain_rate.load(Relaxed) as f64;
             gauges.drain_rate.store(
                 (before + (rate - before) * (elapsed / 2.0).min(1.0)) as u64,
                 Relaxed,
             );
         }
-        if self.acked_bytes > 0 {
+        if self.lines.acked_bytes > 0 {
             self.cluster.health().acked();
-            self.client_pause.succeeds();
+            self.clients.pause.succeeds();
         }
-        self.acked_bytes = 0;
+        self.lines.acked_bytes = 0;
         self.cluster.health().beat();
         self.cluster.health().waiting(oldest_sent);
-        self.log.report_suppressed(now);
+        self.notes.log.report_suppressed(now);
     }
 }
 

@@ -9,6 +9,7 @@
 //! - [`files`] tells whether files changed that a client read when it was made.
 //! - [`messages`] says what a client carries, whoever sends it. [`native`] is the client, without copies; the only module with
 //!   `unsafe`. [`Producer`] is what a worker sees of it.
+//! - [`said`] knows what librdkafka tells in its log alone.
 //! - [`verdict`] is the only place that says whose fault a Kafka error is; [`trouble`] keeps the faults that last.
 //! - [`backoff`] says how long to wait after a failure.
 //! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have; [`topic_limits`] what they take. Probes share the threads of a [`pool`].
@@ -24,6 +25,7 @@ pub mod native;
 pub mod pool;
 pub mod probe;
 mod producer;
+pub mod said;
 pub mod settings;
 mod shared_client;
 mod subject;

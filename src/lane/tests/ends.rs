@@ -75,7 +75,15 @@ impl World {
 
     /// Whether all lanes send directly.
     pub(super) fn is_direct(&self) -> bool {
-        let works = self.run.as_ref().unwrap().worker.works.iter().flatten();
+        let works = self
+            .run
+            .as_ref()
+            .unwrap()
+            .worker
+            .lines
+            .works
+            .iter()
+            .flatten();
         works.into_iter().all(|work| work.life.is_direct())
     }
 
@@ -100,7 +108,7 @@ impl World {
         let cluster = &self.run.as_ref().unwrap().cluster;
         if cluster.is_drained(&cluster.topics()[0]) {
             assert_eq!((self.waiting(), self.backlog()), (0, 0), "it isn't drained");
-            let held = self.run.as_ref().unwrap().worker.in_flight_events;
+            let held = self.run.as_ref().unwrap().worker.lines.in_flight_events;
             assert_eq!(held, 0, "the client holds events of a drained topic");
         }
     }
@@ -111,12 +119,12 @@ impl World {
             worker, cluster, ..
         } = self.run.as_ref().unwrap();
         let held = (
-            worker.in_flight_events,
-            worker.in_flight_bytes,
-            worker.reading,
+            worker.lines.in_flight_events,
+            worker.lines.in_flight_bytes,
+            worker.port.reading,
         );
         assert_eq!(held, (0, 0, 0), "in the client's hands, or being read");
-        for work in worker.works.iter().flatten() {
+        for work in worker.lines.works.iter().flatten() {
             assert!(
                 work.backlog.is_empty() && work.window.is_empty(),
                 "{:?}",

@@ -215,6 +215,7 @@ fn a_stop_does_not_wait_for_the_pause_of_a_topic_that_was_refused() {
     let is_paused = |world: &World| {
         let worker = &world.run.as_ref().unwrap().worker;
         !worker
+            .lines
             .suspects
             .may_send(0, worker.now + Duration::from_millis(10))
     };
@@ -277,7 +278,7 @@ fn a_stop_does_not_wait_for_what_the_log_has_and_the_client_has_not() {
         "it's in the log"
     );
     let worker = &world.run.as_ref().unwrap().worker;
-    let mut works = worker.works.iter().flatten();
+    let mut works = worker.lines.works.iter().flatten();
     assert!(works.any(|work| !work.window.is_empty()));
     assert!(is_idle(&world));
     world.kafka().is_denied = false;

@@ -314,7 +314,7 @@ impl World {
         self.now += Duration::from_millis(after_ms);
         self.disk.advance(after_ms);
         let run = self.run.as_mut().unwrap();
-        run.worker.burials.wait();
+        run.worker.clients.burials.wait();
         run.worker.turn(self.start + self.now);
         self.tell_finished();
     }

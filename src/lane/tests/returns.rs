@@ -41,9 +41,9 @@ fn a_lane_that_may_not_send_reads_nothing_back() {
     let worker = &mut world.run.as_mut().unwrap().worker;
     worker.meet_topic(0);
     let now = worker.now;
-    worker.pauses[0].fails(now);
+    worker.lines.pauses[0].fails(now);
     world.turn(1);
-    let reading = |world: &World| world.run.as_ref().unwrap().worker.reading;
+    let reading = |world: &World| world.run.as_ref().unwrap().worker.port.reading;
     assert_eq!(reading(&world), 0, "its topic is paused");
     world.turn(1_000);
     assert!(reading(&world) > 0, "it's tried again");
