@@ -262,6 +262,10 @@ fn event_error((index, cause): (u32, Cause)) -> EventError {
             "not_taken",
             "kafka takes nothing of the topic at the moment; it will not arrive",
         ),
+        Cause::ShareFull => (
+            "owner_spill",
+            "kafka doesn't take it, and the stream's owner has used its share of the spill log; it will not arrive",
+        ),
         Cause::Draining => ("draining", "forebay is stopping; it will not arrive"),
         Cause::TooLargeForKafka => (
             "too_large_for_kafka",

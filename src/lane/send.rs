@@ -71,7 +71,7 @@ impl<P: Client> Sending<'_, P> {
         let cluster = self.cluster;
         if let Some(spiller) = self.spiller {
             spiller.note_arrivals(work, self.now);
-            if work.life.is_direct() && self.goes_over_log(work) && spiller.takes() {
+            if work.life.is_direct() && self.goes_over_log(work) && spiller.takes_of(&work.lane) {
                 spiller.enter(work, true, self.now);
             }
             let spill_after = self.settings.spill_after;

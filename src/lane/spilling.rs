@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 
+use super::Lane;
 use super::appended::Appended;
 use super::cluster::Cluster;
 use super::dead::Told;
@@ -61,6 +62,11 @@ impl Spiller {
     /// Whether the log takes new events at the moment.
     pub(super) fn takes(&self) -> bool {
         self.log.state() == State::Healthy
+    }
+
+    /// Whether the log takes new events of a lane at the moment: what the lane is counted with may be full while the log isn't.
+    pub(super) fn takes_of(&self, lane: &Lane) -> bool {
+        self.takes() && lane.spill.is_some_and(|lane| self.log.has_part_room(lane))
     }
 
     /// Takes a lane off its direct way. Copies of what is in the window go to the log, if all that it holds of the lane is in

@@ -77,8 +77,9 @@ impl Spiller {
                     let alone = group.iter().map(|it| Arc::new(vec![Arc::clone(it)]));
                     work.queues.to_append.extend(alone);
                 }
-                Err(_) => {
-                    let finished = group.iter().filter(|it| it.not_stored(Cause::NoRoom));
+                Err(why) => {
+                    let cause = unstored_for(&why);
+                    let finished = group.iter().filter(|it| it.not_stored(cause));
                     refused.extend(finished.cloned());
                 }
             }
@@ -176,7 +177,20 @@ impl Spiller {
             });
             cluster.signal.wake();
         };
-        self.log.append_batch(lane, batch, done)
+        match what {
+            // The log has it already, in the lane that it was read back from.
+            What::Dead(_) => self.log.append_anyway(lane, batch, done),
+            _ => self.log.append_batch(lane, batch, done),
+        }
+    }
+}
+
+/// Why events that the log doesn't take aren't durable.
+pub(super) fn unstored_for(why: &AppendError) -> Cause {
+    match why {
+        AppendError::PartFull { .. } => Cause::ShareFull,
+        AppendError::Failed(_) => Cause::Unknown,
+        _ => Cause::NoRoom,
     }
 }
 

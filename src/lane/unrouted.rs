@@ -32,10 +32,11 @@ use std::time::Instant;
 use super::appended::What;
 use super::carried::Client;
 use super::send::Sending;
+use super::store::unstored_for;
 use super::turn::{Turn, whose_turn};
 use super::work::Work;
 use super::worker::Worker;
-use crate::receipt::{Cause, Parcel};
+use crate::receipt::Parcel;
 
 /// Bytes of unrouted events below which the real lanes come into use: sent within a moment.
 const NEARLY_EMPTY: u64 = if cfg!(test) { 1 << 10 } else { 4 << 20 };
@@ -90,7 +91,11 @@ impl<P: Client> Sending<'_, P> {
             Turn::Only(lane) => lane == work.lane.number(),
         };
         let is_late = is_gone || work.is_late(self.settings, self.now);
-        if work.life.is_direct() && !work.window.is_empty() && is_late && spiller.takes() {
+        if work.life.is_direct()
+            && !work.window.is_empty()
+            && is_late
+            && spiller.takes_of(&work.lane)
+        {
             spiller.enter(work, true, self.now);
         }
         self.finished
@@ -168,7 +173,7 @@ fn behind(
         }
         match append(&parcel, lane) {
             Ok(()) => front.append_begun(false, now),
-            Err(_) if parcel.not_stored(Cause::NoRoom) => refused.push(parcel),
+            Err(why) if parcel.not_stored(unstored_for(&why)) => refused.push(parcel),
             Err(_) => {}
         }
     }

@@ -7,6 +7,8 @@ pub enum Cause {
     Timeout,
     /// Kafka doesn't take the event, and the spill log can't store it. It will not arrive.
     NoRoom,
+    /// Kafka doesn't take the event, and its owner has used its share of the spill log. It will not arrive.
+    ShareFull,
     /// forebay is stopping and the event could not be delivered any more. It will not arrive.
     Draining,
     /// Kafka takes nothing of the topic, or of the client, and there is no spill log to wait in. It will not arrive.

@@ -118,6 +118,14 @@ pub enum AppendError {
         /// When room is looked for again, at the latest.
         retry_in: Duration,
     },
+    /// The lane's part of the log is used up.
+    #[error("the lane's part of the log has {used} bytes, and {limit} may wait")]
+    PartFull {
+        /// Bytes that wait.
+        used: u64,
+        /// Bytes that may wait.
+        limit: u64,
+    },
     /// The disk fails.
     #[error("the disk fails")]
     Degraded {

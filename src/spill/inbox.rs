@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::append::{AppendError, Appended};
 use super::lane::NAME_BYTES;
+use super::part::Queued;
 use super::{Batch, LaneId};
 
 /// What is called when an append is durable or has failed.
@@ -16,6 +17,8 @@ pub(super) struct Job {
     pub(super) lane: LaneId,
     pub(super) batch: Batch,
     pub(super) done: Done,
+    /// What its lane's part counts meanwhile.
+    pub(super) queued: Option<Queued>,
 }
 
 impl Job {

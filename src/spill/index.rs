@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::acks::Watermark;
 use super::lane::{Lane, LaneBacklog};
+use super::part::{Part, PartOf};
 use super::seal::Span;
 use super::{LaneId, Lsn, Position};
 
@@ -27,6 +28,7 @@ pub(super) struct Index {
     pub(super) next_lsn: Lsn,
     /// Watermarks moved since they were last written.
     pub(super) is_dirty: bool,
+    part_of: Option<PartOf>,
 }
 
 /// One segment file.
@@ -71,8 +73,24 @@ impl Index {
         let number = self.lanes.len() as u32;
         let name: Arc<[u8]> = name.into();
         self.by_name.insert(Arc::clone(&name), number);
+        let part = self.part_of.as_ref().and_then(|part_of| part_of(&name));
         self.lanes.push(Lane::new(name));
+        self.lanes[number as usize].assign(part);
         LaneId(number)
+    }
+
+    /// Counts all lanes by these parts from now on.
+    pub(super) fn count_by(&mut self, part_of: PartOf) {
+        for lane in &mut self.lanes {
+            let part = part_of(&lane.name);
+            lane.assign(part);
+        }
+        self.part_of = Some(part_of);
+    }
+
+    /// The part that a lane is of.
+    pub(super) fn part(&self, lane: LaneId) -> Option<&Arc<Part>> {
+        self.get(lane)?.part()
     }
 
     /// The lane's name, if there is such a lane.
@@ -213,6 +231,7 @@ impl Index {
                 }
             }
         }
+        lane.count();
     }
 
     /// Readers may read the active segment up to here.
@@ -242,6 +261,7 @@ impl Index {
             lsn: up_to.lsn.min(stored),
             events: up_to.ordinal + 1,
         });
+        lane.count();
         self.is_dirty = true;
         let before = self.released.len();
         self.release(number);
@@ -256,6 +276,7 @@ impl Index {
         let number = lane.0 as usize;
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.skip(from, to);
+            lane.count();
             self.is_dirty = true;
             self.release(number);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Lsn;
 use super::acks::{Tally, Watermark};
+use super::part::{Counted, Part};
 use super::seal::Span;
 
 /// Longest name of a lane: three names that Kafka would take for a topic's, and some words.
@@ -26,6 +27,7 @@ pub(super) struct Lane {
     lost: Tally,
     /// Gaps that the start found and no reader has come to: ordinals, from the lowest on.
     gaps: VecDeque<(u64, u64)>,
+    counted: Counted,
 }
 
 struct Skip {
@@ -54,7 +56,31 @@ impl Lane {
             skips: VecDeque::new(),
             lost: Tally::default(),
             gaps: VecDeque::new(),
+            counted: Counted::default(),
         }
+    }
+
+    /// The part that the lane is of.
+    pub(super) fn part(&self) -> Option<&Arc<Part>> {
+        self.counted.part()
+    }
+
+    /// The lane is of this part from now on.
+    pub(super) fn assign(&mut self, part: Option<Arc<Part>>) {
+        let mut counted = std::mem::take(&mut self.counted);
+        counted.assign(part, || self.waiting_bytes());
+        self.counted = counted;
+    }
+
+    /// What waits has changed.
+    pub(super) fn count(&mut self) {
+        let mut counted = std::mem::take(&mut self.counted);
+        counted.set(|| self.waiting_bytes());
+        self.counted = counted;
+    }
+
+    fn waiting_bytes(&self) -> u64 {
+        self.backlog().map_or(0, |waiting| waiting.bytes)
     }
 
     /// Records after `from` up to `to` can't be read.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::append::{AppendError, Appended, Refused};
 use super::clock::Clock;
 use super::disk::Disk;
-use super::inbox::Job;
+use super::inbox::{Done, Job};
 use super::lane::NAME_BYTES;
+use super::part::{PartOf, Queued};
 use super::shared::Shared;
 use super::stats::{Backlog, Counters, Stats};
 use super::threads::Threads;
@@ -86,12 +87,23 @@ impl Log {
         queued == 0 || queued + bytes <= self.shared.inbox.limit()
     }
 
-    /// As [`Log::append_batch`]; what is refused comes back.
+    /// Counts lanes by their parts from now on: those that there are, with what waits in them, and those that come.
+    pub fn count_by(&self, part_of: PartOf) {
+        self.shared.index().count_by(part_of);
+    }
+
+    /// Whether the part that a lane is of has room that is worth beginning with.
+    pub fn has_part_room(&self, lane: LaneId) -> bool {
+        let index = self.shared.index();
+        !index.part(lane).is_some_and(|part| part.is_full())
+    }
+
+    /// As [`Log::append_anyway`]; what is refused comes back.
     pub fn append<F>(&self, lane: LaneId, records: Vec<Record>, done: F) -> Result<(), Refused>
     where
         F: FnOnce(Result<Appended, AppendError>) + Send + 'static,
     {
-        let appended = self.append_batch(lane, Batch::from(&*records), done);
+        let appended = self.append_anyway(lane, Batch::from(&*records), done);
         appended.map_err(|why| Refused { why, records })
     }
 
@@ -101,16 +113,55 @@ impl Log {
     where
         F: FnOnce(Result<Appended, AppendError>) + Send + 'static,
     {
-        let done = Box::new(done);
-        let job = Job { lane, batch, done };
-        let pushed = match self.refusal(&job) {
-            Some(why) => Err(why),
-            None => self.shared.inbox.push(job).map_err(|(why, _)| why),
+        self.push(lane, batch, Box::new(done), true)
+    }
+
+    /// As [`Log::append_batch`], for records that the log has already, in another lane: its part may have no room for them.
+    pub fn append_anyway<F>(&self, lane: LaneId, batch: Batch, done: F) -> Result<(), AppendError>
+    where
+        F: FnOnce(Result<Appended, AppendError>) + Send + 'static,
+    {
+        self.push(lane, batch, Box::new(done), false)
+    }
+
+    fn push(
+        &self,
+        lane: LaneId,
+        batch: Batch,
+        done: Done,
+        needs_room: bool,
+    ) -> Result<(), AppendError> {
+        let queued = None;
+        let mut job = Job {
+            lane,
+            batch,
+            done,
+            queued,
         };
+        let pushed = self.refusal(&job).map_or(Ok(()), Err);
+        let pushed = pushed.and_then(|()| {
+            job.queued = self.enter_part(&job, needs_room)?;
+            self.shared.inbox.push(job).map_err(|(why, _)| why)
+        });
         if pushed.is_err() {
             Counters::add(&self.shared.counters.refused, 1);
         }
         pushed
+    }
+
+    /// Has an append counted by its lane's part, if it has one.
+    fn enter_part(&self, job: &Job, needs_room: bool) -> Result<Option<Queued>, AppendError> {
+        let Some(part) = self.shared.index().part(job.lane).cloned() else {
+            return Ok(None);
+        };
+        let bytes = job.bytes();
+        if needs_room && !part.takes(bytes) {
+            return Err(AppendError::PartFull {
+                used: part.used(),
+                limit: part.limit().unwrap_or(u64::MAX),
+            });
+        }
+        Ok(Some(Queued::new(part, bytes)))
     }
 
     fn refusal(&self, job: &Job) -> Option<AppendError> {

@@ -340,6 +340,8 @@ fn answer(batch: &mut Vec<Job>, runs: &[Planned], written: Result<(), AppendErro
         let mut first = run.first;
         for job in jobs.by_ref().take(run.jobs.len()) {
             let count = job.batch.count();
+            // It's counted as stored now, if it is.
+            drop(job.queued);
             (job.done)(written.map(|()| Appended { first, count }));
             first.lsn += u64::from(count);
             first.ordinal += u64::from(count);

@@ -8,6 +8,7 @@ mod hanging;
 mod known;
 mod losses;
 mod model;
+mod parts;
 mod real;
 mod restarts;
 mod seeds;
