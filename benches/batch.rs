@@ -42,6 +42,7 @@ fn request(criterion: &mut Criterion) {
         budget: Budget::new(1 << 30),
         stream: Share::of_stream(),
         cluster: Share::of_cluster(),
+        owner: None,
     });
     let (mailbox, ledger) = (Arc::<Mailbox>::default(), Arc::<Ledger>::default());
     let mut group = criterion.benchmark_group("request");

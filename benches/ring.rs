@@ -57,6 +57,7 @@ fn parcel() -> Arc<Parcel> {
         budget: Budget::new(1 << 30),
         stream: Share::of_stream(),
         cluster: Share::of_cluster(),
+        owner: None,
     });
     let event = Event {
         index: 0,

@@ -12,7 +12,10 @@
 //! **Replays** have shares of their own, smaller ones: a backlog that is read back could always use more, and must not take what
 //! new events need. A lone stream's replay may take a fifth of the memory, and a cluster's replays a third.
 //!
-//! What is absent: this module knows no event, no stream and no cluster.
+//! **Caps** are configured, and are above shares: the streams of one owner may hold so much together, if it's said how much. What
+//! is read back isn't counted there; it has its own shares, and must go on while new events are refused.
+//!
+//! What is absent: this module knows no event, no stream, no cluster and no owner.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -34,6 +37,48 @@ pub struct Share {
     used: CachePadded<AtomicU64>,
 }
 
+/// A bound of what several streams hold together; they are somebody's.
+#[derive(Debug)]
+pub struct Cap {
+    limit: AtomicU64,
+    used: CachePadded<AtomicU64>,
+}
+
+impl Default for Cap {
+    fn default() -> Cap {
+        Cap {
+            limit: AtomicU64::new(u64::MAX),
+            used: CachePadded::new(AtomicU64::new(0)),
+        }
+    }
+}
+
+impl Cap {
+    /// Sets how many bytes may be held; `None`: as many as there are. What is held stays held.
+    pub fn set_limit(&self, limit: Option<u64>) {
+        self.limit.store(limit.unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// How many bytes may be held, if there is a limit.
+    pub fn limit(&self) -> Option<u64> {
+        Some(self.limit.load(Relaxed)).filter(|limit| *limit < u64::MAX)
+    }
+
+    /// Bytes held now.
+    pub fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let before = self.used.fetch_add(bytes, Relaxed);
+        if before.saturating_add(bytes) <= self.limit.load(Relaxed) {
+            return true;
+        }
+        self.used.fetch_sub(bytes, Relaxed);
+        false
+    }
+}
+
 /// Who has no room left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exhausted {
@@ -46,6 +91,9 @@ pub enum Exhausted {
     /// The cluster holds its fair part already.
     #[error("the cluster holds its fair part of the memory budget")]
     Cluster,
+    /// The owner of the stream holds its share already.
+    #[error("the stream's owner holds its share of the memory budget")]
+    Owner,
 }
 
 impl Budget {
@@ -153,6 +201,8 @@ pub struct Account {
     pub stream: Arc<Share>,
     /// The share of the stream's cluster.
     pub cluster: Arc<Share>,
+    /// What bounds the stream's owner, if anything does.
+    pub owner: Option<Arc<Cap>>,
 }
 
 impl Account {
@@ -205,7 +255,15 @@ impl Held {
         if !account.cluster.may_take(bytes, &account.budget) {
             return Err(Exhausted::Cluster);
         }
+        if let Some(owner) = &account.owner
+            && !owner.take(bytes)
+        {
+            return Err(Exhausted::Owner);
+        }
         if !account.budget.take(bytes) {
+            if let Some(owner) = &account.owner {
+                owner.used.fetch_sub(bytes, Relaxed);
+            }
             return Err(Exhausted::Budget);
         }
         account.stream.used.fetch_add(bytes, Relaxed);
@@ -219,6 +277,9 @@ impl Held {
         self.account.budget.used.fetch_add(bytes, Relaxed);
         self.account.stream.used.fetch_add(bytes, Relaxed);
         self.account.cluster.used.fetch_add(bytes, Relaxed);
+        if let Some(owner) = &self.account.owner {
+            owner.used.fetch_add(bytes, Relaxed);
+        }
         self.bytes += bytes;
     }
 
@@ -228,6 +289,9 @@ impl Held {
         self.account.budget.used.fetch_sub(bytes, Relaxed);
         self.account.stream.used.fetch_sub(bytes, Relaxed);
         self.account.cluster.used.fetch_sub(bytes, Relaxed);
+        if let Some(owner) = &self.account.owner {
+            owner.used.fetch_sub(bytes, Relaxed);
+        }
         self.bytes -= bytes;
     }
 

@@ -63,10 +63,10 @@
 //! | --- | --- |
 //! | `cli` | – |
 //! | `commands` | `app` `auth` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
-//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `produce` `rate` `route` `spill` `telemetry` `tls` |
-//! | `admin` | `auth` `budget` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
-//! | `http` | `auth` `budget` `decode` `event` `lane` `lifecycle` `produce` `rate` `receipt` `route` `telemetry` `tls` |
-//! | `config` | `admin` `auth` `decode` `http` `lane` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
+//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `owner` `produce` `rate` `route` `spill` `telemetry` `tls` |
+//! | `admin` | `auth` `budget` `http` `lane` `lifecycle` `owner` `produce` `route` `spill` `telemetry` `tls` |
+//! | `http` | `auth` `budget` `decode` `event` `lane` `lifecycle` `owner` `produce` `rate` `receipt` `route` `telemetry` `tls` |
+//! | `config` | `admin` `auth` `decode` `http` `lane` `lifecycle` `owner` `produce` `rate` `route` `spill` `telemetry` `tls` |
 //! | `lane` | `budget` `event` `produce` `receipt` `route` `spill` `telemetry` |
 //! | `spill` | – |
 //! | `produce` | `telemetry` |
@@ -76,6 +76,7 @@
 //! | `receipt` | `budget` `event` |
 //! | `budget` | – |
 //! | `event` | – |
+//! | `owner` | `budget` `rate` `spill` |
 //! | `rate` | – |
 //! | `telemetry` | – |
 //! | `lifecycle` | – |
@@ -141,6 +142,7 @@ pub mod config;
 pub mod budget;
 pub mod event;
 pub mod lifecycle;
+pub mod owner;
 pub mod rate;
 pub mod receipt;
 pub mod telemetry;

@@ -26,6 +26,7 @@ mod kafka;
 mod lifecycle;
 mod openapi;
 mod overload;
+mod owners;
 mod partitions;
 mod redrive;
 mod reload;

@@ -27,6 +27,7 @@ mod dead;
 mod disk;
 pub mod guard;
 mod openapi;
+mod owners;
 mod page;
 pub mod readiness;
 mod redrive;

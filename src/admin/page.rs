@@ -63,9 +63,46 @@ pub(super) fn render(status: &Value) -> String {
             count => text(count),
         },
     );
+    owners(&mut page, &status["owners"]);
     dead_letters(&mut page, &status["dead_letters"]);
     page.push_str("<p><a href=/status>status</a> · <a href=/metrics>metrics</a> · <a href=/readyz>readyz</a></p></html>");
     page
+}
+
+/// A row for each owner: whom to tell, what to do, and what is used of its shares.
+fn owners(page: &mut String, owners: &Value) {
+    if owners.as_object().is_none_or(serde_json::Map::is_empty) {
+        return;
+    }
+    let columns = [
+        "contact", "runbook", "events", "memory", "spill", "refusals",
+    ];
+    let of = |row: &Value, used: &str, limit: &str| match &row[limit] {
+        Value::Null => text(&row[used]),
+        limit => format!("{} of {}", text(&row[used]), text(limit)),
+    };
+    table(
+        page,
+        "owner",
+        owners,
+        &columns,
+        |row, column| match column {
+            "runbook" if word(&row[column]).is_empty() => String::new(),
+            // Validation lets nothing pass but http and https.
+            "runbook" => format!("<a href=\"{0}\">{0}</a>", text(&row[column])),
+            "memory" => of(row, "memory_bytes", "memory_limit_bytes"),
+            "spill" => of(row, "spill_bytes", "spill_limit_bytes"),
+            "refusals" => {
+                let counts = row[column].as_object().into_iter().flatten();
+                let counts: Vec<_> = counts
+                    .filter(|(_, count)| count.as_u64() > Some(0))
+                    .map(|(share, count)| format!("{share} {}", text(count)))
+                    .collect();
+                counts.join(", ")
+            }
+            _ => text(&row[column]),
+        },
+    );
 }
 
 /// A row for each stream and reason; nothing if there are none.

@@ -12,7 +12,7 @@ use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
 use super::sampler::{STALE, Sample, log_takes};
 use super::topics::Topics;
-use super::{Adopted, Redriver, Reloads, Sampler, Trend, dead, disk};
+use super::{Adopted, Redriver, Reloads, Sampler, Trend, dead, disk, owners};
 use crate::budget::Budget;
 use crate::http::{Port, Route, Server, Snapshot};
 use crate::lane::Cluster;
@@ -25,6 +25,8 @@ use crate::telemetry::samples::{ClusterSample, ProcessSample, Samples, StreamSam
 
 /// Why a stream takes nothing that isn't configured any more.
 const REMOVED: &str = "the stream is no longer configured; what it took drains";
+/// Why a stream takes nothing that is configured so.
+const GONE: &str = "the stream is configured as gone; what it took drains";
 
 /// Everything that the admin port looks at.
 #[derive(Debug)]
@@ -161,6 +163,7 @@ impl View {
                 .unwrap_or_default(),
             clusters,
             streams,
+            owners: owners::samples(&now),
             dead: dead::samples(dead),
             damage: self.damage_samples(),
         })
@@ -195,6 +198,7 @@ impl View {
             "adopted": self.adopted.status(),
             "time_to_loss_seconds": self.trend.time_to_loss().map(|left| left.as_secs()),
             "clusters": known.iter().map(|cluster| (cluster.name().to_owned(), cluster_status(cluster))).collect::<serde_json::Map<_, _>>(),
+            "owners": owners::status(&now),
             "streams": with_refusals(&now, &readiness).map(|(route, why)| (route.name().to_owned(), self.stream_status(route, why, &topics))).collect::<serde_json::Map<_, _>>(),
         })
     }
@@ -207,7 +211,11 @@ fn with_refusals<'a>(
 ) -> impl Iterator<Item = (&'a Arc<Route>, Option<&'a str>)> {
     let taking = now.taking().zip(&readiness.refused);
     let taking = taking.map(|(route, why)| (route, why.as_deref()));
-    let leaving = now.leaving().map(|route| (route, Some(REMOVED)));
+    let why = |route: &Route| match now.gone.contains(route.name()) {
+        true => GONE,
+        false => REMOVED,
+    };
+    let leaving = now.leaving().map(move |route| (route, Some(why(route))));
     taking.chain(leaving)
 }
 

@@ -111,6 +111,7 @@ impl View {
         json!({
             "cluster": route.cluster.name(),
             "topic": route.topic.name(),
+            "owner": route.owner.as_ref().map(|terms| terms.name()).unwrap_or_default(),
             "partitions": route.topic.lanes().len(),
             "takes": refused.is_none(),
             "reason": refused.unwrap_or_default(),

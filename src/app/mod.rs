@@ -6,6 +6,7 @@ mod certificates;
 pub mod drain;
 mod limits;
 mod moves;
+mod owners;
 mod partitions;
 mod reload;
 mod routes;
@@ -26,6 +27,7 @@ use anyhow::{Context, Result, anyhow};
 
 use self::backend::{Backend, wait_for};
 use self::drain::{Drain, Left};
+use self::owners::Owners;
 use self::reload::Reloader;
 pub use self::reload::Source;
 use self::unit::END_WITHIN;
@@ -43,6 +45,7 @@ pub struct App {
     life: Life,
     budget: Arc<Budget>,
     backend: Backend,
+    owners: Owners,
     adopting: Vec<Drain>,
     port: Arc<Port>,
     source: Source,
@@ -98,7 +101,9 @@ impl App {
         let budget = Budget::new(config.memory.budget.as_u64());
         let limits = config.decode.limits().context("decode")?;
         let backend = Backend::build(&config, &config.spill, &budget)?;
-        let routes = routes::first(&config, &backend.clusters());
+        let mut owners = Owners::default();
+        let terms = owners.terms(&config, &[], Duration::ZERO);
+        let routes = routes::first(&config, &backend.clusters(), &terms);
         let routes = routes.map_err(|error| anyhow!(error))?;
         let tls = certificates::first(&config)?;
         let (http, idle) = (config.http.clone(), config.shutdown.idle);
@@ -107,6 +112,14 @@ impl App {
         let access = routes::access(&config, None, Duration::ZERO);
         snapshot.access = access.map_err(|error| anyhow!(error))?;
         snapshot.endpoints = Arc::new(routes::endpoints(&config).map_err(|error| anyhow!(error))?);
+        let (routes, streams) = (&snapshot.routes, &snapshot.streams);
+        let log = backend.spill.as_deref();
+        owners.put_in_force(&config, &terms, routes, streams, log);
+        snapshot.owners = terms;
+        let snapshot = snapshot.without(config.gone());
+        for route in snapshot.leaving() {
+            route.cluster.retire_topic(route.topic.number());
+        }
         let port = Port {
             snapshot: ArcSwap::from_pointee(snapshot),
             replaced: watch::Sender::default(),
@@ -125,6 +138,7 @@ impl App {
             life: Life::default(),
             budget,
             backend,
+            owners,
             adopting: Vec::new(),
             port: Arc::new(port),
             source: Arc::new(|| Err("this process has no configuration file".into())),
@@ -151,13 +165,14 @@ impl App {
             life,
             budget,
             backend,
+            owners,
             adopting,
             port,
             source,
             data,
             admin,
         } = self;
-        let (config, backend) = (Arc::new(config), Arc::new(backend));
+        let (config, backend) = (Arc::new(ArcSwap::from_pointee(config)), Arc::new(backend));
         let admin_address = admin.local_addr()?;
         let [data_address, secure] = addresses(&data)?;
         let moves = moves::unfinished(&backend.clusters(), &port.now().shown);
@@ -165,7 +180,7 @@ impl App {
         let vitals = Vitals::new(&life.watch());
         let server = Arc::new(Server::spawn(&port, &life.watch(), &vitals)?);
         let (sampler, wishes) = Sampler::new();
-        let (reloads, asks) = Reloads::new(reload::loaded(&config, 1));
+        let (reloads, asks) = Reloads::new(reload::loaded(&config.load(), 1));
         let view = Arc::new(View {
             start: Instant::now(),
             phase: life.watch(),
@@ -182,11 +197,10 @@ impl App {
             vitals,
             guard: Guard::new(&config.admin),
         });
-        let adopting = adopting.into_iter().map(|drain| {
-            let (view, watch) = (Arc::clone(&view), life.watch());
-            tokio::spawn(adopt(drain, view, watch))
-        });
-        let adopting = adopting.collect();
+        let adopting = adopting.into_iter();
+        let adopting = adopting
+            .map(|drain| tokio::spawn(adopt(drain, Arc::clone(&view), life.watch())))
+            .collect();
         let door = Door {
             listeners: data,
             port: Arc::clone(&port),
@@ -194,8 +208,7 @@ impl App {
             server: Arc::clone(&server),
         };
         vital::spawn(door, admin, &view, wishes)?;
-        let config = Arc::new(ArcSwap::new(config));
-        let reloader = Reloader::new(source, &config, &backend, port, &view, moves);
+        let reloader = Reloader::new(source, &config, &backend, owners, port, &view, moves);
         vital::reload(reloader, asks, &view, life.watch());
         life.enter(Phase::Running);
         Ok(Running {

@@ -39,6 +39,7 @@ use super::backend::{Backend, wait_for};
 use super::beside::Beside;
 use super::certificates::{self, Renewals};
 use super::moves::Moves;
+use super::owners::Owners;
 use super::routes::{self, Wired};
 use super::unit::Unit;
 use crate::admin::View;
@@ -69,6 +70,7 @@ pub(super) struct Reloader {
     /// What is in force.
     config: Arc<ArcSwap<Config>>,
     backend: Arc<Backend>,
+    owners: Owners,
     port: Arc<Port>,
     view: Arc<View>,
     /// Configurations that were replaced, of which requests may still be under way.
@@ -101,6 +103,7 @@ impl Reloader {
         source: Source,
         config: &Arc<ArcSwap<Config>>,
         backend: &Arc<Backend>,
+        owners: Owners,
         port: Arc<Port>,
         view: &Arc<View>,
         moves: Moves,
@@ -109,6 +112,7 @@ impl Reloader {
             source,
             config: Arc::clone(config),
             backend: Arc::clone(backend),
+            owners,
             port,
             view: Arc::clone(view),
             replaced: Vec::new(),
@@ -258,7 +262,8 @@ impl Reloader {
             .iter()
             .map(|stream| (stream.name.clone(), Arc::clone(stream)))
             .collect();
-        let wired = routes::wire(&new, &self.backend, &before, known, now);
+        let owners = self.owners.terms(&new, &before.owners, now);
+        let wired = routes::wire(&new, &self.backend, &before, known, &owners, now);
         let Wired { routes, streams } = match wired {
             Ok(wired) => wired,
             Err(why) => {
@@ -270,7 +275,8 @@ impl Reloader {
         // One that was there before waits for its cluster without us.
         let is_new = |route: &&Arc<Route>| {
             let old = before.routes.get(route.name());
-            !old.is_some_and(|old| Arc::ptr_eq(&old.topic, &route.topic))
+            let is_old = old.is_some_and(|old| Arc::ptr_eq(&old.topic, &route.topic));
+            !is_old && !route.settings.gone
         };
         let topics = routes.values().filter(is_new);
         let topics: Vec<_> = topics.map(|route| Arc::clone(&route.topic)).collect();
@@ -290,9 +296,16 @@ impl Reloader {
             endpoints,
             routes,
             streams,
+            owners,
+            gone: HashSet::new(),
             wait_for_all: new.admin.wait_for_all,
         };
         snapshot.shown = shown(&snapshot, &before);
+        let (routes, streams) = (&snapshot.routes, &snapshot.streams);
+        let log = self.backend.spill.as_deref();
+        self.owners
+            .put_in_force(&new, &snapshot.owners, routes, streams, log);
+        let snapshot = snapshot.without(new.gone());
         self.view.reloads.note(loaded(&new, snapshot.generation));
         self.config.store(Arc::new(new));
         self.replaced.push(Arc::downgrade(&before));
@@ -355,9 +368,16 @@ impl Reloader {
     }
 }
 
-/// The routes that are shown: those in force, and those of streams that have something left.
+/// The routes that are shown: those in force, and those of streams that have something left. A stream that is configured as gone is
+/// one of these, unless it was gone before and nothing was left.
 fn shown(snapshot: &Snapshot, before: &Snapshot) -> Vec<Arc<Route>> {
-    let mut shown: Vec<_> = snapshot.routes.values().cloned().collect();
+    let was_shown = |name: &str| before.shown.iter().any(|route| route.name() == name);
+    let is_shown = |route: &&Arc<Route>| {
+        let name = route.name();
+        !route.settings.gone || was_shown(name) || !before.gone.contains(name)
+    };
+    let routes = snapshot.routes.values().filter(is_shown);
+    let mut shown: Vec<_> = routes.cloned().collect();
     let is_leaving = |route: &&Arc<Route>| !snapshot.routes.contains_key(route.name());
     shown.extend(before.shown.iter().filter(is_leaving).cloned());
     shown.sort_unstable_by(|one, other| one.name().cmp(other.name()));

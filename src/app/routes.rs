@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backend::Backend;
+use super::owners::terms_of;
 use crate::config::Config;
 use crate::http::access::{self, Access};
 use crate::http::routes::Endpoints;
 use crate::http::routes::check::make;
 use crate::http::{Route, Routes, Snapshot, Stream};
 use crate::lane::{Cluster, TopicOf};
+use crate::owner::Terms;
 use crate::rate::Limiter;
 use crate::route::{self, Ack};
 
@@ -70,6 +72,7 @@ pub(super) fn wire(
     backend: &Backend,
     before: &Snapshot,
     mut known: BTreeMap<String, Arc<Stream>>,
+    owners: &[Arc<Terms>],
     now: Duration,
 ) -> Result<Wired, String> {
     let mut routes = Routes::default();
@@ -88,14 +91,19 @@ pub(super) fn wire(
             .entry(name.clone())
             .or_insert_with(|| Stream::of(&topic));
         let old = before.shown.iter().find(|route| route.name() == name);
-        let same = old.filter(|old| Arc::ptr_eq(&old.topic, &topic));
+        let owner = terms_of(owners, new, settings);
+        let is_same = |old: &&Arc<Route>| {
+            let its = old.owner.as_ref().map(Arc::as_ptr);
+            Arc::ptr_eq(&old.topic, &topic) && its == owner.map(Arc::as_ptr)
+        };
+        let same = old.filter(is_same);
         let route = match same.filter(|old| old.settings == *settings) {
             Some(old) => Arc::clone(old),
             None => {
                 let mut route = Route::new(stream, settings, &cluster, &topic)?;
                 let before = old.and_then(|old| old.rate.as_ref());
                 route.rate = Limiter::next(settings.rate(), before, now);
-                Arc::new(route)
+                Arc::new(route.owned_by(owner))
             }
         };
         routes.insert(name.clone(), route);
@@ -107,13 +115,19 @@ pub(super) fn wire(
 }
 
 /// The routes of the configuration that the clusters were made with.
-pub(super) fn first(config: &Config, clusters: &[Arc<Cluster>]) -> Result<Routes, String> {
+pub(super) fn first(
+    config: &Config,
+    clusters: &[Arc<Cluster>],
+    owners: &[Arc<Terms>],
+) -> Result<Routes, String> {
     let mut routes = Routes::default();
     for cluster in clusters {
         // Those are retired that a stream went to before.
         for topic in cluster.topics().iter().filter(|it| !it.is_retired()) {
             let name = topic.stream();
-            let route = Route::new(&Stream::of(topic), &config.streams[name], cluster, topic)?;
+            let settings = &config.streams[name];
+            let route = Route::new(&Stream::of(topic), settings, cluster, topic)?;
+            let route = route.owned_by(terms_of(owners, config, settings));
             routes.insert(name.to_owned(), Arc::new(route));
         }
     }

@@ -7,6 +7,7 @@ fn account(budget: &Arc<Budget>, cluster: &Arc<Share>) -> Arc<Account> {
         budget: Arc::clone(budget),
         stream: Share::of_stream(),
         cluster: Arc::clone(cluster),
+        owner: None,
     })
 }
 
@@ -67,6 +68,7 @@ fn replays_leave_room_for_new_events_and_go_on_in_the_smallest_budget() {
             budget: Arc::clone(&budget),
             stream: Share::of_replay(),
             cluster: Arc::clone(&replays),
+            owner: None,
         })
     };
     let lone = replay();
@@ -103,4 +105,38 @@ fn guards_give_back_what_they_hold_and_no_more() {
     assert_eq!(budget.used(), 5);
     drop(held);
     assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn a_cap_bounds_what_streams_hold_together_and_nobody_else_notices() {
+    let budget = Budget::new(1_000_000);
+    let cap: Arc<Cap> = Arc::default();
+    let of = |owner: Option<&Arc<Cap>>| {
+        Arc::new(Account {
+            budget: Arc::clone(&budget),
+            stream: Share::of_stream(),
+            cluster: Share::of_cluster(),
+            owner: owner.cloned(),
+        })
+    };
+    let (one, other, stranger) = (of(Some(&cap)), of(Some(&cap)), of(None));
+    let mut held = one.hold(900).unwrap();
+    cap.set_limit(Some(1_000));
+    let of_other = other.hold(100).unwrap();
+    assert_eq!(other.hold(1).unwrap_err(), Exhausted::Owner);
+    assert_eq!(held.grow(1), Err(Exhausted::Owner));
+    assert_eq!((cap.used(), budget.used()), (1_000, 1_000));
+    drop(stranger.hold(10_000).unwrap());
+    // What is there already is counted, room or not.
+    held.owe(500);
+    assert_eq!(cap.used(), 1_500);
+    cap.set_limit(None);
+    drop(other.hold(10_000).unwrap());
+    // What the budget refuses is no part of a cap.
+    budget.resize(2_000);
+    assert!(one.hold(5_000).is_err());
+    let taken = held.take();
+    held.shrink(1);
+    drop((held, taken, of_other));
+    assert_eq!((cap.used(), budget.used()), (0, 0));
 }

@@ -22,7 +22,7 @@ pub mod validate;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,8 @@ pub struct Config {
     pub memory: Memory,
     /// The log on disk that takes events while Kafka can't.
     pub spill: crate::spill::Settings,
+    /// Teams by name.
+    pub owners: BTreeMap<String, crate::owner::Settings>,
     /// Kafka clusters by name.
     pub clusters: BTreeMap<String, crate::produce::Settings>,
     /// Streams by name.
@@ -75,6 +77,28 @@ impl Config {
             Some((path.to_vec(), stream.address_key.as_mut()?))
         });
         token.into_iter().chain(keys)
+    }
+
+    /// The name of a stream's owner: its own, else its cluster's, else none.
+    pub fn owner_of<'a>(&'a self, stream: &'a crate::route::Settings) -> Option<&'a str> {
+        let of_cluster = || Some(&self.clusters.get(&stream.cluster)?.owner);
+        let name = stream.owner.as_ref().or_else(of_cluster);
+        name.map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// The names of streams that take nothing any more.
+    pub fn gone(&self) -> impl Iterator<Item = String> {
+        let gone = self.streams.iter().filter(|(_, stream)| stream.gone);
+        gone.map(|(name, _)| name.clone())
+    }
+
+    /// The names of all owners: those that are configured, and those that are only named.
+    pub fn owner_names(&self) -> BTreeSet<&str> {
+        let configured = self.owners.keys().map(String::as_str);
+        let of_clusters = self.clusters.values().map(|it| it.owner.as_str());
+        let of_streams = self.streams.values().filter_map(|it| it.owner.as_deref());
+        let all = configured.chain(of_clusters).chain(of_streams);
+        all.filter(|name| !name.is_empty()).collect()
     }
 }
 

@@ -90,6 +90,7 @@ impl Effect {
             // What it takes in is compared key by key.
             ["include"] => Effect::AtOnce,
             ["routes", _, ..] => Effect::Requests,
+            ["owners", _, _] | ["owners", _, "rate", _] => Effect::AtOnce,
             ["clusters", _, "kafka", ..] => Effect::Client,
             [
                 "clusters",

@@ -95,10 +95,16 @@ fn sizes(config: &Config) -> Vec<(Vec<&str>, ByteSize)> {
     let streams = streams.map(|(name, stream)| ("streams", name, &stream.rate));
     let sources = config.sources.iter();
     let sources = sources.map(|(name, source)| ("sources", name, &source.rate));
-    for (section, name, rate) in streams.chain(sources) {
+    let owners = config.owners.iter();
+    let owners = owners.map(|(name, owner)| ("owners", name, &owner.rate));
+    for (section, name, rate) in streams.chain(sources).chain(owners) {
         let key = |field| vec![section, name, "rate", field];
         sizes.push((key("bytes"), rate.bytes));
         sizes.push((key("bytes_burst"), rate.bytes_burst));
+    }
+    for (name, owner) in &config.owners {
+        sizes.push((vec!["owners", name, "memory"], owner.memory));
+        sizes.push((vec!["owners", name, "spill"], owner.spill));
     }
     sizes
 }

@@ -3,6 +3,7 @@
 //! Nothing here does I/O: whether a cluster can be reached or a port is free shows later.
 
 mod listeners;
+mod owners;
 mod problems;
 mod routes;
 mod sources;
@@ -55,6 +56,7 @@ impl Config {
         sizes(self, &mut problems);
         memory(self, &mut problems);
         durations(self, &mut problems);
+        owners::check(self, &mut problems);
         clusters(self, &mut problems);
         streams::check(self, &mut problems);
         sources::check_all(self, &mut problems);

@@ -14,13 +14,14 @@ use super::body::BodyFault;
 use super::entry::Entry;
 use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan};
 use super::port::Local;
-use super::reasons::{over_quota, problem_of, problem_of_refusal};
+use super::reasons::{problem_of, problem_of_refusal};
 use super::rejected::Rejected;
+use super::shares;
 use super::snapshot::Snapshot;
 use super::streams::Route;
 use crate::budget::{Held, HeldByProcess};
 use crate::lane::{Lane, admit};
-use crate::rate::{Amount, Taken};
+use crate::rate::Taken;
 use crate::receipt::{self, Arrival, Outcome, Parcels};
 use crate::route::Ack;
 
@@ -69,10 +70,9 @@ impl With<'_> {
         self.charge(&planned, &mut held)?;
         let wanted = plan::wanted(&planned, lanes);
         let since_start = || arrival.at.duration_since(local.port.start);
-        let rate = route.rate.as_deref();
-        let taken = rate.map(|rate| rate.take(plan::amount_of(&wanted), since_start()));
-        let taken = taken.transpose().map_err(|over| over_quota(over, route))?;
-        let amount = |_| plan::amount_of(&wanted);
+        let taken = shares::take(route, &wanted, since_start)?;
+        shares::check_spill(route, &wanted)?;
+        let amount = |_| shares::amount_of(&wanted);
         let amount = self.entry.map(amount).unwrap_or_default();
         let of_source = self.entry.map(|entry| entry.take(amount, since_start()));
         let of_source = of_source.transpose()?.flatten();
@@ -89,7 +89,8 @@ impl With<'_> {
         });
         match admitted {
             Ok(parcels) => {
-                taken.into_iter().chain(of_source).for_each(Taken::keep);
+                taken.keep();
+                of_source.into_iter().for_each(Taken::keep);
                 if let Some(entry) = self.entry {
                     entry.took(amount.events);
                 }
@@ -128,23 +129,13 @@ impl With<'_> {
             };
         }
         let outcome = wait(self.local, parcels, within).await;
-        // Their client sends them again.
-        let not_taken = || amount_of(parcels).part(outcome.not_acked.len() as u32);
-        if let Some(rate) = &self.route.rate {
-            rate.give_back(not_taken());
-        }
-        if let Some(entry) = self.entry {
-            entry.give_back(not_taken());
+        if !outcome.not_acked.is_empty() {
+            let not_taken = shares::give_back(self.route, parcels, &outcome);
+            if let Some(entry) = self.entry {
+                entry.give_back(not_taken);
+            }
         }
         outcome
-    }
-}
-
-/// What was taken of a rate for them.
-fn amount_of(parcels: &Parcels) -> Amount {
-    Amount {
-        events: parcels.iter().map(|parcel| parcel.count()).sum(),
-        bytes: parcels.iter().map(|parcel| parcel.bytes()).sum(),
     }
 }
 

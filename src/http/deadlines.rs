@@ -191,6 +191,7 @@ mod tests {
             budget: Budget::new(1),
             stream: Share::of_stream(),
             cluster: Share::of_cluster(),
+            owner: None,
         });
         let (slot, held) = (
             receipt::Slot {

@@ -26,6 +26,7 @@ use super::rejected::Rejected;
 use super::retry;
 use super::routes;
 use super::sending::{self, Sending};
+use super::shares;
 use super::snapshot::Snapshot;
 use super::target::{NOT_FOUND, Target, find};
 use super::watch::Busy;
@@ -109,7 +110,7 @@ async fn answer(
 ) -> Reply {
     let begun = answered.at;
     let lines = Lines::of(request.headers());
-    let target = match find(&snapshot.routes, request, &lines) {
+    let target = match find(snapshot, request, &lines) {
         Ok(target) => target,
         Err(problem) if problem.code == NOT_FOUND && !snapshot.endpoints.is_empty() => {
             // In a box, so that what waits for other requests is no larger.
@@ -157,7 +158,7 @@ async fn answer(
             (problem.answer(), reply)
         }
     };
-    if is_turned_away && route.topic.fault().is_none() {
+    if is_turned_away && shares::concerns_all(route) {
         route.stream.metrics.turned_away.fetch_add(1, Relaxed);
     }
     if answered.is_last {
@@ -192,8 +193,7 @@ async fn ingest(
     // One event's bookkeeping is charged at once with the body, because most requests have one event.
     let unusual = plan::unusual_bytes(key.as_ref().map_or(0, Vec::len));
     let mut held = route
-        .topic
-        .account()
+        .account
         .hold(EVENT_OVERHEAD_BYTES + unusual)
         .map_err(|exhausted| fault(BodyFault::Memory(exhausted)))?;
     let limit = settings.max_body.as_u64();

@@ -86,6 +86,7 @@ mod secure;
 pub mod sending;
 pub mod server;
 pub mod settings;
+mod shares;
 mod shown;
 mod shows;
 pub mod snapshot;

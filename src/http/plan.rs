@@ -13,7 +13,6 @@ use super::streams::Route;
 use crate::decode::{self, BodyError, Captured, Decoded, Limits, RejectCode};
 use crate::event::{Event, Key};
 use crate::lane::{Lane, Wanted};
-use crate::rate::Amount;
 use crate::receipt::Slot;
 use crate::route::{KeySource, OnMissingKey, partition_of};
 
@@ -126,14 +125,6 @@ pub fn wanted<'a>(plan: &Plan, lanes: &'a [Arc<Lane>]) -> SmallVec<[Wanted<'a>; 
             }
         })
         .collect()
-}
-
-/// What a plan takes of a rate: the events, and their bytes with their keys.
-pub fn amount_of(wanted: &[Wanted<'_>]) -> Amount {
-    Amount {
-        events: wanted.iter().map(|room| room.events).sum(),
-        bytes: wanted.iter().map(|room| room.bytes).sum(),
-    }
 }
 
 /// Where the keys of a request's events are.

@@ -8,9 +8,10 @@ use super::answer::Problem;
 use super::body::BodyFault;
 use super::port::Local;
 use super::retry;
+use super::shares;
 use super::streams::Route;
+use crate::budget::Exhausted;
 use crate::lane::Refusal;
-use crate::rate::{Over, What};
 
 #[cold]
 pub(super) fn problem_of(fault: BodyFault, local: &Local, route: &Route) -> Problem {
@@ -25,6 +26,7 @@ pub(super) fn problem_of(fault: BodyFault, local: &Local, route: &Route) -> Prob
             )
         }
         BodyFault::Timeout(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail),
+        BodyFault::Memory(Exhausted::Owner) => shares::no_memory(route),
         BodyFault::Memory(exhausted) => {
             let held = local.port.budget.used();
             let wait =
@@ -50,21 +52,6 @@ pub(super) fn not_ready(route: &Route) -> Problem {
 }
 
 #[cold]
-pub(super) fn over_quota(over: Over, route: &Route) -> Problem {
-    let rate = route.settings.rate();
-    let may = match over.what {
-        What::Events => format!("{} events per second", rate.events),
-        What::Bytes => format!("{} of events per second", rate.bytes),
-    };
-    let detail =
-        format!("the stream may bring {may}, and brings more; nothing of the request was taken");
-    Problem {
-        retry_after: Some(over.wait),
-        ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail)
-    }
-}
-
-#[cold]
 pub(super) fn problem_of_refusal(refusal: &Refusal, route: &Route) -> Problem {
     let code = match refusal {
         Refusal::Full { .. } => "full",
@@ -78,7 +65,13 @@ pub(super) fn problem_of_refusal(refusal: &Refusal, route: &Route) -> Problem {
     };
     let because = because.unwrap_or_default();
     let detail = format!("{refusal}{because}; nothing of the request was taken");
-    Problem::unavailable(code, detail, wait)
+    match refusal {
+        // With room in the log they would wait there.
+        Refusal::Full { .. } | Refusal::Stalled { .. } => {
+            shares::instead(route, Problem::unavailable(code, detail, wait))
+        }
+        Refusal::Draining => Problem::unavailable(code, detail, wait),
+    }
 }
 
 /// The reason that is true now: the topic's fault before its cluster's.

@@ -30,7 +30,7 @@ pub fn after_exhaustion(
     held: u64,
 ) -> Duration {
     match exhausted {
-        Exhausted::Stream => until_drained(cluster, held_by_stream / 2),
+        Exhausted::Stream | Exhausted::Owner => until_drained(cluster, held_by_stream / 2),
         Exhausted::Cluster => until_drained(cluster, cluster.share().used() / 2),
         Exhausted::Budget => until_drained(cluster, held / 2),
     }
@@ -41,7 +41,8 @@ pub fn after_silence(cluster: &Cluster) -> Duration {
     clamp(cluster.health().acked_age().unwrap_or(SHORTEST * 5))
 }
 
-fn until_drained(cluster: &Cluster, bytes: u64) -> Duration {
+/// When Kafka will have taken so many bytes.
+pub fn until_drained(cluster: &Cluster, bytes: u64) -> Duration {
     match cluster.time_to_drain(bytes) {
         Some(time) => clamp(time),
         None => after_silence(cluster),

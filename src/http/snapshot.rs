@@ -6,6 +6,7 @@
 //!
 //! What is absent: counters, memory and health. They belong to streams, topics and clusters, which outlive snapshots.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::settings::Settings;
 use super::streams::{Route, Routes, Stream};
 use crate::decode::Limits;
 use crate::lane;
+use crate::owner::Terms;
 
 /// One configuration of the data port.
 #[derive(Clone, Debug)]
@@ -35,11 +37,15 @@ pub struct Snapshot {
     pub routes: Routes,
     /// The endpoints that take what SDKs send as it is.
     pub endpoints: Arc<Endpoints>,
+    /// Names of streams that are configured as gone: they have no route.
+    pub gone: HashSet<String>,
     /// The routes that are shown on the admin port, by name: all of `routes`, and those of streams that aren't configured any more,
     /// of which something is left.
     pub shown: Vec<Arc<Route>>,
     /// All streams that there ever were in this process.
     pub streams: Vec<Arc<Stream>>,
+    /// What is configured of owners, by name; also of those that are only named.
+    pub owners: Vec<Arc<Terms>>,
     /// How long readiness waits for all streams at the start (`admin.wait_for_all`).
     pub wait_for_all: Duration,
 }
@@ -66,8 +72,17 @@ impl Snapshot {
             routes,
             endpoints: Arc::default(),
             shown,
+            owners: Vec::new(),
+            gone: HashSet::new(),
             wait_for_all: Duration::ZERO,
         }
+    }
+
+    /// The same configuration, in which these streams are gone: their routes are shown, and lead nowhere.
+    pub fn without(mut self, gone: impl IntoIterator<Item = String>) -> Snapshot {
+        self.gone = gone.into_iter().collect();
+        self.routes.retain(|name, _| !self.gone.contains(name));
+        self
     }
 
     /// The same configuration, of which other routes are shown.

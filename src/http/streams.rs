@@ -6,10 +6,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use crate::budget::Share;
+use arc_swap::ArcSwapOption;
+
+use crate::budget::{Account, Share};
 use crate::decode::{Pointer, Wanted};
 use crate::lane::{Cluster, Topic};
+use crate::owner::{Owner, Terms};
 use crate::rate::Limiter;
 use crate::receipt::Ledger;
 use crate::route::{self, Ack, Format, KeySource, OnMissingKey, Privacy, Sticky};
@@ -29,6 +33,8 @@ pub struct Stream {
     pub share: Arc<Share>,
     /// What became of its requests.
     pub metrics: StreamMetrics,
+    /// Whose it is now, or was last.
+    pub owner: ArcSwapOption<Owner>,
 }
 
 impl Stream {
@@ -39,7 +45,25 @@ impl Stream {
             ledger: Arc::clone(topic.ledger()),
             share: Arc::clone(&topic.account().stream),
             metrics: StreamMetrics::default(),
+            owner: ArcSwapOption::empty(),
         })
+    }
+
+    /// Makes it somebody's. What it has brought until now stays with whose it was.
+    pub fn give_to(&self, owner: Option<&Arc<Owner>>) {
+        let before = self.owner.load_full();
+        if before.as_ref().map(Arc::as_ptr) == owner.map(Arc::as_ptr) {
+            return;
+        }
+        let (events, bytes) = self.brought();
+        Owner::moves(before.as_deref(), owner.map(Arc::as_ref), events, bytes);
+        self.owner.store(owner.cloned());
+    }
+
+    /// Events that it has brought so far, and bytes of bodies.
+    pub fn brought(&self) -> (u64, u64) {
+        let bytes = self.metrics.body_bytes.load(Relaxed);
+        (self.ledger.accepted.load(Relaxed), bytes)
     }
 }
 
@@ -64,6 +88,12 @@ pub struct Route {
     pub rate: Option<Arc<Limiter>>,
     /// What may be known of its clients.
     pub privacy: Privacy,
+    /// What the configuration says of its owner, if it has one.
+    pub owner: Option<Arc<Terms>>,
+    /// What its owner's streams may bring together in a second; `None`: as much as may come.
+    pub owner_rate: Option<Arc<Limiter>>,
+    /// The memory that its events are charged to.
+    pub account: Arc<Account>,
     /// What a 2xx means.
     pub ack: Ack,
     /// The cluster.
@@ -104,10 +134,31 @@ impl Route {
                 &settings.drop_headers,
                 settings.address_key.as_deref().unwrap_or_default(),
             ),
+            owner: None,
+            owner_rate: None,
+            account: Arc::clone(topic.account()),
             ack: settings.ack,
             cluster: Arc::clone(cluster),
             topic: Arc::clone(topic),
         })
+    }
+
+    /// The same, of an owner's.
+    pub fn owned_by(self, terms: Option<&Arc<Terms>>) -> Route {
+        let Some(terms) = terms else { return self };
+        let account = match terms.settings.memory.as_u64() {
+            0 => self.account,
+            _ => Arc::new(Account {
+                owner: Some(Arc::clone(&terms.owner.memory)),
+                ..Account::clone(&self.account)
+            }),
+        };
+        Route {
+            owner: Some(Arc::clone(terms)),
+            owner_rate: terms.rate.clone(),
+            account,
+            ..self
+        }
     }
 
     /// Whether a route can be made of these settings.

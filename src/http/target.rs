@@ -8,7 +8,8 @@ use hyper::{Method, Request, StatusCode};
 use super::answer::Problem;
 use super::head::{Lines, check_framing};
 use super::shown::shown;
-use super::streams::{Route, Routes};
+use super::snapshot::Snapshot;
+use super::streams::Route;
 use crate::route::KeySource;
 
 /// The code of the problem when a path is none of a stream's.
@@ -23,7 +24,7 @@ pub(super) struct Target<'a> {
 
 /// Finds it, or says what is wrong with path or method, or with what decides where the request ends.
 pub(super) fn find<'a>(
-    routes: &'a Routes,
+    snapshot: &'a Snapshot,
     request: &Request<Incoming>,
     lines: &Lines<'_>,
 ) -> Result<Target<'a>, Problem> {
@@ -43,7 +44,12 @@ pub(super) fn find<'a>(
         Some(at) => (&rest[..at], Some(&rest[at + 1..])),
         None => (rest, None),
     };
-    let Some(route) = routes.get(name) else {
+    let Some(route) = snapshot.routes.get(name) else {
+        if snapshot.gone.contains(name) {
+            let detail =
+                format!("stream {name:?} is gone, and takes nothing any more; stop sending to it");
+            return Err(refusal(StatusCode::GONE, "gone", detail));
+        }
         let detail = format!("there is no stream {}; check the path", shown(name));
         return Err(refusal(StatusCode::NOT_FOUND, "unknown_stream", detail));
     };

@@ -118,11 +118,13 @@ impl Cluster {
                 budget: Arc::clone(&self.budget),
                 stream: Arc::clone(&of.share),
                 cluster: Arc::clone(self.share()),
+                owner: None,
             }),
             replays: Arc::new(Account {
                 budget: Arc::clone(&self.budget),
                 stream: Share::of_replay(),
                 cluster: Arc::clone(&self.replays),
+                owner: None,
             }),
             unrouted,
             is_unusable: AtomicBool::new(false),

@@ -16,6 +16,7 @@ fn request(per_lane: &[u32]) -> (Parcels, Arc<Ledger>, Arc<Budget>) {
         budget: Arc::clone(&budget),
         stream: Share::of_stream(),
         cluster: Share::of_cluster(),
+        owner: None,
     });
     let ledger = Arc::<Ledger>::default();
     let total: u32 = per_lane.iter().sum();

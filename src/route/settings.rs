@@ -11,6 +11,9 @@ use crate::rate;
 pub struct Settings {
     /// Name of the cluster (`[clusters.NAME]`) that the stream's topic is in. Required.
     pub cluster: String,
+    /// The team that the stream belongs to (`[owners.NAME]`). Default: its cluster's owner.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// The Kafka topic. Default: the stream's name.
     #[serde(default)]
     pub topic: Option<String>,
@@ -56,6 +59,9 @@ pub struct Settings {
     /// Request headers whose values don't become record headers and aren't logged, whatever else says that they do. Default: none.
     #[serde(default)]
     pub drop_headers: Vec<String>,
+    /// Nothing more is to come: new events get a 410, so that their senders stop, and what was taken drains. Default false.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 impl Settings {
@@ -63,6 +69,7 @@ impl Settings {
     pub fn new(cluster: &str) -> Settings {
         Settings {
             cluster: cluster.into(),
+            owner: None,
             topic: None,
             format: Format::default(),
             key: None,
@@ -72,6 +79,7 @@ impl Settings {
             rate: rate::Settings::default(),
             ack: Ack::default(),
             drain: Drain::default(),
+            gone: false,
             auth: None,
             cors: None,
             addresses: Addresses::default(),

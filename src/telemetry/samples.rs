@@ -18,6 +18,8 @@ pub struct Samples {
     pub clusters: Vec<ClusterSample>,
     /// Its streams.
     pub streams: Vec<StreamSample>,
+    /// Owners.
+    pub owners: Vec<OwnerSample>,
     /// Dead letters by stream and reason.
     pub dead: Vec<DeadSample>,
     /// What damage has cost, by stream.
@@ -82,6 +84,31 @@ pub struct ClusterSample {
     pub ack: DurationsSample,
     /// Bytes held of the budget.
     pub memory: u64,
+}
+
+/// An owner at one moment.
+#[derive(Clone, Debug)]
+pub struct OwnerSample {
+    /// Its name.
+    pub name: String,
+    /// Whom to tell.
+    pub contact: String,
+    /// What is to be done.
+    pub runbook: String,
+    /// Events admitted for it.
+    pub events: u64,
+    /// Bytes of bodies sent for it.
+    pub body_bytes: u64,
+    /// Bytes of memory that its events hold.
+    pub memory_used: u64,
+    /// Bytes of memory that they may hold, if that is bounded.
+    pub memory_limit: Option<u64>,
+    /// Bytes that wait in the spill log.
+    pub spill_used: u64,
+    /// Bytes that may, if that is bounded.
+    pub spill_limit: Option<u64>,
+    /// Requests refused by share.
+    pub refused: [(&'static str, u64); 3],
 }
 
 /// Events of one stream that damage of the disk has cost.

@@ -126,8 +126,8 @@ fn every_duration_has_bounds() {
 #[test]
 fn no_size_may_be_zero() {
     for (path, kind) in leaves() {
-        // Of a rate, 0 means none.
-        if kind == Kind::Size && !path.contains(&"rate") {
+        // Of a rate and of an owner's share, 0 means none.
+        if kind == Kind::Size && !path.contains(&"rate") && path[0] != "owners" {
             let name = format!("FOREBAY__{}", path.join("__").to_uppercase())
                 .replace("__ANY__", "__ADS__");
             assert!(
@@ -166,6 +166,47 @@ fn a_rate_is_said_once_and_a_burst_belongs_to_one() {
         [
             "streams.clicks.rate.events_burst: there is no rate for it; set events as well",
             "streams.clicks.rate.bytes_burst: 4194304 is more than an hour's worth of bytes, 1024; lower it"
+        ]
+    );
+}
+
+#[test]
+fn an_owners_shares_are_worth_something_and_part_of_what_there_is() {
+    let with = |text: &str, more: &str| {
+        let text = format!("{text}{more}\n");
+        let checked = load_text(&text, &[]).unwrap().validate();
+        let problems = checked.err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let named = SMALL.replace(
+        "[clusters.ads]",
+        "[clusters.ads]\nowner = \"Ads, all of us\"",
+    );
+    // Without owners it's a name, as it always was.
+    assert_eq!(with(&named, ""), [""; 0]);
+    assert_eq!(
+        with(&named, "[owners.ads-team]"),
+        ["clusters.ads.owner: there is no owner \"Ads, all of us\"; known here: ads-team"]
+    );
+    assert_eq!(
+        with(SMALL, "owner = \"ad-team\"\n[owners.ads-team]"),
+        ["streams.clicks.owner: there is no owner \"ad-team\"; did you mean \"ads-team\"?"]
+    );
+    let right = "owner = \"a\"\n[owners.a]\ncontact = \"#a\"\nrunbook = \"https://wiki/a\"\nmemory = \"64MiB\"\n\
+                 spill = \"1GiB\"\nrate = { events = 5 }";
+    assert_eq!(with(SMALL, right), [""; 0]);
+    let wrong = "[owners.a]\nrunbook = \"javascript:alert(1)\"\nmemory = \"1MiB\"\nspill = \"1KiB\"\n\
+                 rate = { bytes_burst = \"1KiB\" }\n[owners.b]\nmemory = \"1GiB\"\nspill = \"1TiB\"";
+    assert_eq!(
+        with(SMALL, wrong),
+        [
+            "owners.a.rate.bytes_burst: there is no rate for it; set bytes as well",
+            "owners.a.runbook: \"javascript:alert(1)\" is no link; give one that begins with http:// or https://",
+            "owners.a.memory: 1MiB can't hold the largest request, http.max_body and http.max_decompressed together, \
+             20MiB; raise it",
+            "owners.a.spill: 1KiB can't hold the largest event, decode.max_event, 900KiB; raise it",
+            "owners.b.memory: 1GiB is more than memory.budget, 512MiB; lower the one or raise the other",
+            "owners.b.spill: 1TiB is more than spill.quota, 50GiB; lower the one or raise the other",
         ]
     );
 }

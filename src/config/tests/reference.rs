@@ -30,6 +30,7 @@ fn holds(root: &Table, path: &[&str]) -> bool {
             vec!["clusters", "attribution", "kafka", "compression.type"]
         }
         ["clusters", "any", rest @ ..] => [&["clusters", "attribution"], rest].concat(),
+        ["owners", "any", rest @ ..] => [&["owners", "measurement"], rest].concat(),
         ["streams", "any", rest @ ..] => [&["streams", "installs"], rest].concat(),
         ["sources", "any", rest @ ..] => [&["sources", "shop"], rest].concat(),
         ["cors", "any", rest @ ..] => [&["cors", "web"], rest].concat(),
@@ -103,6 +104,7 @@ fn only_keys_without_a_default_value_are_off_in_it() {
             &["http", "tls", "certificates", "any", "key"],
             &["http", "tls", "default_certificate"],
             &["http", "tls", "client_ca"],
+            &["streams", "any", "owner"],
             &["streams", "any", "topic"],
             &["streams", "any", "key"],
             &["streams", "any", "id"],
@@ -134,6 +136,8 @@ fn its_values_are_the_defaults() {
     assert_eq!(shop, crate::auth::Settings::default());
     let cors = config.cors.remove("web").unwrap();
     assert_eq!(cors, crate::auth::CorsSettings::default());
+    let mut owner = config.owners.remove("measurement").unwrap();
+    config.owners.clear();
     config.clusters.clear();
     config.streams.clear();
     let mut shop = config.routes.remove("shop").unwrap();
@@ -144,6 +148,10 @@ fn its_values_are_the_defaults() {
     shop.headers.clear();
     assert_eq!(shop, route);
     assert_eq!(format!("{config:#?}"), format!("{:#?}", Config::default()));
+
+    // Whom to tell has no default.
+    (owner.contact, owner.runbook) = Default::default();
+    assert_eq!(owner, Default::default());
 
     let small = load_text(SMALL, &[]).unwrap();
     let mut cluster = small.clusters["ads"].clone();
@@ -183,7 +191,7 @@ fn the_known_keys_are_those_that_settings_serialise() {
             // Names of streams, clusters and properties are free.
             let name = if matches!(
                 path,
-                ["clusters" | "streams" | "sources" | "cors" | "routes"]
+                ["clusters" | "owners" | "streams" | "sources" | "cors" | "routes"]
                     | [.., "kafka" | "certificates"]
                     | ["routes", _, "streams" | "headers" | "answers"]
             ) {
@@ -202,6 +210,7 @@ fn the_known_keys_are_those_that_settings_serialise() {
     let full = load_text(&text_with_all().replace("${file:", "$${file:"), &[]).unwrap();
     let mut full = full;
     full.clusters.retain(|name, _| name == "attribution");
+    full.owners.retain(|name, _| name == "measurement");
     full.streams.retain(|name, _| name == "installs");
     let mut serialised = Vec::new();
     paths(&toml::Table::try_from(&full).unwrap(), &[], &mut serialised);

@@ -25,6 +25,7 @@ use crate::http::port::Local;
 use crate::http::reasons::why_not_taken;
 use crate::http::retry;
 use crate::http::sending;
+use crate::http::shares;
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
 use crate::receipt::{Cause, Outcome};
@@ -173,15 +174,7 @@ impl Taking<'_> {
     ) -> Reply {
         let begun = answered.at;
         let Some(first) = self.first() else {
-            // The configuration was checked, so this is about a value of the head.
-            let problem = Problem {
-                close: true,
-                ..Problem::new(
-                    StatusCode::NOT_FOUND,
-                    "unknown_stream",
-                    "there is no stream for what the request says in its head",
-                )
-            };
+            let problem = self.nowhere();
             self.local.port.refusals.count(problem.code);
             return problem.reply();
         };
@@ -213,7 +206,7 @@ impl Taking<'_> {
                     first.stream.metrics.add_rejected(count);
                 }
                 let turned_away = matches!(problem.code, "no_memory" | "full" | "stalled");
-                if turned_away && first.topic.fault().is_none() {
+                if turned_away && shares::concerns_all(&first) {
                     first.stream.metrics.add_turned_away();
                 }
                 let mut reply = problem.reply();
@@ -229,6 +222,24 @@ impl Taking<'_> {
             route.stream.metrics.answered(answer, took);
         }
         reply
+    }
+
+    /// The problem of a request that is for no stream. The configuration was checked, so this is about a value of the head, or
+    /// about a stream that is gone.
+    fn nowhere(&self) -> Problem {
+        let endpoint = self.known.endpoint;
+        let mut configured = endpoint.stream.iter().chain(endpoint.streams.values());
+        let problem = if configured.any(|name| self.snapshot.gone.contains(name)) {
+            let detail = "the stream for this is gone, and takes nothing any more; stop sending";
+            Problem::new(StatusCode::GONE, "gone", detail)
+        } else {
+            let detail = "there is no stream for what the request says in its head";
+            Problem::new(StatusCode::NOT_FOUND, "unknown_stream", detail)
+        };
+        Problem {
+            close: true,
+            ..problem
+        }
     }
 
     /// The stream that is charged for the body: the one that the head names, or that events go to when they name none.
@@ -281,7 +292,7 @@ impl Taking<'_> {
             let is_turned_away = |(_, cause): &(u32, Cause)| {
                 matches!(cause, Cause::NoRoom | Cause::Timeout | Cause::Unknown)
             };
-            if outcome.not_acked.iter().any(is_turned_away) && route.topic.fault().is_none() {
+            if outcome.not_acked.iter().any(is_turned_away) && shares::concerns_all(route) {
                 route.stream.metrics.add_turned_away();
             }
             if !outcome.not_acked.is_empty() {

@@ -57,9 +57,9 @@ pub(super) fn groups<'a>(
                     }),
                 }
             }
-            Err(detail) => errors.push(EventError {
+            Err((code, detail)) => errors.push(EventError {
                 index: event.index,
-                code: "unknown_stream",
+                code,
                 detail,
             }),
         }
@@ -71,7 +71,7 @@ fn route_of<'a>(
     read: &Read<'_>,
     snapshot: &'a Snapshot,
     position: usize,
-) -> Result<&'a Arc<Route>, String> {
+) -> Result<&'a Arc<Route>, (&'static str, String)> {
     let endpoint = read.endpoint;
     let found = read.first(&endpoint.stream_by, position, None);
     let value = found.as_ref().map(|found| found.bytes(read.body));
@@ -80,12 +80,20 @@ fn route_of<'a>(
         (Some(value), false) => endpoint.streams.get(value).map(String::as_str),
         (value, _) => value,
     };
-    let named = named.and_then(|name| snapshot.routes.get(name));
     let default = endpoint.stream.as_deref();
-    let route = named.or_else(|| snapshot.routes.get(default?));
-    route.ok_or_else(|| match value {
-        Some(value) => format!("there is no stream for {}", shown(value)),
-        None => "the value that decides on the stream is missing or null".into(),
+    let of_name = |name: Option<&str>| snapshot.routes.get(name?);
+    let route = of_name(named).or_else(|| of_name(default));
+    route.ok_or_else(|| {
+        let mut names = named.into_iter().chain(default);
+        if let Some(gone) = names.find(|name| snapshot.gone.contains(*name)) {
+            let detail = format!("stream {} is gone, and takes nothing any more", shown(gone));
+            return ("gone", detail);
+        }
+        let detail = match value {
+            Some(value) => format!("there is no stream for {}", shown(value)),
+            None => "the value that decides on the stream is missing or null".into(),
+        };
+        ("unknown_stream", detail)
     })
 }
 

@@ -75,7 +75,7 @@ impl Taking<'_> {
         let fault = |fault| problem_of(fault, local, first);
         let of_query = known.query.as_ref().map_or(0, |query| query.len() as u64);
         let of_head = EVENT_OVERHEAD_BYTES + known.head.bytes + of_query;
-        let held = first.topic.account().hold(of_head);
+        let held = first.account.hold(of_head);
         let mut held = held.map_err(|exhausted| fault(BodyFault::Memory(exhausted)))?;
         let limit = settings.max_body.as_u64();
         let (begun, within) = (answered.at, settings.body_timeout);
@@ -242,7 +242,7 @@ impl Taking<'_> {
             None => {
                 let own = plan::own_body(&mut plan, body);
                 let bytes = EVENT_OVERHEAD_BYTES + own.len() as u64;
-                let held = route.topic.account().hold(bytes).map_err(|exhausted| {
+                let held = route.account.hold(bytes).map_err(|exhausted| {
                     problem_of(BodyFault::Memory(exhausted), self.local, route)
                 })?;
                 (Bytes::from(own), held)

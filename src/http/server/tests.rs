@@ -29,6 +29,7 @@ fn poisoned(budget: &Arc<Budget>) -> Arc<Request> {
         budget: Arc::clone(budget),
         stream: Share::of_stream(),
         cluster: Share::of_cluster(),
+        owner: None,
     });
     let (slot, now) = (
         Slot {

@@ -29,6 +29,7 @@ fn parcel(count: u32) -> Arc<Parcel> {
         budget: Budget::new(1 << 20),
         stream: Share::of_stream(),
         cluster: Share::of_cluster(),
+        owner: None,
     });
     let slot = Slot {
         lane: 0,

@@ -134,7 +134,7 @@ fn a_part_that_is_full_takes_nothing_and_others_do() {
     append(&log, lane, 10).unwrap();
     log.acked(lane, moved.last());
     full.set_limit(None);
-    append(&log, lane, 100).unwrap();
+    append(&log, lane, 50).unwrap();
 }
 
 /// What is on its way to the disk is counted too: many small appends at once don't get around the limit.
