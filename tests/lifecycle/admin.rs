@@ -1,5 +1,6 @@
 //! The admin port: metrics that monitoring systems can read, status as JSON, a page for people.
 
+use serde_json::json;
 use std::collections::BTreeMap;
 
 use super::*;
@@ -57,6 +58,14 @@ const METRICS: &[(&str, &str)] = &[
     ("spill_backlog_bytes", "gauge"),
     ("spill_backlog_events", "gauge"),
     ("spill_damaged_events", "counter"),
+    ("owner_body_bytes", "counter"),
+    ("owner_events", "counter"),
+    ("owner_info", "gauge"),
+    ("owner_memory_limit_bytes", "gauge"),
+    ("owner_memory_used_bytes", "gauge"),
+    ("owner_refusals", "counter"),
+    ("owner_spill_limit_bytes", "gauge"),
+    ("owner_spill_used_bytes", "gauge"),
     ("spill_quota_bytes", "gauge"),
     ("spill_takes", "gauge"),
     ("spill_used_bytes", "gauge"),
@@ -119,6 +128,7 @@ const TOP: [&str; 17] = [
     "damage",
     "dead_letters",
     "memory",
+    "owners",
     "phase",
     "ready",
     "reasons",
@@ -247,6 +257,16 @@ fn status_and_the_page_show_every_cluster_and_stream() {
     assert_eq!(
         (&cluster["owner"], &cluster["condition"]),
         (&"tests".into(), &"up".into())
+    );
+    // An owner that is only named has no shares, and is counted all the same.
+    let owner = &status["owners"]["tests"];
+    assert_eq!(
+        (
+            &owner["streams"],
+            &owner["events"],
+            &owner["memory_limit_bytes"]
+        ),
+        (&json!(["events"]), &1.into(), &json!(null))
     );
     let stream = &status["streams"]["events"];
     assert_eq!(
