@@ -195,7 +195,7 @@ impl App {
             trend: Trend::default(),
             sampler,
             vitals,
-            guard: Guard::new(&config.admin),
+            guard: Guard::new(&config.load().admin),
         });
         let adopting = adopting.into_iter();
         let adopting = adopting
