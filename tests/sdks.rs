@@ -3,6 +3,7 @@
 //! `tests/sdks/fetch.sh` installs them; the programs beside it send with them. Where they can't be had a test says so, and fails with `CI`
 //! set. What isn't here: Segment's SDK for Go is no published module, and native mobile SDKs can't be run.
 
+mod browser;
 mod relay;
 mod segment;
 
@@ -40,6 +41,8 @@ fn drivers() -> PathBuf {
 /// What a program said at its end.
 #[derive(Debug)]
 struct Said {
+    /// The ids that it named as sent, if the SDK chooses them.
+    sent: Vec<String>,
     /// What the SDK gave up, and why.
     failed: Vec<String>,
 }
@@ -74,6 +77,7 @@ fn end(mut child: std::process::Child) -> Said {
         lines.map(|rest| rest.trim().to_owned()).collect()
     };
     Said {
+        sent: after("sent "),
         failed: after("failed "),
     }
 }
