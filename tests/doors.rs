@@ -1,5 +1,7 @@
 //! Behind load balancers: whose a connection is, in the PROXY protocol, and who may say so.
 
+mod addresses;
+
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,6 +15,7 @@ use crate::support::{eventually, secure, skip};
 
 const EVENTS: &str = "/v1/events/events";
 const EVENT: &str = r#"{"user":"a","id":"1"}"#;
+const JSON: (&str, &str) = ("content-type", "application/json");
 const SOON: Duration = Duration::from_secs(5);
 
 fn started(http: &str) -> (Mock, Gateway) {

@@ -70,7 +70,7 @@ pub fn handle(
             }
             None => {
                 let head = held.as_mut();
-                answer(&local, &snapshot, &mut request, head, &mut answered).await
+                answer(&local, &snapshot, &busy, &mut request, head, &mut answered).await
             }
             Some(problem) => refused(&local, &problem),
         };
@@ -104,6 +104,7 @@ fn refused(local: &Local, problem: &Problem) -> Reply {
 async fn answer(
     local: &Arc<Local>,
     snapshot: &Snapshot,
+    busy: &Busy,
     request: &mut Request<Incoming>,
     head: Option<&mut HeldByProcess>,
     answered: &mut Answered,
@@ -114,7 +115,8 @@ async fn answer(
         Ok(target) => target,
         Err(problem) if problem.code == NOT_FOUND && !snapshot.endpoints.is_empty() => {
             // In a box, so that what waits for other requests is no larger.
-            let routed = routes::answer(local, snapshot, request, head, answered, problem);
+            let peer = busy.peer();
+            let routed = routes::answer(local, snapshot, peer, request, head, answered, problem);
             return Box::pin(routed).await;
         }
         Err(problem) => return refused(local, &problem),

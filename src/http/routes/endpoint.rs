@@ -74,6 +74,8 @@ pub struct Endpoint {
     pub(super) of_head: Vec<Source>,
     /// Those of them of which a request must have no more than one.
     pub(super) single: Vec<HeaderName>,
+    /// Whether the client's address is looked for.
+    pub(super) wants_address: bool,
     /// Names of fields, by number.
     pub(super) fields: Vec<String>,
     pub(super) key: Places,
@@ -112,6 +114,7 @@ impl Endpoint {
             layout: Layout::default(),
             of_head: Vec::new(),
             single: Vec::new(),
+            wants_address: false,
             fields: Vec::new(),
             key: Places::default(),
             key_text: String::new(),

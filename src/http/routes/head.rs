@@ -20,7 +20,7 @@ pub(super) struct Head {
     values: Vec<Option<Arc<[u8]>>>,
     /// Record headers that a prefix gives, with the request headers that they come from.
     pub(super) prefixed: Vec<(String, HeaderName, Vec<u8>)>,
-    /// The client's address.
+    /// The client's address, if the route wants it.
     pub(super) address: Option<IpAddr>,
     /// Where the client asks to be sent on to.
     pub(super) target: Option<Arc<[u8]>>,

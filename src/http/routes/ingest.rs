@@ -15,12 +15,14 @@ use super::settings::Form;
 use super::table::Matched;
 use super::taking::{Admitted, Known, Taken, Taking};
 use crate::budget::HeldByProcess;
+use crate::http::address::ClientAddress;
 use crate::http::admission::{Answered, With};
 use crate::http::answer::{self, Problem, Reply};
 use crate::http::body::{self, BodyFault};
 use crate::http::entry::{By, Entry};
 use crate::http::forget::forget_head;
 use crate::http::head::{Lines, encoding_of};
+use crate::http::peer::Peer;
 use crate::http::port::Local;
 use crate::http::reasons::why_not_taken;
 use crate::http::retry;
@@ -35,6 +37,7 @@ use crate::telemetry::Answer;
 pub(crate) async fn answer(
     local: &Arc<Local>,
     snapshot: &Snapshot,
+    peer: &Peer,
     request: &mut Request<Incoming>,
     held: Option<&mut HeldByProcess>,
     answered: &mut Answered,
@@ -44,7 +47,7 @@ pub(crate) async fn answer(
         local.port.refusals.count(problem.code);
         problem.reply()
     };
-    let (endpoint, known) = match find(snapshot, request, not_found) {
+    let (endpoint, known) = match find(snapshot, peer, request, not_found) {
         Ok(found) => found,
         Err(refused) => {
             let Refused { problem, allow } = *refused;
@@ -92,6 +95,7 @@ struct Refused {
 /// The route of a request, and what its head says.
 fn find<'a>(
     snapshot: &'a Snapshot,
+    peer: &Peer,
     request: &Request<Incoming>,
     not_found: Problem,
 ) -> Result<(&'a Endpoint, Result<Known<'a>, Problem>), Box<Refused>> {
@@ -126,7 +130,12 @@ fn find<'a>(
         address: None,
     };
     let is_query = endpoint.form == Form::Query && !endpoint.is_fixed;
-    let known = Head::of(endpoint, &asked).and_then(|head| {
+    let known = Head::of(endpoint, &asked).and_then(|mut head| {
+        head.address = endpoint.wants_address.then(|| {
+            let settings = &snapshot.settings;
+            let (headers, from) = (asked.headers, settings.address_from);
+            ClientAddress::of(peer, headers, from, &settings.trusted).ip()
+        });
         let encoding = encoding_of(&Lines::of(request.headers()))?;
         let query = is_query.then(|| Bytes::copy_from_slice(asked.query.as_bytes()));
         Ok(Known {

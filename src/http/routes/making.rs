@@ -368,7 +368,10 @@ impl Making<'_> {
                 let number = endpoint.layout.want_of_envelope(pointer);
                 Ok(Place::Envelope(number.map_err(too_many)?))
             }
-            Source::Address => Ok(Place::Address),
+            Source::Address => {
+                endpoint.wants_address = true;
+                Ok(Place::Address)
+            }
             Source::Sender => Ok(Place::Sender),
             Source::Path(name) if !self.captures.contains(name) => Err(match &self.captures[..] {
                 [] => {
