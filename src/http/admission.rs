@@ -65,7 +65,7 @@ impl With<'_> {
         body: Bytes,
         arrival: Arrival,
         mut held: Held,
-    ) -> Result<(Parcels, Rejected), Problem> {
+    ) -> Result<(Parcels, Rejected), Box<Problem>> {
         let (local, route) = (self.local, self.route);
         self.charge(&planned, &mut held)?;
         let wanted = plan::wanted(&planned, lanes);
@@ -96,7 +96,7 @@ impl With<'_> {
                 }
                 Ok((parcels, planned.rejected))
             }
-            Err(refusal) => Err(problem_of_refusal(&refusal, route)),
+            Err(refusal) => Err(problem_of_refusal(&refusal, route).into()),
         }
     }
 
@@ -148,13 +148,16 @@ async fn wait(local: &Local, parcels: &Parcels, within: Duration) -> Outcome {
     let waiting = local
         .deadlines
         .enter(request, request.received_at(), within);
+    // Nobody else ends the waiting while this thread is here, so the first look can't find it over.
+    let mut has_looked = false;
     poll_fn(|cx| {
-        if request.is_finished() {
+        if request.is_finished() || (has_looked && waiting.is_over()) {
             return Poll::Ready(());
         }
+        has_looked = true;
         request.on_finish(cx.waker());
         // It may have been finished before it was known whom to wake.
-        if request.is_finished() || waiting.is_over() {
+        if request.is_finished() {
             return Poll::Ready(());
         }
         Poll::Pending

@@ -18,17 +18,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use super::rejected::Rejected;
+use super::sending::Sending;
 use crate::receipt::{Cause, Outcome};
 use crate::telemetry::Answer;
 
 /// A response with its whole body.
-pub type Reply = Response<Full<Bytes>>;
+pub type Reply = Response<Sending>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Says in an answer that the connection ends with it.
 pub fn make_last(reply: &mut Reply) {
@@ -63,6 +65,12 @@ pub struct Problem {
     pub close: bool,
     /// Which events, if it's about some.
     pub errors: Rejected,
+}
+
+impl From<Box<Problem>> for Problem {
+    fn from(problem: Box<Problem>) -> Problem {
+        *problem
+    }
 }
 
 impl Problem {
@@ -124,7 +132,7 @@ impl Problem {
     }
 
     fn reply_with(&self, counts: Option<Counts>) -> Reply {
-        let mut reply = Response::new(Full::new(Bytes::from(self.body_with(counts))));
+        let mut reply = Response::new(Sending::new(self.body_with(counts)));
         *reply.status_mut() = self.status;
         let headers = reply.headers_mut();
         headers.insert(
@@ -179,12 +187,69 @@ fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_millis() as u64).div_ceil(1_000).max(1)
 }
 
-/// The answer to a request whose events were admitted. `rejected` are those that never could be; `retry_after` is when
-/// to send again what isn't durable, and `because` says why Kafka takes nothing. `spare` are headers that nobody needs any more: their memory is used again.
+/// What is to be said. A reply is large, so the usual one is made where it's sent from; until then it's these few counts.
+#[derive(Debug)]
+pub enum Said {
+    /// Every event is durable, or in memory where no more is asked.
+    All {
+        /// Acknowledged by Kafka.
+        acked: u32,
+        /// In the spill log.
+        spilled: u32,
+        /// Only in memory.
+        queued: u32,
+    },
+    /// Anything else.
+    Other(Box<Reply>),
+}
+
+impl Said {
+    /// The reply. `spare` are headers that nobody needs any more: their memory is used again.
+    #[inline]
+    pub fn reply(self, spare: &mut HeaderMap) -> Reply {
+        match self {
+            Said::All {
+                acked,
+                spilled,
+                queued,
+            } => all(acked, spilled, queued, spare),
+            Said::Other(reply) => *reply,
+        }
+    }
+}
+
+impl From<Reply> for Said {
+    fn from(reply: Reply) -> Said {
+        Said::Other(Box::new(reply))
+    }
+}
+
+/// What to say of a request whose events were admitted. `rejected` are those that never could be; `retry_after` is when to send
+/// again what isn't durable, and `because` says why Kafka takes nothing.
+#[inline]
 pub fn settled(
     outcome: Outcome,
+    rejected: Rejected,
+    because: impl FnOnce() -> Option<String>,
+    retry_after: impl FnOnce() -> Duration,
+) -> (Answer, Said) {
+    let (acked, spilled, queued) = (outcome.acked, outcome.spilled, outcome.queued);
+    if outcome.not_acked.is_empty() && rejected.count() == 0 {
+        let all = Said::All {
+            acked,
+            spilled,
+            queued,
+        };
+        return (Answer::Ok, all);
+    }
+    let (answer, reply) = settled_in_part(outcome, rejected, because, retry_after);
+    (answer, reply.into())
+}
+
+#[cold]
+fn settled_in_part(
+    outcome: Outcome,
     mut rejected: Rejected,
-    spare: HeaderMap,
     because: impl FnOnce() -> Option<String>,
     retry_after: impl FnOnce() -> Duration,
 ) -> (Answer, Reply) {
@@ -196,10 +261,6 @@ pub fn settled(
         queued,
         rejected: rejected.count(),
     };
-    if outcome.not_acked.is_empty() && rejected.count() == 0 {
-        let reply = success(StatusCode::OK, counts(&rejected), &rejected, spare);
-        return (Answer::Ok, reply);
-    }
     let (never, later): (Vec<_>, Vec<_>) = outcome
         .not_acked
         .into_iter()
@@ -208,8 +269,7 @@ pub fn settled(
     if later.is_empty() {
         if acked + spilled + queued > 0 {
             let counts = counts(&rejected);
-            let reply = success(StatusCode::MULTI_STATUS, counts, &rejected, spare);
-            return (Answer::Partly, reply);
+            return (Answer::Partly, partly(counts, &rejected));
         }
         return (Answer::Client, unacceptable(rejected).reply());
     }
@@ -287,50 +347,46 @@ fn event_error((index, cause): (u32, Cause)) -> EventError {
     }
 }
 
-fn success(
-    status: StatusCode,
-    counts: Counts,
-    rejected: &Rejected,
-    mut headers: HeaderMap,
-) -> Reply {
-    let Counts {
-        accepted,
-        acked,
-        spilled,
-        queued,
-        ..
-    } = counts;
-    headers.clear();
-    let body = if rejected.count() > 0 {
-        #[derive(Serialize)]
-        struct Partly<'a> {
-            #[serde(flatten)]
-            counts: Counts,
-            errors: &'a [EventError],
-            #[serde(skip_serializing_if = "is_zero")]
-            errors_omitted: u32,
-        }
-        let partly = Partly {
-            counts,
-            errors: rejected.listed(),
-            errors_omitted: rejected.omitted(),
-        };
-        Bytes::from(serde_json::to_vec(&partly).unwrap_or_default())
-    } else if (accepted, acked) == (1, 1) {
-        Bytes::from_static(br#"{"accepted":1,"acked":1,"spilled":0}"#)
+fn all(acked: u32, spilled: u32, queued: u32, spare: &mut HeaderMap) -> Reply {
+    let accepted = acked + spilled + queued;
+    let body = if (accepted, acked) == (1, 1) {
+        Sending::new(Bytes::from_static(
+            br#"{"accepted":1,"acked":1,"spilled":0}"#,
+        ))
     } else if queued > 0 {
-        Bytes::from(format!(
+        Sending::new(format!(
             r#"{{"accepted":{accepted},"acked":0,"spilled":0,"queued":{queued}}}"#
         ))
     } else {
-        Bytes::from(format!(
+        Sending::new(format!(
             r#"{{"accepted":{accepted},"acked":{acked},"spilled":{spilled}}}"#
         ))
     };
-    let mut reply = Response::new(Full::new(body));
-    *reply.status_mut() = status;
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *reply.headers_mut() = headers;
+    let mut reply = Response::new(body);
+    spare.clear();
+    spare.insert(CONTENT_TYPE, JSON);
+    std::mem::swap(reply.headers_mut(), spare);
+    reply
+}
+
+fn partly(counts: Counts, rejected: &Rejected) -> Reply {
+    #[derive(Serialize)]
+    struct Partly<'a> {
+        #[serde(flatten)]
+        counts: Counts,
+        errors: &'a [EventError],
+        #[serde(skip_serializing_if = "is_zero")]
+        errors_omitted: u32,
+    }
+    let partly = Partly {
+        counts,
+        errors: rejected.listed(),
+        errors_omitted: rejected.omitted(),
+    };
+    let body = serde_json::to_vec(&partly).unwrap_or_default();
+    let mut reply = Response::new(Sending::new(body));
+    *reply.status_mut() = StatusCode::MULTI_STATUS;
+    reply.headers_mut().insert(CONTENT_TYPE, JSON);
     reply
 }
 

@@ -8,12 +8,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::CONNECTION;
 use hyper::{Request, Response};
 
 use super::access::Access;
 use super::admission::{Answered, With};
-use super::answer::{self, Problem, Reply};
+use super::answer::{self, Problem, Said};
 use super::body::{self, BodyFault};
 use super::entry::Entry;
 use super::forget::{STREAM_BYTES, forget_head};
@@ -23,11 +22,13 @@ use super::plan::{self, EVENT_OVERHEAD_BYTES, Scratch, Shape};
 use super::port::Local;
 use super::reasons::{not_ready, problem_of, why_not_taken};
 use super::rejected::Rejected;
+use super::respond::{hold_list, respond};
 use super::retry;
 use super::routes;
-use super::sending::{self, Sending};
+use super::sending::Sending;
 use super::shares;
 use super::snapshot::Snapshot;
+use super::streams::Route;
 use super::target::{NOT_FOUND, Target, find};
 use super::watch::Busy;
 use super::web::Web;
@@ -48,59 +49,52 @@ pub fn handle(
     mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Sending>, Infallible>> {
     // At once, not when its turn comes: many heads may come in one turn.
-    let snapshot = local.port.now();
+    let snapshot = local.now();
     let access = snapshot.access.as_ref();
     let web = access.and_then(|access| Web::of(access, &request, &snapshot.endpoints));
     let settings = &snapshot.settings;
     let introduce = |access: &Arc<Access>| access.introduce(busy.peer(), settings, &mut request);
-    let charged = match access.map(introduce).transpose() {
+    let mut charged = match access.map(introduce).transpose() {
         Ok(_) => charge_head(&local, settings.max_headers, &mut request),
         Err(problem) => Err(heads::refuse(&mut request, problem)),
     };
     async move {
-        let version = request.version();
         let mut answered = Answered::at(Instant::now());
-        let (mut held, refusal) = match charged {
-            Ok(held) => (held, None),
-            Err(problem) => (None, Some(problem)),
-        };
-        let mut reply = match refusal {
-            None if let Some(told) = web.as_ref().and_then(|web| web.answer(&request)) => {
-                told.unwrap_or_else(|problem| refused(&local, &problem))
+        let said = match &mut charged {
+            Ok(_) if let Some(told) = web.as_ref().and_then(|web| web.answer(&request)) => {
+                told.map_or_else(|problem| refused(&local, &problem), Said::from)
             }
-            None => {
-                let head = held.as_mut();
+            Ok(head) => {
+                let head = head.as_mut();
                 answer(&local, &snapshot, &busy, &mut request, head, &mut answered).await
             }
-            Some(problem) => refused(&local, &problem),
+            Err(problem) => refused(&local, problem),
         };
-        if let Some(web) = web {
-            web.write(&mut reply);
-        }
-        if !reply.status().is_success() && reply.headers().contains_key(CONNECTION) {
-            busy.leaves_unread();
-        }
-        if local.is_stopping.load(Relaxed) {
-            answer::make_last(&mut reply);
-        }
+        let mut held = charged.unwrap_or_default();
         if let Some(held) = &mut held {
             // What its head holds goes with the request.
             held.shrink_to(STREAM_BYTES);
         }
-        let response = sending::send(reply, answered.list, held, &busy, version);
-        busy.end(answered.at);
-        Ok(response)
+        Ok(respond(
+            &local,
+            &mut request,
+            said,
+            answered,
+            web,
+            held,
+            busy,
+        ))
     }
 }
 
 /// The answer to a request that isn't for any stream, or not yet.
 #[cold]
-fn refused(local: &Local, problem: &Problem) -> Reply {
+fn refused(local: &Local, problem: &Problem) -> Said {
     local.port.refusals.count(problem.code);
-    problem.reply()
+    problem.reply().into()
 }
 
-/// The answer. `answered` says when the request came, and gets to know when the answer was ready.
+/// What to answer. `answered` says when the request came, and gets to know when the answer was ready.
 async fn answer(
     local: &Arc<Local>,
     snapshot: &Snapshot,
@@ -108,7 +102,7 @@ async fn answer(
     request: &mut Request<Incoming>,
     head: Option<&mut HeldByProcess>,
     answered: &mut Answered,
-) -> Reply {
+) -> Said {
     let begun = answered.at;
     let lines = Lines::of(request.headers());
     let target = match find(snapshot, request, &lines) {
@@ -117,7 +111,7 @@ async fn answer(
             // In a box, so that what waits for other requests is no larger.
             let peer = busy.peer();
             let routed = routes::answer(local, snapshot, peer, request, head, answered, problem);
-            return Box::pin(routed).await;
+            return Box::pin(routed).await.into();
         }
         Err(problem) => return refused(local, &problem),
     };
@@ -125,51 +119,81 @@ async fn answer(
     if let Some(access) = &snapshot.access {
         match Entry::enter(access, &route.stream, None, request, &local.port.refusals) {
             Ok(entry) => answered.entry = entry,
-            Err(reply) => return *reply,
+            Err(reply) => return Said::Other(reply),
         }
     }
     let ingested = match Coded::of(route, &lines) {
         Ok(coded) => ingest(local, snapshot, &target, coded, request, head, answered).await,
-        Err(problem) => Err(problem),
+        Err(problem) => Err(problem.into()),
     };
-    let is_turned_away;
-    let (answer, mut reply) = match ingested {
-        Ok((outcome, mut rejected)) => {
-            is_turned_away = outcome
-                .not_acked
-                .iter()
-                .any(|(_, cause)| matches!(cause, Cause::NoRoom | Cause::Timeout | Cause::Unknown));
-            let more = outcome.not_acked.len();
-            answered.list = sending::hold_list(&local.port, &mut rejected, more);
-            let spare = std::mem::take(request.headers_mut());
-            let retry_after = || retry::after_silence(&route.cluster);
-            let because = || why_not_taken(route);
-            answer::settled(outcome, rejected, spare, because, retry_after)
-        }
-        Err(mut problem) => {
-            is_turned_away = matches!(problem.code, "no_memory" | "full" | "stalled");
-            answered.list = sending::hold_list(&local.port, &mut problem.errors, 0);
-            if problem.answer() == Answer::Client {
-                let rejected = &route.stream.metrics.rejected;
-                rejected.fetch_add(problem.errors.count().into(), Relaxed);
-            }
-            let mut reply = problem.reply();
-            if let Some(entry) = &answered.entry {
-                entry.challenge(&mut reply);
-            }
-            (problem.answer(), reply)
-        }
+    let (answer, said) = match ingested {
+        Ok((outcome, rejected)) => taken(local, route, outcome, rejected, answered),
+        Err(problem) => not_taken(local, route, *problem, answered),
     };
-    if is_turned_away && shares::concerns_all(route) {
-        route.stream.metrics.turned_away.fetch_add(1, Relaxed);
-    }
-    if answered.is_last {
-        answer::make_last(&mut reply);
-    }
     answered.at = Instant::now();
     let took = answered.at.duration_since(begun);
     route.stream.metrics.answered(answer, took);
-    reply
+    said
+}
+
+/// What to say if the events were taken, all or some of them.
+#[inline]
+fn taken(
+    local: &Local,
+    route: &Route,
+    outcome: Outcome,
+    mut rejected: Rejected,
+    answered: &mut Answered,
+) -> (Answer, Said) {
+    if !outcome.not_acked.is_empty() || rejected.count() > 0 {
+        note_not_all(local, route, &outcome, &mut rejected, answered);
+    }
+    let because = || why_not_taken(route);
+    let retry_after = || retry::after_silence(&route.cluster);
+    answer::settled(outcome, rejected, because, retry_after)
+}
+
+#[cold]
+fn note_not_all(
+    local: &Local,
+    route: &Route,
+    outcome: &Outcome,
+    rejected: &mut Rejected,
+    answered: &mut Answered,
+) {
+    let turns_away = |cause| matches!(cause, Cause::NoRoom | Cause::Timeout | Cause::Unknown);
+    let mut causes = outcome.not_acked.iter().map(|(_, cause)| *cause);
+    note_turned_away(route, causes.any(turns_away));
+    answered.list = hold_list(&local.port, rejected, outcome.not_acked.len());
+}
+
+/// What to say if none of the events are taken.
+#[cold]
+fn not_taken(
+    local: &Local,
+    route: &Route,
+    mut problem: Problem,
+    answered: &mut Answered,
+) -> (Answer, Said) {
+    note_turned_away(
+        route,
+        matches!(problem.code, "no_memory" | "full" | "stalled"),
+    );
+    answered.list = hold_list(&local.port, &mut problem.errors, 0);
+    if problem.answer() == Answer::Client {
+        route.stream.metrics.add_rejected(problem.errors.count());
+    }
+    let mut reply = problem.reply();
+    if let Some(entry) = &answered.entry {
+        entry.challenge(&mut reply);
+    }
+    (problem.answer(), reply.into())
+}
+
+fn note_turned_away(route: &Route, is_turned_away: bool) {
+    if is_turned_away && shares::concerns_all(route) {
+        route.stream.metrics.add_turned_away();
+    }
 }
 
 /// Takes a request's events and waits for what becomes of them; with those that never could be taken. `answered`
@@ -182,7 +206,7 @@ async fn ingest(
     request: &mut Request<Incoming>,
     head: Option<&mut HeldByProcess>,
     answered: &mut Answered,
-) -> Result<(Outcome, Rejected), Problem> {
+) -> Result<(Outcome, Rejected), Box<Problem>> {
     let Target { route, path_key } = target;
     let (settings, metrics) = (&snapshot.settings, &route.stream.metrics);
     let Coded { shape, encoding } = coded;
@@ -222,7 +246,7 @@ async fn ingest(
     };
     let (parcels, rejected) = take(&with, shape, body, key.as_deref(), arrival, held)?;
     if rejected.count() > 0 {
-        metrics.rejected.fetch_add(rejected.count().into(), Relaxed);
+        metrics.add_rejected(rejected.count());
     }
     let outcome = with.outcome(&parcels, settings.answer_within).await;
     Ok((outcome, rejected))
@@ -236,7 +260,7 @@ fn take(
     key: Option<&[u8]>,
     arrival: Arrival,
     held: Held,
-) -> Result<(Parcels, Rejected), Problem> {
+) -> Result<(Parcels, Rejected), Box<Problem>> {
     let route = with.route;
     SCRATCH.with_borrow_mut(|scratch| {
         let known = route.topic.lanes();
@@ -246,7 +270,7 @@ fn take(
             &known[..]
         };
         if lanes.is_empty() {
-            return Err(not_ready(route));
+            return Err(not_ready(route).into());
         }
         let limits = &with.snapshot.limits;
         let planned = plan::plan(route, shape, &body, key, lanes, limits, scratch)?;

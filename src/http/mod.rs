@@ -6,8 +6,8 @@
 //! - [`streams`] are what has a name and counts, and the routes that their events take; a [`snapshot`] is all that is configured of
 //!   the port. A request sees one snapshot.
 //! - [`access`] asks who may send, [`web`] tells browsers what they have to know of it.
-//! - [`answer`] makes an answer of what became of the events, and has the form of all refusals ([`answer::Problem`]). What is refused
-//!   before the lanes see it gets its status where it is found: [`ingest`], [`plan`], `target`, `head`, `heads`.
+//! - [`answer`] says what became of the events, and has the form of all refusals ([`answer::Problem`]). `respond` makes a response of
+//!   it. What is refused before the lanes see it gets its status where it is found: [`ingest`], [`plan`], `target`, `head`, `heads`.
 //! - [`retry`] computes an honest `Retry-After`.
 //! - [`linger`] sees to it that a refusal reaches its client, and `ending` that a stop breaks nobody's request.
 //! - `secure` is a connection over TLS, `handshakes` the turns of those that begin; [`peer`] says who is at the other end.
@@ -80,6 +80,7 @@ mod protocols;
 mod proxy;
 mod reasons;
 pub mod rejected;
+mod respond;
 pub mod retry;
 pub mod routes;
 mod secure;

@@ -1,10 +1,11 @@
 //! What requests of the data port need, of all threads and of one.
 
-use std::sync::Arc;
+use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Cache};
 use tokio::sync::watch;
 
 use super::addresses::Addresses;
@@ -75,4 +76,39 @@ pub struct Local {
     pub deadlines: Deadlines,
     /// The handshakes that are under way on it.
     pub handshakes: Handshakes,
+    /// The configuration as this thread saw it last. Only this thread uses it, so the lock is always free.
+    known: Mutex<Cache<InForce, Arc<Snapshot>>>,
+}
+
+impl Local {
+    /// What one of `threads` of the port needs.
+    pub fn new(port: &Arc<Port>, threads: usize) -> Local {
+        Local {
+            port: Arc::clone(port),
+            mailbox: Arc::default(),
+            is_stopping: AtomicBool::new(false),
+            deadlines: Deadlines::default(),
+            handshakes: Handshakes::of_one_in(threads),
+            known: Mutex::new(Cache::new(InForce(Arc::clone(port)))),
+        }
+    }
+
+    /// The configuration that is in force now, for as long as the caller wants it. While it's the one that this thread saw last,
+    /// asking costs a look and a count.
+    pub fn now(&self) -> Arc<Snapshot> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.load())
+    }
+}
+
+/// Where the configuration is that is in force.
+#[derive(Debug)]
+struct InForce(Arc<Port>);
+
+impl Deref for InForce {
+    type Target = ArcSwap<Snapshot>;
+
+    fn deref(&self) -> &ArcSwap<Snapshot> {
+        &self.0.snapshot
+    }
 }

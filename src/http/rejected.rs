@@ -8,9 +8,12 @@ use super::answer::EventError;
 /// As many entries as `errors` has at most: enough to see what is wrong, and at most some ten KiB.
 pub const LISTED: usize = 100;
 
-/// Events that aren't accepted, or not durable.
+/// Events that aren't accepted, or not durable. It's a word as long as there are none, because it's handed on with each request.
+#[derive(Clone, Debug, Default)]
+pub struct Rejected(Option<Box<Several>>);
+
 #[derive(Clone, Debug)]
-pub struct Rejected {
+struct Several {
     listed: Vec<EventError>,
     count: u32,
     are_all_too_large: bool,
@@ -18,9 +21,9 @@ pub struct Rejected {
     most: usize,
 }
 
-impl Default for Rejected {
+impl Default for Several {
     fn default() -> Self {
-        Rejected {
+        Several {
             listed: Vec::new(),
             count: 0,
             are_all_too_large: true,
@@ -32,40 +35,44 @@ impl Default for Rejected {
 impl Rejected {
     /// How many there are.
     pub fn count(&self) -> u32 {
-        self.count
+        self.0.as_ref().map_or(0, |several| several.count)
     }
 
     /// How many aren't listed.
     pub fn omitted(&self) -> u32 {
-        self.count - self.listed.len() as u32
+        self.count() - self.listed().len() as u32
     }
 
     /// The first ones, by their places in the request.
     pub fn listed(&self) -> &[EventError] {
-        &self.listed
+        self.0.as_ref().map_or(&[], |several| &several.listed)
     }
 
     /// Whether nothing else is wrong with any of them than their size.
     pub fn are_all_too_large(&self) -> bool {
-        self.are_all_too_large
+        self.0
+            .as_ref()
+            .is_none_or(|several| several.are_all_too_large)
     }
 
     /// Lists none of them, and none of those that are added.
     pub fn list_none(&mut self) {
-        (self.listed, self.most) = (Vec::new(), 0);
+        let several = self.0.get_or_insert_default();
+        (several.listed, several.most) = (Vec::new(), 0);
     }
 
     /// Adds more of them.
     pub fn add(&mut self, errors: impl IntoIterator<Item = EventError>) {
+        let several = self.0.get_or_insert_default();
         for error in errors {
-            self.count += 1;
-            self.are_all_too_large &=
+            several.count += 1;
+            several.are_all_too_large &=
                 matches!(error.code, "event_too_large" | "too_large_for_kafka");
-            self.listed.push(error);
+            several.listed.push(error);
         }
-        self.listed.sort_unstable_by_key(|error| error.index);
-        self.listed.truncate(self.most);
-        self.listed.shrink_to_fit();
+        several.listed.sort_unstable_by_key(|error| error.index);
+        several.listed.truncate(several.most);
+        several.listed.shrink_to_fit();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,9 +12,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::connection::{Open, begin};
-use super::deadlines::Deadlines;
 use super::ending::Ending;
-use super::handshakes::Handshakes;
 use super::listener::{Accepted, LAST_CALL};
 use super::port::{Local, Port};
 use crate::lifecycle::{Phase, Vital, Vitals, Watch, reached};
@@ -89,13 +87,7 @@ impl Thread {
         watch: &Watch,
         vitals: &Vitals,
     ) -> io::Result<Thread> {
-        let local = Arc::new(Local {
-            port: Arc::clone(port),
-            mailbox: Arc::default(),
-            is_stopping: AtomicBool::new(false),
-            deadlines: Deadlines::default(),
-            handshakes: Handshakes::of_one_in(count),
-        });
+        let local = Arc::new(Local::new(port, count));
         Thread::start(format!("http-{number}"), local, watch, vitals)
     }
 
@@ -134,9 +126,9 @@ async fn run(
     let mut delivering = tokio::spawn(async move { mailbox.deliver().await });
     let waiting = Arc::clone(&local);
     let mut sweeping = tokio::spawn(async move {
-        let port = &waiting.port;
-        let shortest = || port.snapshot.load().settings.answer_within;
-        let replaced = port.replaced.subscribe();
+        // It also lets go of a configuration that was replaced.
+        let shortest = || waiting.now().settings.answer_within;
+        let replaced = waiting.port.replaced.subscribe();
         waiting.deadlines.sweep(shortest, replaced).await
     });
     let watching = watch.clone();

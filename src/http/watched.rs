@@ -135,6 +135,8 @@ impl<T: Transport> Drop for Watched<T> {
 }
 
 impl<T: Transport> AsyncRead for Watched<T> {
+    // Once per request, from one place.
+    #[inline(always)]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -153,6 +155,7 @@ impl<T: Transport> AsyncRead for Watched<T> {
 }
 
 impl<T: Transport> AsyncWrite for Watched<T> {
+    #[inline(always)]
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY};
 use hyper::{Method, Request, Response, StatusCode};
@@ -15,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::access::{Access, Gate};
 use super::answer::{Problem, Reply};
 use super::routes::Endpoints;
+use super::sending::Sending;
 use crate::auth::Refusal;
 
 /// A request to what pages may send to.
@@ -81,7 +81,7 @@ impl Web {
     }
 
     fn preflight(&self) -> Reply {
-        let mut reply = Response::new(Full::default());
+        let mut reply = Response::new(Sending::default());
         *reply.status_mut() = StatusCode::NO_CONTENT;
         if let Some(cors) = &self.gate.cors {
             let headers = reply.headers_mut();

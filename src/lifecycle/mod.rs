@@ -123,12 +123,22 @@ impl Awaited {
     }
 
     /// Whether the phase has come; if not, the task is woken when it has. Not to be called again once it has.
+    #[inline]
     pub fn has_come(&mut self, cx: &mut Context<'_>) -> bool {
+        match &self.wakes {
+            Some((wakes, _))
+                if wakes.task.will_wake(cx.waker()) && !wakes.has_woken.load(Acquire) =>
+            {
+                false
+            }
+            _ => self.look(cx),
+        }
+    }
+
+    #[cold]
+    fn look(&mut self, cx: &mut Context<'_>) -> bool {
         let waker = match &self.wakes {
             Some((wakes, waker)) if wakes.task.will_wake(cx.waker()) => {
-                if !wakes.has_woken.load(Acquire) {
-                    return false;
-                }
                 wakes.has_woken.store(false, Relaxed);
                 waker
             }

@@ -12,13 +12,13 @@ fn outcome(acked: u32, not_acked: &[(u32, Cause)]) -> Outcome {
 }
 
 fn status_of(outcome: Outcome, rejected: Vec<EventError>) -> (Answer, u16, Option<String>) {
-    let (answer, reply) = settled(
+    let (answer, said) = settled(
         outcome,
         rejected.into(),
-        spare(),
         || None,
         || Duration::from_millis(1_200),
     );
+    let reply = said.reply(&mut spare());
     assert!(!reply.headers().contains_key(hyper::header::COOKIE));
     let retry = reply
         .headers()

@@ -15,13 +15,13 @@
 //! A client is sent on only to an address that begins like one of a list, which names scheme and host up to a slash.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
 
 use super::settings::Answer;
 use super::source::Source;
 use crate::http::answer::Reply;
+use crate::http::sending::Sending;
 
 /// The outcomes, as they're named in the configuration.
 pub const OUTCOMES: [&str; 6] = [
@@ -165,13 +165,13 @@ impl Given {
             }
             let no_store = HeaderValue::from_static("no-store");
             reply.headers_mut().insert(CACHE_CONTROL, no_store);
-            *reply.body_mut() = Full::default();
+            *reply.body_mut() = Sending::default();
         }
         if let Some(status) = status {
             *reply.status_mut() = status;
         }
         if let Some(body) = &self.body {
-            *reply.body_mut() = Full::new(body.clone());
+            *reply.body_mut() = Sending::new(body.clone());
         }
         if let Some(content_type) = &self.content_type {
             reply

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, Response, StatusCode};
 use smallvec::SmallVec;
 
 use super::asked::Asked;
@@ -25,8 +25,9 @@ use crate::http::head::{Lines, encoding_of};
 use crate::http::peer::Peer;
 use crate::http::port::Local;
 use crate::http::reasons::why_not_taken;
+use crate::http::respond;
 use crate::http::retry;
-use crate::http::sending;
+use crate::http::sending::Sending;
 use crate::http::shares;
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
@@ -168,7 +169,7 @@ async fn fixed(
             ..Problem::new(status, code, fault.to_string())
         }
     })?;
-    let mut reply = Response::new(Bytes::from_static(b"{}").into());
+    let mut reply = Response::new(Sending::new(Bytes::from_static(b"{}")));
     let json = HeaderValue::from_static("application/json");
     reply.headers_mut().insert(CONTENT_TYPE, json);
     Ok(reply)
@@ -209,7 +210,7 @@ impl Taking<'_> {
         let (answer, reply, routes) = match taken {
             Ok(taken) => self.settle(taken, &first, answered).await,
             Err(mut problem) => {
-                answered.list = sending::hold_list(&self.local.port, &mut problem.errors, 0);
+                answered.list = respond::hold_list(&self.local.port, &mut problem.errors, 0);
                 if problem.answer() == Answer::Client {
                     let count = problem.errors.count();
                     first.stream.metrics.add_rejected(count);
@@ -314,15 +315,14 @@ impl Taking<'_> {
         }
         all.not_acked.sort_unstable_by_key(|(index, _)| *index);
         let more = all.not_acked.len();
-        answered.list = sending::hold_list(&self.local.port, &mut rejected, more);
+        answered.list = respond::hold_list(&self.local.port, &mut rejected, more);
         let late = late.unwrap_or_else(|| Arc::clone(first));
         let retry_after = || retry::after_silence(&late.cluster);
         let because = || why_not_taken(&late);
-        let spare = Default::default();
-        let (answer, reply) = answer::settled(all, rejected, spare, because, retry_after);
+        let (answer, said) = answer::settled(all, rejected, because, retry_after);
         (
             answer,
-            reply,
+            said.reply(&mut HeaderMap::new()),
             admitted.into_iter().map(|it| it.route).collect(),
         )
     }

@@ -65,18 +65,23 @@ fn eventually(what: &str, check: impl Fn() -> bool) {
     }
 }
 
+fn snapshot() -> Snapshot {
+    let settings = Settings {
+        answer_within: Duration::from_secs(60),
+        ..Settings::default()
+    };
+    Snapshot::first(
+        settings,
+        Duration::from_secs(1),
+        decode::Settings::default().limits().unwrap(),
+        crate::lane::Settings::default(),
+        Routes::default(),
+    )
+}
+
 fn port(budget: &Arc<Budget>) -> Arc<Port> {
     Arc::new(Port {
-        snapshot: arc_swap::ArcSwap::from_pointee(Snapshot::first(
-            Settings {
-                answer_within: Duration::from_secs(60),
-                ..Settings::default()
-            },
-            Duration::from_secs(1),
-            decode::Settings::default().limits().unwrap(),
-            crate::lane::Settings::default(),
-            Routes::default(),
-        )),
+        snapshot: arc_swap::ArcSwap::from_pointee(snapshot()),
         replaced: tokio::sync::watch::Sender::default(),
         start: std::time::Instant::now(),
         lingering: super::super::linger::Lingering::default(),
@@ -90,17 +95,31 @@ fn port(budget: &Arc<Budget>) -> Arc<Port> {
 }
 
 #[test]
+fn a_configuration_that_was_replaced_is_let_go_of_by_a_thread_without_requests() {
+    let life = Life::default();
+    life.enter(Phase::Running);
+    let port = port(&Budget::new(64 << 20));
+    let local = Arc::new(Local::new(&port, 1));
+    let vitals = Vitals::new(&life.watch());
+    let thread = Thread::start("idle".into(), Arc::clone(&local), &life.watch(), &vitals);
+    let first = Arc::downgrade(&local.now());
+    let second = Snapshot {
+        generation: 2,
+        ..snapshot()
+    };
+    port.replace(second);
+    eventually("the first one is gone", || first.strong_count() == 0);
+    assert_eq!(local.now().generation, 2, "a request sees the second");
+    life.enter(Phase::Draining);
+    thread.unwrap().handle.join().unwrap();
+}
+
+#[test]
 fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
     let life = Life::default();
     life.enter(Phase::Running);
     let (vitals, budget) = (Vitals::new(&life.watch()), Budget::new(64 << 20));
-    let local = Arc::new(Local {
-        port: port(&budget),
-        mailbox: Arc::default(),
-        is_stopping: AtomicBool::new(false),
-        deadlines: Deadlines::default(),
-        handshakes: Handshakes::of_one_in(2),
-    });
+    let local = Arc::new(Local::new(&port(&budget), 2));
     let sick = Thread::start("sick".into(), Arc::clone(&local), &life.watch(), &vitals);
     let healthy = Thread::spawn((1, 2), &local.port, &life.watch(), &vitals);
     let threads = vec![sick.unwrap(), healthy.unwrap()];
