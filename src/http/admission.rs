@@ -1,9 +1,9 @@
 //! What every request of the data port goes through once its events are known, whichever way they came: memory, rate, lanes, and the
 //! wait for what becomes of them.
 
-use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use hyper::StatusCode;
 
 use super::answer::Problem;
 use super::body::BodyFault;
+use super::deadlines::Waiting;
 use super::entry::Entry;
 use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan};
 use super::port::Local;
@@ -56,8 +57,9 @@ pub(super) struct With<'a> {
     pub(super) entry: Option<&'a Entry>,
 }
 
-impl With<'_> {
+impl<'a> With<'a> {
     /// Charges and admits what was planned for `lanes`, all of it or nothing.
+    #[inline(always)]
     pub(super) fn admit(
         &self,
         planned: Plan,
@@ -101,6 +103,7 @@ impl With<'_> {
     }
 
     /// Charges what the events cost beside the body and the first one's bookkeeping, unless with their keys they are too large.
+    #[inline(always)]
     fn charge(&self, planned: &Plan, held: &mut Held) -> Result<(), Problem> {
         let limit = self.snapshot.settings.max_decompressed.as_u64();
         // Events alone are no larger than their body, and that was looked at before.
@@ -121,47 +124,63 @@ impl With<'_> {
     }
 
     /// What becomes of admitted events: waits as long as their stream asks for, at most `within` from the request's arrival on.
-    pub(super) async fn outcome(&self, parcels: &Parcels, within: Duration) -> Outcome {
-        if self.route.ack == Ack::Memory {
-            return Outcome {
-                queued: parcels.iter().map(|parcel| parcel.count()).sum(),
-                ..Outcome::default()
-            };
+    pub(super) fn outcome(&'a self, parcels: &'a Parcels, within: Duration) -> Deciding<'a> {
+        let first = parcels.first().filter(|_| self.route.ack != Ack::Memory);
+        let waiting = first.map(|first| {
+            let (request, deadlines) = (first.request(), &self.local.deadlines);
+            (
+                request,
+                deadlines.enter(request, request.received_at(), within),
+            )
+        });
+        Deciding {
+            with: self,
+            parcels,
+            waiting,
+            has_looked: false,
         }
-        let outcome = wait(self.local, parcels, within).await;
-        if !outcome.not_acked.is_empty() {
-            let not_taken = shares::give_back(self.route, parcels, &outcome);
-            if let Some(entry) = self.entry {
-                entry.give_back(not_taken);
-            }
-        }
-        outcome
     }
 }
 
-/// Waits until every event is resolved, at most `within` from the request's arrival on.
-async fn wait(local: &Local, parcels: &Parcels, within: Duration) -> Outcome {
-    let Some(first) = parcels.first() else {
-        return Outcome::default();
-    };
-    let request = first.request();
-    let waiting = local
-        .deadlines
-        .enter(request, request.received_at(), within);
-    // Nobody else ends the waiting while this thread is here, so the first look can't find it over.
-    let mut has_looked = false;
-    poll_fn(|cx| {
-        if request.is_finished() || (has_looked && waiting.is_over()) {
-            return Poll::Ready(());
+/// The wait until every event of a request is resolved.
+pub(super) struct Deciding<'a> {
+    with: &'a With<'a>,
+    parcels: &'a Parcels,
+    /// Nothing where nobody waits.
+    waiting: Option<(&'a Arc<receipt::Request>, Waiting<'a>)>,
+    /// Nobody else ends the waiting while this thread is here, so the first look can't find it over.
+    has_looked: bool,
+}
+
+impl Future for Deciding<'_> {
+    type Output = Outcome;
+
+    // As a part of the request that waits, which an async function with several callers isn't.
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let it = &mut *self;
+        let Some((request, waiting)) = &it.waiting else {
+            return Poll::Ready(Outcome {
+                queued: it.parcels.iter().map(|parcel| parcel.count()).sum(),
+                ..Outcome::default()
+            });
+        };
+        let is_over = request.is_finished() || (it.has_looked && waiting.is_over());
+        if !is_over {
+            it.has_looked = true;
+            request.on_finish(cx.waker());
+            // It may have been finished before it was known whom to wake.
+            if !request.is_finished() {
+                return Poll::Pending;
+            }
         }
-        has_looked = true;
-        request.on_finish(cx.waker());
-        // It may have been finished before it was known whom to wake.
-        if request.is_finished() {
-            return Poll::Ready(());
+        let outcome = receipt::settle(it.parcels);
+        if !outcome.not_acked.is_empty() {
+            let not_taken = shares::give_back(it.with.route, it.parcels, &outcome);
+            if let Some(entry) = it.with.entry {
+                entry.give_back(not_taken);
+            }
         }
-        Poll::Pending
-    })
-    .await;
-    receipt::settle(parcels)
+        Poll::Ready(outcome)
+    }
 }

@@ -56,45 +56,72 @@ pub struct Whole {
 
 /// Reads the body into memory that `held` is charged for. `begun` is when its head came; the clock is only read again if the
 /// body wasn't there yet.
-pub async fn read(
-    body: &mut Incoming,
+pub fn read<'a>(
+    body: &'a mut Incoming,
     begun: Instant,
     limit: u64,
     within: Duration,
-    held: &mut Held,
-) -> Result<Whole, BodyFault> {
-    let expected = body.size_hint().upper();
-    if expected.is_some_and(|bytes| bytes > limit) {
-        return Err(BodyFault::TooLarge { limit });
+    held: &'a mut Held,
+) -> Reading<'a> {
+    Reading {
+        buffer: Buffer {
+            bytes: Vec::new(),
+            limit,
+            expected: body.size_hint().upper(),
+        },
+        body: Pin::new(body),
+        begun,
+        within,
+        held,
+        timer: None,
+        had_trailers: false,
     }
-    let mut buffer = Buffer {
-        bytes: Vec::new(),
-        limit,
-        expected,
-    };
-    let mut body = Pin::new(body);
-    // The timer is only made if the body isn't there yet, which is rare.
-    let mut timer: Option<Pin<Box<Sleep>>> = None;
-    let mut had_trailers = false;
-    poll_fn(|cx| {
+}
+
+/// A body that is being read.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    body: Pin<&'a mut Incoming>,
+    begun: Instant,
+    within: Duration,
+    held: &'a mut Held,
+    buffer: Buffer,
+    /// It's only made if the body isn't there yet, which is rare.
+    timer: Option<Pin<Box<Sleep>>>,
+    had_trailers: bool,
+}
+
+impl Future for Reading<'_> {
+    type Output = Result<Whole, BodyFault>;
+
+    // As a part of the request that reads it, which an async function with several callers isn't.
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let it = &mut *self;
+        let limit = it.buffer.limit;
+        if it.buffer.expected.is_some_and(|bytes| bytes > limit) {
+            return Poll::Ready(Err(BodyFault::TooLarge { limit }));
+        }
         loop {
-            match body.as_mut().poll_frame(cx) {
+            match it.body.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
-                    Some(data) => buffer.add(data, held)?,
-                    None => had_trailers = true,
+                    Some(data) => it.buffer.add(data, it.held)?,
+                    None => it.had_trailers = true,
                 },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(BodyFault::Broken(error))),
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending => return expired(&mut timer, within, cx),
+                Poll::Ready(None) => break,
+                Poll::Pending => {
+                    let expired = expired(&mut it.timer, it.within, cx);
+                    return expired.map(Err);
+                }
             }
         }
-    })
-    .await?;
-    Ok(Whole {
-        arrived: timer.map_or(begun, |_| Instant::now()),
-        bytes: buffer.finish(held),
-        had_trailers,
-    })
+        Poll::Ready(Ok(Whole {
+            arrived: it.timer.as_ref().map_or(it.begun, |_| Instant::now()),
+            bytes: it.buffer.finish(it.held),
+            had_trailers: it.had_trailers,
+        }))
+    }
 }
 
 /// Reads the body and drops it, at most `limit` bytes of it. True: trailers came behind it.
@@ -110,7 +137,7 @@ pub async fn skip(body: &mut Incoming, limit: u64, within: Duration) -> Result<b
                 },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(BodyFault::Broken(error))),
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending => return expired(&mut timer, within, cx),
+                Poll::Pending => return expired(&mut timer, within, cx).map(Err),
             }
             if bytes > limit {
                 return Poll::Ready(Err(BodyFault::TooLarge { limit }));
@@ -125,14 +152,12 @@ fn expired(
     timer: &mut Option<Pin<Box<Sleep>>>,
     within: Duration,
     cx: &mut Context<'_>,
-) -> Poll<Result<(), BodyFault>> {
+) -> Poll<BodyFault> {
     let timer = timer.get_or_insert_with(|| Box::pin(sleep(within)));
-    timer
-        .as_mut()
-        .poll(cx)
-        .map(|()| Err(BodyFault::Timeout(within)))
+    timer.as_mut().poll(cx).map(|()| BodyFault::Timeout(within))
 }
 
+#[derive(Debug)]
 struct Buffer {
     bytes: Vec<u8>,
     limit: u64,
@@ -148,6 +173,7 @@ impl Buffer {
         Ok(())
     }
 
+    #[inline(always)]
     fn add(&mut self, data: &Bytes, held: &mut Held) -> Result<(), BodyFault> {
         let needed = (self.bytes.len() + data.remaining()) as u64;
         if needed > self.limit {
@@ -164,26 +190,37 @@ impl Buffer {
         Ok(())
     }
 
-    fn finish(mut self, held: &mut Held) -> Bytes {
+    #[inline(always)]
+    fn finish(&mut self, held: &mut Held) -> Bytes {
         let spare = self.bytes.capacity() - self.bytes.len();
         if spare > 0 {
             self.bytes.shrink_to_fit();
             held.shrink(spare as u64);
         }
-        Bytes::from(self.bytes)
+        Bytes::from(std::mem::take(&mut self.bytes))
     }
 }
 
 /// Undoes the content encoding; at most `limit` bytes come out. Both bodies are charged while both exist.
+#[inline(always)]
 pub fn decompress(
     encoding: Encoding,
     compressed: Bytes,
     limit: u64,
     held: &mut Held,
 ) -> Result<Bytes, BodyFault> {
-    if encoding == Encoding::Identity {
-        return Ok(compressed);
+    match encoding {
+        Encoding::Identity => Ok(compressed),
+        _ => undo(encoding, compressed, limit, held),
     }
+}
+
+fn undo(
+    encoding: Encoding,
+    compressed: Bytes,
+    limit: u64,
+    held: &mut Held,
+) -> Result<Bytes, BodyFault> {
     // Held only until the result is there: nothing else runs on this thread meanwhile.
     held.grow(encoding.workspace_bytes())?;
     let (mut charged, mut exhausted) = (0_u64, None);

@@ -203,9 +203,10 @@ fn note_end(local: &Local, error: &(dyn std::error::Error + Send + Sync + 'stati
     tracing::debug!(%error, "a connection ended with an error");
 }
 
-/// Whether it's time to look at a connection, and it's too slow then.
+/// Whether it's time to look at a connection, and it's too slow then. Each turn asks, so what is usual is inlined.
+#[inline(always)]
 fn is_too_slow(
-    mut look: Pin<&mut Sleep>,
+    look: Pin<&mut Sleep>,
     is_new: &mut bool,
     activity: &Activity,
     times: &Times,
@@ -217,6 +218,17 @@ fn is_too_slow(
         return false;
     }
     *is_new = false;
+    look_at(look, activity, times, local, cx)
+}
+
+#[cold]
+fn look_at(
+    mut look: Pin<&mut Sleep>,
+    activity: &Activity,
+    times: &Times,
+    local: &Local,
+    cx: &mut Context<'_>,
+) -> bool {
     while look.as_mut().poll(cx).is_ready() {
         match activity.check(times) {
             Ok(wait) => look.as_mut().reset(Instant::now() + wait),

@@ -68,6 +68,7 @@ impl Deadlines {
     }
 
     /// Has `request` woken when it has waited for `within`, counted from `since`.
+    #[inline(always)]
     pub fn enter(&self, request: &Arc<Request>, since: Instant, within: Duration) -> Waiting<'_> {
         let slot = self.list().push(since + within, Arc::clone(request));
         Waiting {
@@ -108,6 +109,7 @@ impl Deadlines {
 
 impl Waiting<'_> {
     /// Whether the deadline has passed.
+    #[inline(always)]
     pub fn is_over(&self) -> bool {
         let list = self.deadlines.list();
         list.slots[self.slot as usize].request.is_none()

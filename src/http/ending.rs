@@ -46,8 +46,17 @@ impl Ending {
     }
 
     /// Whether it's now that the connection is to be told to end with what is under way: true once. If not, the task is woken
-    /// when it may be.
+    /// when it may be. Each turn of each connection asks, so what is usual is inlined.
+    #[inline(always)]
     pub(super) fn is_due(&mut self, activity: &Activity, cx: &mut Context<'_>) -> bool {
+        match &self.step {
+            Step::Serving(grace) if grace.is_quiet(cx) => false,
+            _ => self.go_on(activity, cx),
+        }
+    }
+
+    #[cold]
+    fn go_on(&mut self, activity: &Activity, cx: &mut Context<'_>) -> bool {
         loop {
             match &mut self.step {
                 Step::Serving(grace) => {

@@ -12,6 +12,7 @@ const FEW_HEADERS: usize = 32;
 
 /// Lets go of what a request's head holds, whose size is the client's choice, before its body comes. A map with room for a
 /// few headers stays for the answer's.
+#[inline(always)]
 pub(super) fn forget_head<B>(request: &mut Request<B>, head: Option<&mut HeldByProcess>) {
     if let Some(held) = head {
         held.shrink_to(STREAM_BYTES);

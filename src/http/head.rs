@@ -277,6 +277,7 @@ fn shape_by(media: &str) -> Option<Shape> {
 }
 
 /// How it is compressed: by one coding. `identity` means none, wherever it stands.
+#[inline(always)]
 pub(super) fn encoding_of(lines: &Lines<'_>) -> Result<Encoding, Problem> {
     match lines.content_encoding {
         None => Ok(Encoding::Identity),
@@ -285,6 +286,7 @@ pub(super) fn encoding_of(lines: &Lines<'_>) -> Result<Encoding, Problem> {
 }
 
 /// The same for whatever codings there are.
+#[cold]
 fn encoding_by_list(headers: &HeaderMap) -> Result<Encoding, Problem> {
     let mut encoding = Encoding::Identity;
     for element in elements(headers, CONTENT_ENCODING) {

@@ -112,6 +112,7 @@ pub fn plan(
 }
 
 /// The room that a plan needs, lane by lane. `lanes` are the topic's, by partition.
+#[inline(always)]
 pub fn wanted<'a>(plan: &Plan, lanes: &'a [Arc<Lane>]) -> SmallVec<[Wanted<'a>; 1]> {
     let slots = plan.slots.iter().zip(&plan.partitions);
     slots

@@ -77,6 +77,7 @@ impl Rejected {
 }
 
 impl From<Vec<EventError>> for Rejected {
+    #[inline(always)]
     fn from(errors: Vec<EventError>) -> Rejected {
         let mut rejected = Rejected::default();
         // Mostly there are none.

@@ -26,12 +26,18 @@ pub(super) fn code_of(
 
 /// What to write instead of `written`, if that is an answer that hyper made itself. Answers of ours have a content type in their
 /// heads, and their bodies have no line ends.
+#[inline(always)]
 pub(super) fn with_body(written: &[u8]) -> Option<Vec<u8>> {
     // The end first: answers of ours have another, and so it tells the most.
-    if !written.ends_with(b"\r\n\r\n")
-        || written.len() > LONGEST
-        || !written.starts_with(b"HTTP/1.")
-    {
+    if !written.ends_with(b"\r\n\r\n") || written.len() > LONGEST {
+        return None;
+    }
+    with_body_of(written)
+}
+
+#[cold]
+fn with_body_of(written: &[u8]) -> Option<Vec<u8>> {
+    if !written.starts_with(b"HTTP/1.") {
         return None;
     }
     let (code, detail) = match written.get(8..13)? {

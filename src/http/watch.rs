@@ -216,10 +216,12 @@ impl Activity {
 
     /// Notes the time of a head that began to arrive and isn't complete, of a socket that takes no more, and of answers that are
     /// ready. To be called whenever the connection has done what it could.
+    #[inline(always)]
     pub fn stamp(&self) {
         self.stamp_at(Instant::now);
     }
 
+    #[inline(always)]
     fn stamp_at(&self, now: impl Fn() -> Instant) {
         for stamp in [&self.head_us, &self.blocked_us, &self.untaken_us] {
             if stamp.load(Relaxed) == JUST_NOW {

@@ -55,6 +55,7 @@ pub struct Wanted<'a> {
 /// Takes a request into the lanes that it needs, or not at all. `build` makes its parcels, one for each of `wanted` and
 /// in the same order, and is called only if there's room. `limits` say how much may wait in a lane: those that the request
 /// knows, which a reload may have replaced.
+#[inline(always)]
 pub fn admit(
     cluster: &Cluster,
     limits: &Settings,

@@ -122,17 +122,16 @@ impl Awaited {
         }
     }
 
+    /// Whether nothing has woken the task for the phase since it was last asked whether it has come.
+    #[inline(always)]
+    pub fn is_quiet(&self, cx: &Context<'_>) -> bool {
+        let wakes = self.wakes.as_ref().map(|(wakes, _)| wakes);
+        wakes.is_some_and(|it| it.task.will_wake(cx.waker()) && !it.has_woken.load(Acquire))
+    }
+
     /// Whether the phase has come; if not, the task is woken when it has. Not to be called again once it has.
-    #[inline]
     pub fn has_come(&mut self, cx: &mut Context<'_>) -> bool {
-        match &self.wakes {
-            Some((wakes, _))
-                if wakes.task.will_wake(cx.waker()) && !wakes.has_woken.load(Acquire) =>
-            {
-                false
-            }
-            _ => self.look(cx),
-        }
+        !self.is_quiet(cx) && self.look(cx)
     }
 
     #[cold]

@@ -21,6 +21,7 @@ pub struct Outcome {
 
 /// Takes the outcome for the answer. Parcels still queued are given up, and will not arrive; events already sent are
 /// reported as [`Cause::Unknown`].
+#[inline(always)]
 pub fn settle(parcels: &Parcels) -> Outcome {
     let Some(first) = parcels.first() else {
         return Outcome::default();
