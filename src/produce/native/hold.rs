@@ -22,8 +22,9 @@
 //! So the same interceptor also asks for a purge of the client's queues, which each broker's thread then does by itself. That has the
 //! priority of the wake-up, and was asked for before it: the partition of the failed batch counts as under way until after its report,
 //! so that the drain ends later. A thread serves its operations after it has read answers and before it makes requests or
-//! writes them: what hasn't been written comes back. Messages that the worker hands over from then on come back as well
-//! ([`super::Native::flush`]), or are in a partition that is paused. What could still go before the purge is a wake-up of an earlier
+//! writes them: what hasn't been written comes back. Messages that the worker hands over from then on come back as well. What it is
+//! handing over in that moment has to be in the queues before the purge ([`Hold::hand_over`]): other partitions aren't paused, so that
+//! the rest of a purged batch would be sent before its beginning. What could still go before the purge is a wake-up of an earlier
 //! drain, by a thread that stood still between the drain's end and the wake-up for as long as settling took.
 //!
 //! **What a pause leaves behind**, by the same source. Pausing marks a partition as *desired*, as a consumer's. Each pause and each
@@ -40,7 +41,7 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::bindings as sys;
 use rdkafka::client::{Client, ClientContext};
@@ -53,6 +54,8 @@ pub(super) struct Hold {
     /// All that were ever paused, and so have a queue that nobody else reads: at most as many as the topics have partitions.
     marked: Mutex<BTreeSet<Partition>>,
     is_held: AtomicBool,
+    /// Locked while messages are being handed over.
+    handing: Mutex<()>,
 }
 
 /// A partition, by the name of its topic and its number.
@@ -68,6 +71,12 @@ impl Hold {
         self.is_held.load(Acquire)
     }
 
+    /// Begins to hand messages over, which takes until the guard is dropped. `None` if a partition is paused.
+    pub(super) fn hand_over(&self) -> Option<MutexGuard<'_, ()>> {
+        let handing = self.handing.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.is_held()).then_some(handing)
+    }
+
     fn pause(&self, rk: *mut RDKafka, topic: &CStr, partition: i32) {
         let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         if paused
@@ -79,6 +88,8 @@ impl Hold {
         paused.push((topic.to_owned(), partition));
         self.is_held.store(true, Release);
         drop(paused);
+        // The worker waits for no thread of the client meanwhile.
+        drop(self.handing.lock().unwrap_or_else(PoisonError::into_inner));
         let purge = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
         // SAFETY: the client is valid: it's calling.
         unsafe {

@@ -35,7 +35,7 @@ mod wakeups;
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::ptr::{null, null_mut};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as sys;
@@ -114,14 +114,17 @@ impl<G: Messages> Native<G> {
             .unwrap_or(null_mut())
     }
 
-    /// Why nothing may be handed over for a topic, if it's so.
-    fn takes_none(&self, handle: *mut RDKafkaTopic) -> Option<RDKafkaRespErr> {
+    /// Begins to hand messages over for a topic; or why none may be.
+    fn hand_over(
+        client: &Client<Context>,
+        handle: *mut RDKafkaTopic,
+    ) -> Result<MutexGuard<'_, ()>, RDKafkaRespErr> {
         if handle.is_null() {
-            return Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);
+            return Err(RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);
         }
         // A batch may have failed since the worker looked.
-        self.is_settling()
-            .then_some(RDKafkaRespErr::RD_KAFKA_RESP_ERR__PURGE_QUEUE)
+        let handing = client.context().hold.hand_over();
+        handing.ok_or(RDKafkaRespErr::RD_KAFKA_RESP_ERR__PURGE_QUEUE)
     }
 
     /// Messages that the client holds, and reports not yet read.
@@ -184,14 +187,15 @@ impl<G: Messages> Producer for Native<G> {
             return;
         }
         let handle = self.topic(topic);
-        let accepted = if let Some(error) = self.takes_none(handle) {
-            for message in &mut self.batch {
-                message.err = error;
+        let accepted = match Self::hand_over(&self.client, handle) {
+            Err(error) => {
+                for message in &mut self.batch {
+                    message.err = error;
+                }
+                0
             }
-            0
-        } else {
             // SAFETY: the handle is valid; payloads live as long as the groups that the messages own.
-            unsafe {
+            Ok(_handing) => unsafe {
                 sys::rd_kafka_produce_batch(
                     handle,
                     partition,
@@ -199,7 +203,7 @@ impl<G: Messages> Producer for Native<G> {
                     self.batch.as_mut_ptr(),
                     self.batch.len() as i32,
                 )
-            }
+            },
         };
         if accepted as usize != self.batch.len() {
             for message in &self.batch {
@@ -223,9 +227,7 @@ impl<G: Messages> Producer for Native<G> {
         stamp: Stamp,
     ) -> Result<(), RDKafkaErrorCode> {
         let handle = self.topic(topic);
-        if let Some(error) = self.takes_none(handle) {
-            return Err(error.into());
-        }
+        let _handing = Self::hand_over(&self.client, handle).map_err(RDKafkaErrorCode::from)?;
         let (time, value) = (group.time(position), group.value(position));
         let time_header = match time {
             Time::Own(_) => TIME_HEADER,

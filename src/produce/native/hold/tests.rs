@@ -1,5 +1,6 @@
 //! Batches that a mock cluster refuses, with more behind them: nothing of what is behind may arrive before them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -149,6 +150,72 @@ fn nothing_overtakes_events_that_are_refused_for_themselves() {
     let large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     what_stands_behind_comes_back(Idempotence::On, large);
     what_stands_behind_comes_back(Idempotence::Off, large);
+}
+
+/// While a batch of one topic is refused, more is being handed over for another one, whose partition isn't paused. What comes
+/// back of that is all that follows on something: else that would be sent again behind what was stored of the rest.
+#[test]
+fn what_is_being_handed_over_while_a_batch_fails_leaves_no_gap() {
+    const ROUNDS: usize = 10;
+    const AT_ONCE: usize = 40_000;
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("topic", 1, 1).unwrap();
+    cluster.create_topic("other", 1, 1).unwrap();
+    let settings = Settings {
+        max_in_flight_events: 1_000_000,
+        ..Settings::new(cluster.bootstrap_servers())
+    };
+    let mut client = Native::new(&client::producer("test", &settings)).unwrap();
+    client.open_topic(0, "topic");
+    client.open_topic(1, "other");
+    let large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    let (first, mut fate) = (messages(1), Fate::default());
+    send(&mut client, &first);
+    client.add(&first, 0);
+    client.flush(1, 0, |_, _, code| panic!("{code}"));
+    fate.settle(&mut client, 2);
+    cluster
+        .broker_round_trip_time(1, Duration::from_millis(20))
+        .unwrap();
+    for round in 0..ROUNDS {
+        let sent: Vec<_> = (0..AT_ONCE).map(|_| messages(1)).collect();
+        cluster.request_errors(RDKafkaApiKey::Produce, &[large]);
+        send(&mut client, &messages(1));
+        // Its request is the first one, and has no answer yet.
+        std::thread::sleep(Duration::from_millis(15));
+        let mut refused = 0;
+        sent.iter().for_each(|it| client.add(it, 0));
+        client.flush(1, 0, |_, _, _| refused += 1);
+        // The worker's thread may get no turn for so long.
+        std::thread::sleep(Duration::from_millis(60));
+        let places = sent.iter().map(Arc::as_ptr).enumerate();
+        let places: HashMap<_, _> = places.map(|(place, group)| (group, place)).collect();
+        let (mut left, mut acked, mut back) = (1 + sent.len() - refused, None, usize::MAX);
+        let deadline = Instant::now() + 20 * SECOND;
+        while left > 0 || client.is_settling() {
+            assert!(Instant::now() < deadline, "{left} left");
+            client.poll(1_000, |report| match report {
+                Report::Acked { group, .. } => {
+                    left -= 1;
+                    acked = acked.max(places.get(&Arc::as_ptr(group)).copied());
+                }
+                Report::Failed { group, .. } => {
+                    left -= 1;
+                    let place = places.get(&Arc::as_ptr(group)).copied();
+                    back = back.min(place.unwrap_or(usize::MAX));
+                }
+                _ => {}
+            });
+            client.settle(Instant::now());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let all = sent.len() - refused;
+        assert!(
+            acked.is_none_or(|acked| acked < back),
+            "{round}: of {all} the one at {back} came back, that at {acked:?} is stored"
+        );
+    }
+    assert!(client.close(SECOND, |_| {}));
 }
 
 /// Bytes that were allocated in C and not given back, in all threads.
