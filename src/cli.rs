@@ -55,6 +55,19 @@ pub enum Command {
         #[arg(long)]
         print: bool,
     },
+    /// Show what a route would make of a request: what would be stored, and what would be answered. Nothing is sent.
+    Try {
+        /// The configuration file.
+        #[arg(long, short, value_name = "FILE")]
+        config: PathBuf,
+        /// The route that is meant. Without it: the one that the request's path belongs to.
+        #[arg(long, value_name = "NAME")]
+        route: Option<String>,
+        /// The request as a client sends it: "POST /v1/batch HTTP/1.1", headers, an empty line, the body. `curl` with `--trace-ascii`,
+        /// or a proxy, shows such; `-` reads it from the standard input.
+        #[arg(long, value_name = "FILE")]
+        request: PathBuf,
+    },
     /// Have a gateway that runs read its configuration again: all of it comes into force while traffic flows, or none.
     ///
     /// The gateway reads the file that it was started with, and its secrets, with its own environment. `kill -HUP` and POST /reload

@@ -62,7 +62,7 @@
 //! | stage | may import |
 //! | --- | --- |
 //! | `cli` | – |
-//! | `commands` | `app` `auth` `cli` `config` `event` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
+//! | `commands` | `app` `auth` `cli` `config` `event` `http` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
 //! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `owner` `produce` `rate` `route` `spill` `telemetry` `tls` |
 //! | `admin` | `auth` `budget` `http` `lane` `lifecycle` `owner` `produce` `route` `spill` `telemetry` `tls` |
 //! | `http` | `auth` `budget` `decode` `event` `lane` `lifecycle` `owner` `produce` `rate` `receipt` `route` `telemetry` `tls` |

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use forebay::cli::{Cli, Command, Configuration, Key, Spill};
-use forebay::commands::{Failure, check, dev, key, reload, serve, spill, tail};
+use forebay::commands::{Failure, attempt, check, dev, key, reload, serve, spill, tail};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -60,6 +60,11 @@ fn main() -> std::process::ExitCode {
             connect,
             print,
         } => check::run(&config, connect, print),
+        Command::Try {
+            config,
+            route,
+            request,
+        } => attempt::run(&config, route.as_deref(), &request),
         Command::Spill { what } => spill_directory(what),
         Command::Reload {
             config,

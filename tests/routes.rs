@@ -2,9 +2,12 @@
 
 mod answers;
 mod appsflyer;
+mod cloudevents;
 mod configured;
 mod hostile;
+mod reloaded;
 mod segment;
+mod tried;
 mod web;
 
 use crate::support::gateway::Gateway;

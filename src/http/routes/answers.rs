@@ -14,8 +14,12 @@
 //!
 //! A client is sent on only to an address that begins like one of a list, which names scheme and host up to a slash.
 
-use bytes::Bytes;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf, Bytes};
 use hyper::StatusCode;
+use hyper::body::Body as _;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
 
 use super::settings::Answer;
@@ -168,7 +172,10 @@ impl Given {
             *reply.body_mut() = Sending::default();
         }
         if let Some(status) = status {
-            *reply.status_mut() = status;
+            let own = std::mem::replace(reply.status_mut(), status);
+            if self.body.is_none() && own != status {
+                retitle(reply, own);
+            }
         }
         if let Some(body) = &self.body {
             *reply.body_mut() = Sending::new(body.clone());
@@ -190,6 +197,36 @@ impl Given {
             reply.headers_mut().insert(CACHE_CONTROL, no_store);
         }
     }
+}
+
+/// Has problem details say the status that the answer has (RFC 9457, 3.1.2), which was `own`.
+fn retitle(reply: &mut Reply, own: StatusCode) {
+    let words = |status: StatusCode| {
+        let title = status.canonical_reason().unwrap_or("error");
+        format!("\"title\":\"{title}\",\"status\":{}", status.as_u16())
+    };
+    let (before, after) = (words(own), words(reply.status()));
+    let body = bytes_of(reply.body_mut());
+    let at = memchr::memmem::find(&body, before.as_bytes());
+    let body = at.map_or(body.clone(), |at| {
+        [&body[..at], after.as_bytes(), &body[at + before.len()..]]
+            .concat()
+            .into()
+    });
+    *reply.body_mut() = Sending::new(body);
+}
+
+/// The bytes of a body, which has none from then on. A whole body is there at once.
+pub(super) fn bytes_of(body: &mut Sending) -> Bytes {
+    let mut context = Context::from_waker(Waker::noop());
+    let frame = match Pin::new(body).poll_frame(&mut context) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+        _ => None,
+    };
+    frame.map_or_else(Bytes::new, |mut piece| {
+        let bytes = piece.remaining();
+        piece.copy_to_bytes(bytes)
+    })
 }
 
 fn redirect(answer: &Answer) -> Result<Option<Redirect>, String> {
@@ -246,6 +283,14 @@ impl Redirect {
         let asked = asked.and_then(|target| HeaderValue::from_bytes(target).ok());
         asked.or_else(|| self.location.clone())
     }
+}
+
+/// The answer of a route that takes no events, before it's made the route's own.
+pub(super) fn nothing_taken() -> Reply {
+    let mut reply = Reply::new(Sending::new(Bytes::from_static(b"{}")));
+    let json = HeaderValue::from_static("application/json");
+    reply.headers_mut().insert(CONTENT_TYPE, json);
+    reply
 }
 
 /// The sources of where a client is sent on to.

@@ -31,7 +31,7 @@ impl Asked<'_> {
     /// The value of a source of the head. An empty one is none.
     pub fn value(&self, source: &Source) -> Option<Cow<'_, [u8]>> {
         let value = match source {
-            Source::Event(_) | Source::Envelope(_) | Source::Sender => None,
+            Source::Event(_) | Source::Envelope(_) | Source::Attribute(_) | Source::Sender => None,
             Source::Header(name) => self.header(name),
             Source::Query(name) => self.query(name),
             Source::Path(name) => self.capture(name),

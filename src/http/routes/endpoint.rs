@@ -27,6 +27,8 @@ pub(super) enum Place {
     Field(usize),
     /// The client's address. How it's shown is the stream's choice.
     Address,
+    /// An attribute of a CloudEvent.
+    Attribute(usize),
     /// The name of the source that sends.
     Sender,
 }
@@ -34,7 +36,15 @@ pub(super) enum Place {
 impl Place {
     /// Whether the value may be another for each event of a request.
     pub(super) fn is_of_event(&self) -> bool {
-        matches!(self, Place::Event(_) | Place::Field(_))
+        matches!(
+            self,
+            Place::Event(_) | Place::Field(_) | Place::Attribute(_)
+        )
+    }
+
+    /// Whether an id at this place is a part of the event, and of its record.
+    pub(super) fn is_in_event(&self) -> bool {
+        matches!(self, Place::Event(_) | Place::Attribute(_))
     }
 
     /// Whether the value is in the head.
@@ -76,6 +86,10 @@ pub struct Endpoint {
     pub(super) single: Vec<HeaderName>,
     /// Whether the client's address is looked for.
     pub(super) wants_address: bool,
+    /// Names of attributes of CloudEvents by number, and what each is among the wanted values of an event.
+    pub(super) attributes: Vec<(String, usize)>,
+    /// The attributes that each event must have.
+    pub(super) required: Vec<usize>,
     /// Names of fields, by number.
     pub(super) fields: Vec<String>,
     pub(super) key: Places,
@@ -115,6 +129,8 @@ impl Endpoint {
             of_head: Vec::new(),
             single: Vec::new(),
             wants_address: false,
+            attributes: Vec::new(),
+            required: Vec::new(),
             fields: Vec::new(),
             key: Places::default(),
             key_text: String::new(),

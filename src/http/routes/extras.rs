@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::cloudevents::{Mode, Said};
 use super::endpoint::Place;
-use super::read::Read;
+use super::read::{Found, Read};
 use super::settings::Timestamp;
 use super::source::Source;
 use crate::event::Extra;
 use crate::event::headers::Block;
-use crate::http::streams::Route;
 use crate::route::Privacy;
 
 /// The header of an event's id, where it doesn't stand in the event.
@@ -25,14 +25,22 @@ pub(super) struct Extras<'a> {
     shared: Option<Option<Arc<Extra>>>,
 }
 
+/// Where an event's id stands.
+enum Id<'a> {
+    /// In the event.
+    OfEvent,
+    /// Elsewhere: it needs a header.
+    Apart(Found<'a>),
+}
+
 impl<'a> Extras<'a> {
-    /// For the events of one stream. `arrival_ms` is when they came.
-    pub(super) fn of(read: &'a Read<'a>, route: &'a Route, arrival_ms: i64) -> Extras<'a> {
+    /// For the events of one stream, by what its privacy lets a record have. `arrival_ms` is when they came.
+    pub(super) fn of(read: &'a Read<'a>, privacy: &'a Privacy, arrival_ms: i64) -> Extras<'a> {
         let endpoint = read.endpoint;
         let mut extras = Extras {
             read,
-            privacy: &route.privacy,
-            address: { read.head.address }.map(|address| route.privacy.shown(address)),
+            privacy,
+            address: { read.head.address }.map(|address| privacy.shown(address)),
             arrival_ms,
             shared: None,
         };
@@ -41,11 +49,11 @@ impl<'a> Extras<'a> {
             .flat_map(|header| &header.places)
             .any(Place::is_of_event);
         let has_time = !endpoint.time.is_empty();
-        let is_apart = |place: &Place| !matches!(place, Place::Event(_));
+        let is_apart = |place: &Place| !place.is_in_event();
         if !varies && !has_time && !endpoint.id.iter().any(is_apart) {
             let mut block = Block::default();
             extras.headers(0, &mut block);
-            extras.shared = Some(finish(block, None));
+            extras.shared = Some(extras.finish(block, None));
         }
         extras
     }
@@ -58,18 +66,13 @@ impl<'a> Extras<'a> {
     /// Whether the event at `position` has no id and gets one; and its extras. `index` is its place in the request.
     pub(super) fn event(&self, position: usize, index: u32) -> (bool, Option<Arc<Extra>>) {
         let endpoint = self.read.endpoint;
-        let mut ids = endpoint.id.iter();
-        let id = ids.find_map(|place| {
-            let found = self.read.first(&[*place], position, self.address())?;
-            let bytes = found.bytes(self.read.body);
-            (!bytes.is_empty()).then(|| (matches!(place, Place::Event(_)), bytes.to_vec()))
-        });
+        let id = self.id(position);
         if let Some(shared) = &self.shared {
             return (id.is_none(), shared.clone());
         }
         let mut block = Block::default();
-        if let Some((false, id)) = &id {
-            self.id(id, index, &mut block);
+        if let Some(Id::Apart(id)) = &id {
+            self.push_id(id.bytes(self.read.body), index, &mut block);
         }
         self.headers(position, &mut block);
         let time = self.read.time(position);
@@ -79,11 +82,24 @@ impl<'a> Extras<'a> {
         }
         let of_event = endpoint.timestamp == Timestamp::Event;
         let timestamp = time.filter(|time| of_event && *time <= self.arrival_ms);
-        (id.is_none(), finish(block, timestamp))
+        (id.is_none(), self.finish(block, timestamp))
+    }
+
+    /// The id of the event at `position`, if it has one that isn't empty.
+    fn id(&self, position: usize) -> Option<Id<'_>> {
+        let mut places = self.read.endpoint.id.iter();
+        places.find_map(|place| {
+            let found = self.read.first(&[*place], position, self.address())?;
+            let is_id = !found.bytes(self.read.body).is_empty();
+            is_id.then_some(match place {
+                place if place.is_in_event() => Id::OfEvent,
+                _ => Id::Apart(found),
+            })
+        })
     }
 
     /// An id that a request has for all of its events is told apart by their places.
-    fn id(&self, id: &[u8], index: u32, block: &mut Block) {
+    fn push_id(&self, id: &[u8], index: u32, block: &mut Block) {
         if self.read.picked.decoded.total == 1 {
             return block.push(EVENT_ID, Some(id));
         }
@@ -112,6 +128,13 @@ impl<'a> Extras<'a> {
                 block.push(name, Some(value));
             }
         }
+        let said = self.read.head.said.iter();
+        for (name, value) in said.flat_map(Said::headers) {
+            // As it was named in the request: `ce_id` was `ce-id`.
+            if self.privacy.keeps(&name.replacen('_', "-", 1)) {
+                block.push(&name, Some(value));
+            }
+        }
     }
 
     /// Whether what stands there may become a record header.
@@ -124,13 +147,16 @@ impl<'a> Extras<'a> {
             _ => true,
         }
     }
-}
 
-fn finish(block: Block, timestamp_ms: Option<i64>) -> Option<Arc<Extra>> {
-    let extra = Extra {
-        headers: block.finish(),
-        timestamp_ms,
-        is_null: false,
-    };
-    (extra != Extra::default()).then(|| Arc::new(extra))
+    fn finish(&self, block: Block, timestamp_ms: Option<i64>) -> Option<Arc<Extra>> {
+        let is_binary = |said: &Said| said.mode == Mode::Binary;
+        let has_data = !self.read.body.is_empty();
+        let extra = Extra {
+            headers: block.finish(),
+            timestamp_ms,
+            // An event without data.
+            is_null: !has_data && self.read.head.said.as_ref().is_some_and(is_binary),
+        };
+        (extra != Extra::default()).then(|| Arc::new(extra))
+    }
 }

@@ -7,7 +7,9 @@ use hyper::StatusCode;
 use hyper::header::HeaderName;
 
 use super::asked::Asked;
+use super::cloudevents::Said;
 use super::endpoint::{Endpoint, Place};
+use super::settings::Form;
 use crate::http::answer::Problem;
 
 /// What a value costs beside its bytes.
@@ -20,6 +22,8 @@ pub(super) struct Head {
     values: Vec<Option<Arc<[u8]>>>,
     /// Record headers that a prefix gives, with the request headers that they come from.
     pub(super) prefixed: Vec<(String, HeaderName, Vec<u8>)>,
+    /// What it says of CloudEvents, if the route takes them.
+    pub(super) said: Option<Said>,
     /// The client's address, if the route wants it.
     pub(super) address: Option<IpAddr>,
     /// Where the client asks to be sent on to.
@@ -46,6 +50,9 @@ impl Head {
             values: values.collect(),
             ..Head::default()
         };
+        if endpoint.form == Form::Cloudevents {
+            head.said = Some(Said::of(asked.headers)?);
+        }
         for prefix in &endpoint.prefixes {
             for name in asked.headers.keys() {
                 let rest = name.as_str().strip_prefix(&*prefix.of_request);
@@ -68,7 +75,8 @@ impl Head {
         let prefixed = head.prefixed.iter();
         let prefixed = prefixed.map(|(name, _, value)| name.len() + value.len());
         let sizes = values.chain(prefixed).map(|bytes| bytes + VALUE_BYTES);
-        head.bytes = sizes.sum::<usize>() as u64;
+        let said = head.said.as_ref().map_or(0, Said::bytes);
+        head.bytes = (sizes.sum::<usize>() + said) as u64;
         Ok(head)
     }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::{HeaderMap, Request, StatusCode};
 use smallvec::SmallVec;
 
+use super::answers::nothing_taken;
 use super::asked::Asked;
 use super::endpoint::Endpoint;
 use super::head::Head;
@@ -27,7 +28,6 @@ use crate::http::port::Local;
 use crate::http::reasons::why_not_taken;
 use crate::http::respond;
 use crate::http::retry;
-use crate::http::sending::Sending;
 use crate::http::shares;
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
@@ -169,10 +169,7 @@ async fn fixed(
             ..Problem::new(status, code, fault.to_string())
         }
     })?;
-    let mut reply = Response::new(Sending::new(Bytes::from_static(b"{}")));
-    let json = HeaderValue::from_static("application/json");
-    reply.headers_mut().insert(CONTENT_TYPE, json);
-    Ok(reply)
+    Ok(nothing_taken())
 }
 
 impl Taking<'_> {

@@ -1,10 +1,12 @@
 //! From a route's settings to the route, or to all that is wrong with them.
 
+mod headers;
+
 use hyper::Method;
-use hyper::header::HeaderName;
 
 use super::answers;
-use super::endpoint::{Endpoint, Fault, Header, Place, Places, Prefix, Streams};
+use super::cloudevents::REQUIRED;
+use super::endpoint::{Endpoint, Fault, Place, Places, Streams};
 use super::members;
 use super::settings::{Form, Settings, Timestamp};
 use super::source::Source;
@@ -139,6 +141,13 @@ impl Making<'_> {
     }
 
     fn events(&mut self) {
+        if self.settings.body == Form::Cloudevents {
+            for name in REQUIRED {
+                if let Ok(Place::Attribute(number)) = self.attribute(name) {
+                    self.endpoint.required.push(number);
+                }
+            }
+        }
         let Some(text) = &self.settings.events else {
             return;
         };
@@ -232,87 +241,6 @@ impl Making<'_> {
         }
     }
 
-    fn headers(&mut self) {
-        let settings = self.settings;
-        let mut secrets = Vec::new();
-        for text in &settings.secrets {
-            match Pointer::parse(text) {
-                Ok(pointer) => secrets.push(pointer),
-                Err(error) => self.fault("secrets", error.to_string()),
-            }
-        }
-        if !secrets.is_empty() && settings.events.is_none() {
-            let what = "without `events` there's no envelope, and an event is stored byte for byte as it's sent; remove it";
-            self.fault("secrets", what);
-        }
-        for (name, texts) in &settings.headers {
-            let field = format!("headers.{name}");
-            if texts.is_empty() {
-                self.fault(&field, "it names no source");
-            }
-            if let Some(of_record) = name.strip_suffix('*') {
-                self.prefix(&field, of_record, texts);
-                continue;
-            }
-            self.record_name(&field, name);
-            let sources = self.sources(&field, texts);
-            for source in &sources {
-                if let Source::Envelope(pointer) = source
-                    && secrets.iter().any(|secret| members::holds(pointer, secret))
-                {
-                    let what = format!(
-                        "{source} is one of the route's `secrets`, or holds one; remove one of them"
-                    );
-                    self.fault(&field, what);
-                }
-            }
-            let places = self.places(&field, &sources);
-            let name = name.as_str().into();
-            self.endpoint.headers.push(Header { name, places });
-        }
-        if let Some(name) = &settings.time_header {
-            self.record_name("time_header", name);
-            if settings.headers.contains_key(name) {
-                self.fault("time_header", "`headers` has one of this name as well");
-            }
-        }
-    }
-
-    fn record_name(&mut self, field: &str, name: &str) {
-        if name.is_empty() || name.len() > 255 {
-            self.fault(field, "a record header's name has 1 to 255 bytes");
-        }
-        if matches!(name, "event-id") || name.starts_with("forebay-") {
-            self.fault(
-                field,
-                "forebay gives this header itself; choose another name",
-            );
-        }
-    }
-
-    fn prefix(&mut self, field: &str, of_record: &str, texts: &[String]) {
-        let [text] = texts else {
-            let what = "it takes one source, such as [\"header:ce-*\"]";
-            return self.fault(field, what);
-        };
-        let of_request = text
-            .strip_prefix("header:")
-            .and_then(|it| it.strip_suffix('*'));
-        let is_name = |prefix: &&str| HeaderName::from_bytes(prefix.as_bytes()).is_ok();
-        match of_request.filter(is_name) {
-            Some(of_request) => self.endpoint.prefixes.push(Prefix {
-                of_request: of_request.to_ascii_lowercase().into(),
-                of_record: of_record.into(),
-            }),
-            None => {
-                let what = format!(
-                    "{text:?} is no beginning of headers' names; write it like \"header:ce-*\""
-                );
-                self.fault(field, what);
-            }
-        }
-    }
-
     fn sources(&mut self, field: &str, texts: &[String]) -> Vec<Source> {
         let mut sources = Vec::new();
         for text in texts {
@@ -347,12 +275,29 @@ impl Making<'_> {
         places.into()
     }
 
+    /// An attribute is a member of an event, or a header.
+    fn attribute(&mut self, name: &str) -> Result<Place, String> {
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if !name.bytes().all(is_name) {
+            return Err("names of attributes have small letters and digits only".into());
+        }
+        let pointer = Pointer::parse(&format!("/{name}")).map_err(|error| error.to_string())?;
+        let endpoint = &mut self.endpoint;
+        let wanted = endpoint.layout.want_of_event(&pointer);
+        let wanted = wanted.map_err(|error| error.to_string())?;
+        let attribute = (name.to_owned(), wanted);
+        Ok(Place::Attribute(number(
+            &mut endpoint.attributes,
+            &attribute,
+        )))
+    }
+
     fn place(&mut self, source: &Source) -> Result<Place, String> {
         let too_many = |_| "too many members are wanted of one object".to_owned();
         let endpoint = &mut self.endpoint;
         match source {
             Source::Event(pointer) => match endpoint.form {
-                Form::Json | Form::Ndjson => Ok(Place::Event(
+                Form::Json | Form::Ndjson | Form::Cloudevents => Ok(Place::Event(
                     endpoint.layout.want_of_event(pointer).map_err(too_many)?,
                 )),
                 Form::Form | Form::Query => match pointer.names().collect::<Vec<_>>()[..] {
@@ -372,6 +317,10 @@ impl Making<'_> {
                 endpoint.wants_address = true;
                 Ok(Place::Address)
             }
+            Source::Attribute(_) if endpoint.form != Form::Cloudevents => {
+                Err("only a body of \"cloudevents\" has attributes".into())
+            }
+            Source::Attribute(name) => self.attribute(name),
             Source::Sender => Ok(Place::Sender),
             Source::Path(name) if !self.captures.contains(name) => Err(match &self.captures[..] {
                 [] => {

@@ -1,10 +1,9 @@
-//! Members of bodies that are keys of sources, around the events or in a lone event; and those that are secrets.
+//! Members of bodies that are keys of sources: around the events, or in a lone event.
 
 use super::endpoint::{Endpoint, Fault, Place};
 use super::settings::{Form, Settings};
 use crate::auth::Policy;
 use crate::auth::kind::Kind;
-use crate::decode::Pointer;
 
 /// Has the decoder look for the members that the settings name.
 pub(super) fn want(endpoint: &mut Endpoint, settings: &Settings) -> Result<(), Fault> {
@@ -34,12 +33,4 @@ pub(super) fn want(endpoint: &mut Endpoint, settings: &Settings) -> Result<(), F
         endpoint.members.push((pointer.clone(), place));
     }
     Ok(())
-}
-
-/// Whether what is at `pointer` is, or has inside, or is inside of, what is at `secret`.
-pub(super) fn holds(pointer: &Pointer, secret: &Pointer) -> bool {
-    pointer
-        .names()
-        .zip(secret.names())
-        .all(|(one, other)| one == other)
 }

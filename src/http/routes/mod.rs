@@ -7,6 +7,8 @@
 //! - Who may send is asked of `http::entry`, with the route's own ways if it has some; `members` are keys in bodies.
 //! - `ingest` is one request of a route, `taking` its body; `read` finds what is wanted of its body, `plan` sorts its events by stream and lane,
 //!   `extras` makes their record headers.
+//! - `cloudevents` knows the modes and attributes of CloudEvents: a standard, and the one body form that has headers for members.
+//! - [`trial`] says what a route would make of a request, without Kafka.
 //! - `answers` makes the route's answer of forebay's own.
 //!
 //! **What is promised.** A route's event is stored byte for byte as it stands in the body; what is around it goes into record headers,
@@ -19,6 +21,7 @@
 mod answers;
 mod asked;
 pub mod check;
+mod cloudevents;
 mod endpoint;
 mod extras;
 mod fields;
@@ -36,6 +39,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod time;
+pub mod trial;
 
 pub use answers::OUTCOMES;
 pub use asked::{Asked, Captures};

@@ -37,7 +37,7 @@ pub(super) fn groups<'a>(
     let mut groups: SmallVec<[Group<'a>; 1]> = SmallVec::new();
     let is_one = read.endpoint.stream_by.is_empty();
     for (position, event) in read.picked.decoded.events.iter().enumerate() {
-        let known = match is_one {
+        let known = match is_one && read.endpoint.required.is_empty() {
             true => groups.first_mut(),
             false => None,
         };
@@ -45,7 +45,13 @@ pub(super) fn groups<'a>(
             group.positions.push(position);
             continue;
         }
-        match route_of(read, snapshot, position) {
+        let routed = stream_of(
+            read,
+            position,
+            |name| snapshot.routes.get(name),
+            |name| snapshot.gone.contains(name),
+        );
+        match routed {
             Ok(route) => {
                 let known = groups.iter_mut();
                 let mut known = known.filter(|group| Arc::ptr_eq(group.route, route));
@@ -67,12 +73,17 @@ pub(super) fn groups<'a>(
     groups
 }
 
-fn route_of<'a>(
+/// The stream of the event at `position`, if the event is one; by what is `known` under the names of streams.
+pub(super) fn stream_of<T>(
     read: &Read<'_>,
-    snapshot: &'a Snapshot,
     position: usize,
-) -> Result<&'a Arc<Route>, (&'static str, String)> {
+    known: impl Fn(&str) -> Option<T>,
+    is_gone: impl Fn(&str) -> bool,
+) -> Result<T, (&'static str, String)> {
     let endpoint = read.endpoint;
+    if let Some(fault) = read.fault(position) {
+        return Err(fault);
+    }
     let found = read.first(&endpoint.stream_by, position, None);
     let value = found.as_ref().map(|found| found.bytes(read.body));
     let value = value.and_then(|value| std::str::from_utf8(value).ok());
@@ -81,11 +92,10 @@ fn route_of<'a>(
         (value, _) => value,
     };
     let default = endpoint.stream.as_deref();
-    let of_name = |name: Option<&str>| snapshot.routes.get(name?);
-    let route = of_name(named).or_else(|| of_name(default));
-    route.ok_or_else(|| {
+    let stream = named.and_then(&known);
+    stream.or_else(|| known(default?)).ok_or_else(|| {
         let mut names = named.into_iter().chain(default);
-        if let Some(gone) = names.find(|name| snapshot.gone.contains(*name)) {
+        if let Some(gone) = names.find(|name| is_gone(name)) {
             let detail = format!("stream {} is gone, and takes nothing any more", shown(gone));
             return ("gone", detail);
         }
@@ -120,7 +130,7 @@ pub(super) fn plan(
         door,
         partitions: lanes.len(),
         max_event,
-        extras: Extras::of(read, route, arrival_ms),
+        extras: Extras::of(read, &route.privacy, arrival_ms),
     };
     let mut routed = Vec::with_capacity(group.positions.len());
     for position in &group.positions {

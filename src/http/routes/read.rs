@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::cloudevents::Mode;
 use super::endpoint::{Endpoint, Place};
 use super::fields::field;
 use super::head::Head;
@@ -37,12 +38,14 @@ pub(super) enum Found<'a> {
 /// Decodes a body as its route says.
 pub(super) fn decode(
     endpoint: &Endpoint,
+    head: &Head,
     body: &[u8],
     limits: &Limits,
     picked: &mut Picked,
 ) -> Result<(), BodyError> {
     match endpoint.form {
         Form::Json => decode::pick_json(body, &endpoint.layout, limits, picked),
+        Form::Cloudevents => cloudevents(endpoint, head, body, limits, picked),
         Form::Ndjson => decode::pick_ndjson(body, &endpoint.layout, limits, picked),
         Form::Raw => {
             picked.clear();
@@ -56,7 +59,48 @@ pub(super) fn decode(
     }
 }
 
+/// One event or an array of them, as the content type says.
+fn cloudevents(
+    endpoint: &Endpoint,
+    head: &Head,
+    body: &[u8],
+    limits: &Limits,
+    picked: &mut Picked,
+) -> Result<(), BodyError> {
+    let mode = head.said.as_ref().map_or(Mode::Binary, |said| said.mode);
+    let (first, what) = match mode {
+        Mode::Binary => {
+            picked.clear();
+            return decode::raw(body, limits, &mut picked.decoded);
+        }
+        Mode::Structured => (b'{', "expected one object, as the content type says"),
+        Mode::Batch => (b'[', "expected an array, as the content type says"),
+    };
+    decode::pick_json(body, &endpoint.layout, limits, picked)?;
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    match text.trim_ascii_start().first() {
+        Some(byte) if *byte == first => Ok(()),
+        _ => {
+            picked.clear();
+            Err(BodyError::Malformed { offset: 0, what })
+        }
+    }
+}
+
 impl<'a> Read<'a> {
+    /// Why the event at `position` is none that the route takes, as code and detail.
+    pub(super) fn fault(&self, position: usize) -> Option<(&'static str, String)> {
+        let mut required = self.endpoint.required.iter();
+        let missing = required.find(|number| {
+            let found = self.at(Place::Attribute(**number), position, None);
+            found.is_none_or(|found| found.bytes(self.body).is_empty())
+        })?;
+        let (name, _) = self.endpoint.attributes.get(*missing)?;
+        let detail =
+            format!("the attribute {name} is missing, which every event of CloudEvents has");
+        Some(("not_a_cloudevent", detail))
+    }
+
     /// The value at the first of `places` where there is one, of the event at `position`. `address` is the client's, as its stream
     /// shows it.
     pub(super) fn first(
@@ -81,6 +125,16 @@ impl<'a> Read<'a> {
             Place::Field(number) => {
                 let name = self.endpoint.fields.get(number)?;
                 field(self.body, name).map(Found::Apart)
+            }
+            Place::Attribute(number) => {
+                let (name, wanted) = self.endpoint.attributes.get(number)?;
+                match &self.head.said {
+                    Some(said) if said.mode == Mode::Binary => {
+                        let value = said.attribute(name);
+                        value.map(|value| Found::Apart(Cow::Borrowed(value)))
+                    }
+                    _ => self.of_body(self.picked.of_event(layout, self.body, position, *wanted)),
+                }
             }
             Place::Head(_) => self.head.value(place).map(Found::Shared),
             Place::Sender => {

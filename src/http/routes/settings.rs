@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// **Sources.** A value is looked for in a list of places, of which the first counts where it is there and not null:
 /// `/pointer` in the event, `envelope:/pointer` in what is around the events, `header:NAME`, `query:NAME`, `path:NAME` (a capture),
-/// `cookie:NAME`, `basic` (the user's name), `address` (the client's) and `source` (the name of who has the key). An element of an array may be counted from its end:
+/// `cookie:NAME`, `basic` (the user's name), `address` (the client's), `source` (the name of who has the key)
+/// and `ce:NAME` (an attribute of a CloudEvent). An element of an array may be counted from its end:
 /// `/device_ids/-1/value`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +92,8 @@ pub enum Form {
     Query,
     /// One event that nobody looks into.
     Raw,
+    /// CloudEvents 1.0: binary, structured or a batch, by the content type.
+    Cloudevents,
 }
 
 /// What a record's timestamp says.

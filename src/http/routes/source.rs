@@ -25,12 +25,14 @@ pub enum Source {
     Basic,
     /// The client's address.
     Address,
+    /// An attribute of a CloudEvent.
+    Attribute(String),
     /// The name of the source that sends: who has the key.
     Sender,
 }
 
 /// How sources are written, for messages.
-const FORMS: &str = "give \"/pointer\", \"envelope:/pointer\", \"header:NAME\", \"query:NAME\", \"path:NAME\", \"cookie:NAME\", \"basic\", \"address\" or \"source\"";
+const FORMS: &str = "give \"/pointer\", \"envelope:/pointer\", \"header:NAME\", \"query:NAME\", \"path:NAME\", \"cookie:NAME\", \"ce:NAME\", \"basic\", \"address\" or \"source\"";
 
 impl Source {
     /// Reads a source as it's written.
@@ -60,6 +62,7 @@ impl Source {
             "query" => Source::Query(name.into()),
             "path" => Source::Path(name.into()),
             "cookie" => Source::Cookie(name.into()),
+            "ce" => Source::Attribute(name.into()),
             _ => {
                 let words = ["envelope", "header", "query", "path", "cookie"];
                 let near = words
@@ -77,7 +80,7 @@ impl Source {
     pub fn is_of_request(&self) -> bool {
         !matches!(
             self,
-            Source::Event(_) | Source::Envelope(_) | Source::Sender
+            Source::Event(_) | Source::Envelope(_) | Source::Attribute(_) | Source::Sender
         )
     }
 }
@@ -91,6 +94,7 @@ impl fmt::Display for Source {
             Source::Query(name) => write!(f, "query:{name}"),
             Source::Path(name) => write!(f, "path:{name}"),
             Source::Cookie(name) => write!(f, "cookie:{name}"),
+            Source::Attribute(name) => write!(f, "ce:{name}"),
             Source::Basic => f.write_str("basic"),
             Source::Address => f.write_str("address"),
             Source::Sender => f.write_str("source"),
@@ -111,6 +115,7 @@ mod tests {
             "query:a:b",
             "path:app_id",
             "cookie:sid",
+            "ce:partitionkey",
             "basic",
             "address",
             "source",

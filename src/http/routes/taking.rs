@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use smallvec::SmallVec;
 
+use super::cloudevents::Mode;
 use super::endpoint::Endpoint;
 use super::head::Head;
 use super::plan::{self, Group};
@@ -118,7 +119,7 @@ impl Taking<'_> {
         picked: &mut Picked,
     ) -> Result<Taken, Problem> {
         let (endpoint, head) = (self.known.endpoint, &self.known.head);
-        read::decode(endpoint, &body, &self.snapshot.limits, picked).map_err(body_problem)?;
+        read::decode(endpoint, head, &body, &self.snapshot.limits, picked).map_err(body_problem)?;
         let rejected = picked.decoded.rejected.drain(..).map(error_of);
         let mut errors: Vec<_> = rejected.collect();
         let mut read = Read {
@@ -163,14 +164,15 @@ impl Taking<'_> {
             }
         }
         if taken.admitted.is_empty() && taken.not_admitted.is_empty() {
-            return Err(match errors.is_empty() {
-                true => Problem::new(
+            return match errors.is_empty() {
+                true if is_batch(head) => Ok(taken),
+                true => Err(Problem::new(
                     StatusCode::BAD_REQUEST,
                     "empty",
                     "the body holds no event; send at least one",
-                ),
-                false => answer::unacceptable(errors.into()),
-            });
+                )),
+                false => Err(answer::unacceptable(errors.into())),
+            };
         }
         taken.rejected = errors.into();
         Ok(taken)
@@ -260,4 +262,10 @@ fn shown<'e>(entry: Option<&'e mut Entry>, read: &Read<'_>) -> Result<Option<&'e
     };
     entry.with_members(|pointer| read.member(pointer))?;
     Ok(Some(entry))
+}
+
+/// A batch of CloudEvents may be empty.
+fn is_batch(head: &Head) -> bool {
+    let said = head.said.as_ref();
+    said.is_some_and(|said| said.mode == Mode::Batch)
 }

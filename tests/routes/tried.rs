@@ -1,0 +1,83 @@
+//! `forebay try`: what a route would store and answer, without Kafka.
+
+use crate::support::command::{self, Ended};
+
+/// Tries a request against a preset, with nothing to connect to.
+fn tried(preset: &str, route: &[&str], request: &str) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, file) = (folder.path().join("f.toml"), folder.path().join("request"));
+    let text = format!(
+        "include = [\"{}/deploy/presets/{preset}.toml\"]\n[clusters.c]\nbootstrap = \"127.0.0.1:1\"\n[streams.{preset}]\ncluster = \"c\"\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    std::fs::write(&config, text).unwrap();
+    std::fs::write(&file, request).unwrap();
+    let (config, file) = (config.to_str().unwrap(), file.to_str().unwrap());
+    let arguments = ["try", "--config", config, "--request", file];
+    command::run(&[&arguments, route].concat(), &[])
+}
+
+#[test]
+fn what_would_be_stored_and_answered_is_shown_without_kafka() {
+    let request = "POST /v1/batch HTTP/1.1\nHost: x\n\n{\"batch\":[{\"userId\":null,\"anonymousId\":\"anon-1\",\"messageId\":\"m\",\"timestamp\":\"2026-11-26T21:56:58.952199224Z\"},7],\"sentAt\":\"now\",\"writeKey\":\"SECRET\"}";
+    let ended = tried("segment", &["--route", "segment"], request);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for part in [
+        "route \"segment\"",
+        "record 0: stream \"segment\", bytes 10 to 109 of the body",
+        "key        anon-1",
+        "time       2026-11-26T21:56:58.952Z (1795730218952)",
+        "header     sent-at: now",
+        "header     event-time: 1795730218952",
+        "value      {\"userId\":null",
+        "event 1 is refused (not_an_object)",
+        "answer, once all of this is durable: 207",
+        "answer, if there's no room: 429",
+        "retry-after: 1",
+        "\"title\":\"Too Many Requests\",\"status\":429",
+    ] {
+        assert!(ended.out.contains(part), "{part:?} isn't in {}", ended.out);
+    }
+    assert!(!ended.out.contains("SECRET"), "{}", ended.out);
+    let link =
+        "GET /id1?clickid=c&af_r=https%3A%2F%2Fplay.google.com%2Fstore%2Fapps%2Fx HTTP/1.1\n\n";
+    let ended = tried("appsflyer", &[], link);
+    assert!(
+        ended
+            .out
+            .contains("location: https://play.google.com/store/apps/x"),
+        "{ended:?}"
+    );
+    assert!(
+        ended.out.contains("value      clickid=c&af_r="),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_request_that_is_no_route_s_is_told_so() {
+    for (route, request, part) in [
+        (
+            &["--route", "segmnt"][..],
+            "POST /v1/batch HTTP/1.1\n\n{}",
+            "known are: segment",
+        ),
+        (
+            &["--route", "segment"],
+            "POST /v1/t HTTP/1.1\n\n{}",
+            "belong to route \"segment-single\"",
+        ),
+        (
+            &[],
+            "POST /v1/batches HTTP/1.1\n\n{}",
+            "no route has the path",
+        ),
+        (&[], "GET /v1/batch HTTP/1.1\n\n{}", "it takes POST"),
+        (&[], "{}", "no first line of a request"),
+        (&[], "POST /v1/batch HTTP/1.1\n{}", "no header"),
+    ] {
+        let ended = tried("segment", route, request);
+        assert_eq!(ended.code, Some(64), "{ended:?}");
+        assert!(ended.err.contains(part), "{part:?}: {ended:?}");
+    }
+}
