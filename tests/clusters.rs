@@ -5,8 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::kafka;
+use crate::support::bounds::STARTS;
 use crate::support::gateway::{Alone, Gateway};
 use crate::support::mock::Mock;
+use crate::support::sender::{Plan, Senders, p99};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: u64 = 1024 * 1024;
@@ -166,4 +168,66 @@ fn two_hundred_clusters_of_which_fifty_are_dead_rest_and_are_ready_soon() {
     assert!(idle.cpu_percent < 16.0, "{idle:?}");
     assert!((50..=2 * 50).contains(&idle.lines), "{idle:?}");
     assert!(idle.resident <= (64 + 64) * MIB, "{idle:?}");
+}
+
+/// One stream floods, within what its rate lets through, and gets 429s for the rest; a quarter of the clusters is dead.
+/// `FOREBAY_TEST_P99=1.2` holds the others to that, on a machine that does nothing else.
+#[test]
+fn one_that_floods_among_many_costs_the_others_nothing() {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let kafka = Living {
+        bootstrap: kafka.bootstrap().to_owned(),
+        topic: kafka.fresh_topic("flood", 2, 1, &[]),
+    };
+    let _alone = Alone::on_the_machine();
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = gateway(&kafka, folder.path(), 150, 50);
+    gateway.wait_ready(30 * SECOND);
+    let limited = std::fs::read_to_string(gateway.file()).unwrap();
+    let head = "[streams.living0]\n";
+    gateway.rewrite(&limited.replace(head, &format!("{head}quota = 500\n")));
+    assert_eq!(gateway.reload("").0, 200);
+    let plan = Plan {
+        connections: 2,
+        pause: Duration::from_millis(8),
+        ..Plan::default()
+    };
+    let start = |number: usize| {
+        let name = format!("living{number}");
+        Senders::start(&name, gateway.data, &name, &plan)
+    };
+    let others: Vec<_> = (1..6).map(start).collect();
+    others.iter().for_each(|it| it.wait_for_acks(50, STARTS));
+    let calm = Instant::now();
+    std::thread::sleep(8 * SECOND);
+    let flood = Instant::now();
+    let end = flood + 8 * SECOND;
+    let mut answers = BTreeMap::<u16, u64>::new();
+    let event = format!(r#"{{"id":"1","user":"u","pad":"{:0>500}"}}"#, 1);
+    let body = format!("[{}]", vec![event; 50].join(","));
+    let mut client = gateway.client();
+    while Instant::now() < end {
+        let status = client.post_json("living0", &body).status;
+        *answers.entry(status).or_default() += 1;
+    }
+    let mut latencies = Vec::new();
+    for group in others {
+        latencies.extend(group.stop().1);
+    }
+    let (before, after) = (p99(&latencies, calm, flood), p99(&latencies, flood, end));
+    let ratio = after.as_secs_f64() / before.as_secs_f64();
+    println!(
+        "p99 without the flood {before:?}, with {after:?}, ratio {ratio:.2}; the flood got {answers:?}"
+    );
+    assert!(answers.contains_key(&429), "{answers:?}");
+    assert!(latencies.iter().all(|(_, _, status)| *status == 200));
+    assert!(after <= before * 3 + Duration::from_millis(15));
+    let most = std::env::var("FOREBAY_TEST_P99").ok();
+    assert!(
+        most.is_none_or(|most| ratio <= most.parse().unwrap()),
+        "{ratio}"
+    );
+    gateway.stop();
 }
