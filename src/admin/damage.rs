@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::status::View;
+use super::view::View;
 use crate::lane::damage::{Damaged, damaged};
 use crate::telemetry::samples::DamageSample;
 

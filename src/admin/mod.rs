@@ -18,7 +18,7 @@
 //!
 //! It only reads, but for redrive and reload. Most of it is counters and gauges, which need no lock. The reason of a fault is a text under a lock
 //! that everybody holds for a copy of it and no longer. The log's statistics need locks of the data path: the sampler's thread
-//! takes them (`sampler`), once a second and for as long as counting takes, and never while a disk is waited for. So no answer of
+//! takes them (`looks`), once a second and for as long as counting takes, and never while a disk is waited for. So no answer of
 //! this port waits for a disk or for Kafka.
 
 mod adopted;
@@ -26,6 +26,7 @@ mod damage;
 mod dead;
 mod disk;
 pub mod guard;
+pub mod looks;
 mod openapi;
 mod owners;
 mod page;
@@ -40,6 +41,7 @@ pub mod status;
 mod streams;
 mod topics;
 mod trend;
+mod view;
 
 pub use adopted::Adopted;
 pub use guard::Guard;
@@ -47,5 +49,5 @@ pub use redrive::Redriver;
 pub use reload::Reloads;
 pub use sampler::Sampler;
 pub use settings::Settings;
-pub use status::View;
 pub use trend::Trend;
+pub use view::View;

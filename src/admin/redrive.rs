@@ -1,26 +1,25 @@
 //! Dead letters that are sent again because somebody asked the admin port for it: one redrive at a time, on a thread of its own.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use hyper::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::status::View;
 use crate::http::shown;
-use crate::lane::dead::{DeadLane, Destination, Reason, dead_lanes};
+use crate::lane::Cluster;
+use crate::lane::dead::Reason;
 use crate::lane::redrive::{self, Choice, Plan, Progress};
-use crate::lifecycle::Phase;
+use crate::lifecycle::{Phase, Watch};
+use crate::spill::Log;
 
 /// The redrive that runs, or the last one.
 #[derive(Debug, Default)]
 pub struct Redriver(Mutex<Option<Arc<Run>>>);
 
 #[derive(Debug)]
-struct Run {
+pub(super) struct Run {
     begun: Instant,
     events: u64,
     bytes: u64,
@@ -29,7 +28,7 @@ struct Run {
 }
 
 impl Run {
-    fn status(&self) -> Value {
+    pub(super) fn status(&self) -> Value {
         let faults = self.progress.faults().into_iter();
         let faults: Vec<_> = faults.map(|fault| fault.to_string()).collect();
         json!({
@@ -54,7 +53,13 @@ impl Redriver {
     }
 
     /// Starts one; the one that runs already, if one does.
-    fn start(&self, view: &Arc<View>, plan: Plan) -> Result<Arc<Run>, Arc<Run>> {
+    pub(super) fn start(
+        &self,
+        log: &Arc<Log>,
+        clusters: Arc<Vec<Arc<Cluster>>>,
+        phase: Watch,
+        plan: Plan,
+    ) -> Result<Arc<Run>, Arc<Run>> {
         let mut last = self.last();
         if let Some(run) = last.as_ref().filter(|run| !run.is_over.load(Acquire)) {
             return Err(Arc::clone(run));
@@ -67,13 +72,12 @@ impl Redriver {
             progress: Progress::default(),
             is_over: AtomicBool::new(false),
         });
-        let (view, of_thread) = (Arc::clone(view), Over(Arc::clone(&run)));
+        let (log, of_thread) = (Arc::clone(log), Over(Arc::clone(&run)));
         let thread = std::thread::Builder::new().name("redrive".into());
         let started = thread.spawn(move || {
-            let Some(log) = &view.spill else { return };
             let progress = &of_thread.0.progress;
-            let may_go_on = || view.phase() == Phase::Running;
-            redrive::run(log, &view.clusters(), &plan, progress, &may_go_on);
+            let may_go_on = || *phase.borrow() == Phase::Running;
+            redrive::run(&log, &clusters, &plan, progress, &may_go_on);
             let (sent, faults) = (progress.events(), progress.faults().len());
             tracing::info!(
                 planned = events,
@@ -102,14 +106,14 @@ impl Drop for Over {
 
 /// What the query of a request asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Asked {
-    choice: Choice,
-    is_dry: bool,
+pub(super) struct Asked {
+    pub(super) choice: Choice,
+    pub(super) is_dry: bool,
 }
 
 impl Asked {
     /// Strict: what isn't understood would be taken for "all".
-    fn parse(query: &str) -> Result<Asked, String> {
+    pub(super) fn parse(query: &str) -> Result<Asked, String> {
         let mut asked = Asked::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -136,87 +140,6 @@ impl Asked {
             }
         }
         Ok(asked)
-    }
-}
-
-fn lane(lane: &DeadLane) -> Value {
-    json!({
-        "lane": lane.name,
-        "cluster": lane.cluster,
-        "stream": lane.stream,
-        "topic": lane.topic,
-        "reason": lane.reason.as_str(),
-        "events": lane.events,
-        "bytes": lane.bytes,
-        "oldest_seconds": lane.oldest.as_secs(),
-        "configured": lane.goes_to.is_some(),
-    })
-}
-
-impl View {
-    /// `/dead`: the lanes of dead letters, and the last redrive.
-    pub(super) fn dead(&self) -> Value {
-        let known = Destination::of(&self.clusters());
-        let lanes = self
-            .spill
-            .as_ref()
-            .map(|log| dead_lanes(&log.lanes(), &known));
-        let lanes = lanes.unwrap_or_default();
-        json!({
-            "lanes": lanes.iter().map(lane).collect::<Vec<_>>(),
-            "redrive": self.redriver.status(),
-        })
-    }
-
-    /// `POST /dead/redrive`.
-    pub(super) fn redrive(self: &Arc<View>, query: &str) -> (StatusCode, Value) {
-        let refused = |status, error: Cow<'_, str>| (status, json!({ "error": error }));
-        let Some(log) = &self.spill else {
-            return refused(
-                StatusCode::NOT_FOUND,
-                "there is no spill log (spill.dir)".into(),
-            );
-        };
-        let asked = match Asked::parse(query) {
-            Ok(asked) => asked,
-            Err(error) => return refused(StatusCode::BAD_REQUEST, error.into()),
-        };
-        if !asked.is_dry && self.phase() != Phase::Running {
-            return refused(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "forebay isn't running".into(),
-            );
-        }
-        let known = Destination::of(&self.clusters());
-        let plan = Plan::new(&log.lanes(), &known, &asked.choice);
-        if plan.is_empty() {
-            return refused(
-                StatusCode::NOT_FOUND,
-                "there are no such dead letters; see /dead".into(),
-            );
-        }
-        let (events, bytes) = plan.sums();
-        let mut answer = json!({
-            "dry_run": asked.is_dry,
-            "events": events,
-            "bytes": bytes,
-            "lanes": plan.goes.iter().map(lane).collect::<Vec<_>>(),
-            "stay_because_not_configured": plan.stays.iter().map(lane).collect::<Vec<_>>(),
-        });
-        if asked.is_dry || events == 0 {
-            return (StatusCode::OK, answer);
-        }
-        match self.redriver.start(self, plan) {
-            Ok(run) => {
-                answer["redrive"] = run.status();
-                (StatusCode::ACCEPTED, answer)
-            }
-            Err(run) => {
-                let error = "a redrive is running, one at a time; see /dead";
-                let running = json!({ "error": error, "redrive": run.status() });
-                (StatusCode::CONFLICT, running)
-            }
-        }
     }
 }
 

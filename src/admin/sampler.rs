@@ -3,7 +3,6 @@
 //! The thread `sampler` looks once a second, and whenever somebody asks. Everybody else reads what it saw last, with its
 //! age, and never waits for a lock or a disk. What is old is bad.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,9 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::status::View;
 use crate::lane::dead::DeadLetters;
-use crate::lifecycle::{Phase, Vital};
 use crate::spill::{Backlog, LaneId, State, Stats};
 
 /// How often it looks by itself.
@@ -35,7 +32,7 @@ pub struct Sample {
     /// Its dead letters.
     pub dead: Vec<DeadLetters>,
     /// Whose wish for a look came before this one.
-    wishes: u64,
+    pub(super) wishes: u64,
 }
 
 impl Sample {
@@ -64,6 +61,13 @@ pub struct Sampler {
 /// Where the sampler's thread hears that somebody asks.
 #[derive(Debug)]
 pub struct Wishes(Receiver<()>);
+
+impl Wishes {
+    /// Waits for one, at most so long.
+    pub(super) fn wait(&self, at_most: Duration) {
+        self.0.recv_timeout(at_most).unwrap_or_default();
+    }
+}
 
 impl Sampler {
     /// One that has seen nothing yet.
@@ -99,41 +103,14 @@ impl Sampler {
         drop(tokio::time::timeout(FRESH_WITHIN, fresh).await);
     }
 
-    fn publish(&self, sample: Sample) {
-        self.latest.send_replace(Arc::new(sample));
+    /// How many have asked for a look so far.
+    pub(super) fn wishes(&self) -> u64 {
+        self.wishes.load(Acquire)
     }
-}
 
-/// Starts the thread that looks; it ends soon after the process has [stopped](Phase::Stopped).
-pub fn spawn(view: &Arc<View>, wishes: Wishes, vital: Vital) -> io::Result<()> {
-    let view = Arc::clone(view);
-    let run = move || {
-        let _vital = vital;
-        let mut due = Instant::now();
-        while view.phase() < Phase::Stopped {
-            let sample = look(&view);
-            view.sampler.publish(sample);
-            if Instant::now() >= due {
-                due = Instant::now() + EVERY;
-                view.trend.note(&view);
-            }
-            let pause = due.saturating_duration_since(Instant::now());
-            wishes.0.recv_timeout(pause).unwrap_or_default();
-        }
-    };
-    let name = "sampler".to_owned();
-    std::thread::Builder::new().name(name).spawn(run)?;
-    Ok(())
-}
-
-fn look(view: &View) -> Sample {
-    let log = view.spill.as_ref();
-    Sample {
-        wishes: view.sampler.wishes.load(Acquire),
-        at: Instant::now(),
-        spill: log.map(|log| log.stats()),
-        backlogs: log.map_or_else(Vec::new, |log| log.backlog_by_lane()),
-        dead: view.dead_letters(),
+    /// Shows what was seen.
+    pub(super) fn publish(&self, sample: Sample) {
+        self.latest.send_replace(Arc::new(sample));
     }
 }
 

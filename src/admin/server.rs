@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::page;
-use super::status::View;
+use super::view::View;
 
 /// Connections at once; a monitoring system needs a handful.
 const MAX_CONNECTIONS: usize = 64;

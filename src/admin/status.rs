@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
-use super::guard::Guard;
 use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
 use super::sampler::{STALE, Sample, log_takes};
 use super::topics::Topics;
-use super::{Adopted, Redriver, Reloads, Sampler, Trend, dead, disk, owners};
-use crate::budget::Budget;
-use crate::http::{Port, Route, Server, Snapshot};
+use super::view::View;
+use super::{dead, disk, owners};
+use crate::http::{Route, Snapshot};
 use crate::lane::Cluster;
-use crate::lifecycle::{Phase, Vitals, Watch};
 use crate::produce::health::Condition;
 use crate::produce::verdict::ClientFault;
-use crate::spill::{Log, Stats};
+use crate::spill::Stats;
 use crate::telemetry::metrics;
 use crate::telemetry::samples::{ClusterSample, ProcessSample, Samples, StreamSample};
 
@@ -28,50 +24,7 @@ const REMOVED: &str = "the stream is no longer configured; what it took drains";
 /// Why a stream takes nothing that is configured so.
 const GONE: &str = "the stream is configured as gone; what it took drains";
 
-/// Everything that the admin port looks at.
-#[derive(Debug)]
-pub struct View {
-    /// When the process started.
-    pub start: Instant,
-    /// The process's phase.
-    pub phase: Watch,
-    /// The memory budget.
-    pub budget: Arc<Budget>,
-    /// The HTTP threads.
-    pub server: Arc<Server>,
-    /// The data port, and what is configured of it.
-    pub port: Arc<Port>,
-    /// The spill log, if there is one.
-    pub spill: Option<Arc<Log>>,
-    /// All clusters, as they are each time somebody looks.
-    pub clusters: Arc<ArcSwap<Vec<Arc<Cluster>>>>,
-    /// The configuration in force, and the way to another.
-    pub reloads: Reloads,
-    /// Directories of others that are being brought to Kafka.
-    pub adopted: Adopted,
-    /// Dead letters that are sent again.
-    pub redriver: Redriver,
-    /// The last seconds.
-    pub trend: Trend,
-    /// What was seen last of the spill log.
-    pub sampler: Sampler,
-    /// What mustn't end.
-    pub vitals: Vitals,
-    /// Who may ask for what.
-    pub guard: Guard,
-}
-
 impl View {
-    /// The clusters that there are now, by name.
-    pub(super) fn clusters(&self) -> Arc<Vec<Arc<Cluster>>> {
-        self.clusters.load_full()
-    }
-
-    /// The phase now.
-    pub fn phase(&self) -> Phase {
-        *self.phase.borrow()
-    }
-
     /// Whether requests are accepted.
     pub fn readiness(&self) -> Readiness {
         self.readiness_of(&self.port.now(), &self.clusters())

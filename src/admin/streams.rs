@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde_json::{Map, Value, json};
 
 use super::sampler::Sample;
-use super::status::View;
 use super::topics::Topics;
+use super::view::View;
 use crate::http::Route;
 use crate::lane::{Lane, Phase};
 use crate::spill::Backlog;

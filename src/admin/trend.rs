@@ -4,25 +4,18 @@
 //! told from the last [`TELLING`] looks.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::dead;
 use super::disk::Disk;
-use super::sampler::{EVERY, log_takes};
-use super::status::View;
-use super::topics;
-use crate::http::Stream;
+use super::sampler::EVERY;
+use crate::spill::Stats;
 
 /// Looks that are kept, one a second: more than `http.answer_within` may be, since clients who send again at once are refused in
 /// bursts, one each such time.
 const LOOKS: usize = 64;
 /// Looks that tell growth, and what is missing: long enough to see past a burst, short enough to tell in time.
 const TELLING: usize = 30;
-/// Part of the memory budget that is filled and emptied all the time, and says nothing about a loss to come.
-const WORKING_SET: u64 = 8;
-
 /// Looks in which a refusal counts as one of now, beside those that a request takes at most: clients who send again at once are
 /// refused in bursts, one each `http.answer_within`.
 const RECENT: usize = 2;
@@ -31,21 +24,21 @@ const NOISE: f64 = 1024.0;
 
 /// What one look saw.
 #[derive(Clone, Debug, Default)]
-struct Look {
+pub(super) struct Look {
     /// Bytes that wait, in memory and on disk.
-    held: u64,
+    pub(super) held: u64,
     /// Bytes that still fit.
-    room: u64,
+    pub(super) room: u64,
     /// Bytes of them that wait on disk for Kafka.
-    backlog: u64,
+    pub(super) backlog: u64,
     /// There is a log, and it takes nothing.
-    log_refuses: bool,
+    pub(super) log_refuses: bool,
     /// Requests refused so far for want of room, or of an acknowledgement in time.
-    turned_away: u64,
+    pub(super) turned_away: u64,
     /// Looks from a request to its answer, at most.
-    to_answer: usize,
+    pub(super) to_answer: usize,
     /// Per stream: events admitted that are neither resolved nor known to wait anywhere.
-    unexplained: BTreeMap<String, u64>,
+    pub(super) unexplained: BTreeMap<String, u64>,
 }
 
 /// The last looks.
@@ -57,9 +50,8 @@ pub struct Trend {
 
 impl Trend {
     /// Adds a look; to be called once every [`EVERY`].
-    pub(super) fn note(&self, view: &View) {
-        let look = look(view);
-        if let Some(stats) = &view.sampler.latest().spill {
+    pub(super) fn note(&self, look: Look, log: Option<&Stats>) {
+        if let Some(stats) = log {
             self.disk().note(stats, Instant::now());
         }
         let mut looks = self.looks();
@@ -125,43 +117,6 @@ fn time_to_loss(looks: &[Look]) -> Option<Duration> {
         return Some(Duration::ZERO);
     }
     (growth > NOISE).then(|| Duration::from_secs_f64(last.room as f64 / growth))
-}
-
-fn look(view: &View) -> Look {
-    let (used, total) = (view.budget.used(), view.budget.total());
-    let sample = view.sampler.latest();
-    let log = sample.spill.clone().unwrap_or_default();
-    let log_refuses = sample.spill.is_some() && !log_takes(&sample);
-    // What a log has free that takes nothing is no room.
-    let room = if log_refuses { 0 } else { log.room_bytes };
-    let (_, dead_bytes) = dead::sums(&sample.dead);
-    let backlog = log.backlog_bytes.saturating_sub(dead_bytes);
-    let now = view.port.now();
-    // Of all streams that ever were: a sum that only grows, whichever are shown.
-    let turned_away = |stream: &Arc<Stream>| stream.metrics.turned_away.load(Relaxed);
-    // What is on its way into the log isn't known event by event.
-    let in_hand = if log.queued_bytes > 0 {
-        u64::MAX
-    } else {
-        topics::in_hand(&view.clusters())
-    };
-    Look {
-        held: used.saturating_sub(total / WORKING_SET) + backlog,
-        room: total.saturating_sub(used) + room,
-        backlog,
-        log_refuses,
-        turned_away: now.streams.iter().map(turned_away).sum(),
-        to_answer: now.settings.answer_within.div_duration_f64(EVERY).ceil() as usize,
-        unexplained: now
-            .shown
-            .iter()
-            .map(|route| {
-                let open = u64::try_from(route.stream.ledger.in_flight());
-                let unexplained = open.unwrap_or(u64::MAX).saturating_sub(in_hand);
-                (route.name().to_owned(), unexplained)
-            })
-            .collect(),
-    }
 }
 
 #[cfg(test)]

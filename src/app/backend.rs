@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use super::limits::Limits;
 use super::partitions::Partitions;
 use super::unit::{END_WITHIN, Remembered, Unit};
+use super::wait::wait_for;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::lane::dead::{self, Destination, is_dead};
@@ -181,14 +182,6 @@ impl Backend {
                 "the disk didn't take the spill log's last watermarks in time; nothing is lost, but some events may be sent to kafka again"
             );
         }
-    }
-}
-
-/// Waits until `done`, at most so long.
-pub(super) async fn wait_for(done: impl Fn() -> bool, at_most: Duration) {
-    let deadline = Instant::now() + at_most;
-    while !done() && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

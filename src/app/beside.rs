@@ -71,7 +71,7 @@ mod tests {
         assert!(one_more.unwrap_err().contains("still hang"));
         drop(ends);
         let is_over = || Arc::strong_count(&beside.threads) == 1;
-        super::super::backend::wait_for(is_over, Duration::from_secs(30)).await;
+        super::super::wait::wait_for(is_over, Duration::from_secs(30)).await;
         assert_eq!(beside.run(Duration::from_secs(30), || 8).await, Ok(8));
     }
 }

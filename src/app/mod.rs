@@ -12,6 +12,7 @@ mod reload;
 mod routes;
 mod unit;
 mod vital;
+mod wait;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,13 +26,14 @@ use tokio::task::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
-use self::backend::{Backend, wait_for};
+use self::backend::Backend;
 use self::drain::{Drain, Left};
 use self::owners::Owners;
 use self::reload::Reloader;
 pub use self::reload::Source;
 use self::unit::END_WITHIN;
 use self::vital::Door;
+use self::wait::wait_for;
 use crate::admin::{Adopted, Guard, Redriver, Reloads, Sampler, Trend, View};
 use crate::budget::{Budget, Share};
 use crate::config::Config;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::reload::Reloader;
+use crate::admin::looks;
 use crate::admin::reload::Ask;
-use crate::admin::sampler::{self, Wishes};
+use crate::admin::sampler::Wishes;
 use crate::admin::{self, View};
 use crate::http::listener::{self, Way};
 use crate::http::{Port, Server};
@@ -30,7 +31,7 @@ pub(super) fn spawn(
     wishes: Wishes,
 ) -> io::Result<()> {
     let vitals: &Vitals = &view.vitals;
-    sampler::spawn(view, wishes, vitals.guard("the sampler's thread"))?;
+    looks::spawn(view, wishes, vitals.guard("the sampler's thread"))?;
     accept(door, vitals.guard("accepting connections"))?;
     let (view, vital) = (Arc::clone(view), vitals.guard("the admin port"));
     tokio::spawn(async move {

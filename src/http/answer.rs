@@ -22,6 +22,7 @@ use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
+pub use super::rejected::EventError;
 use super::rejected::Rejected;
 use super::sending::Sending;
 use crate::receipt::{Cause, Outcome};
@@ -36,18 +37,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub fn make_last(reply: &mut Reply) {
     let close = HeaderValue::from_static("close");
     reply.headers_mut().insert(CONNECTION, close);
-}
-
-/// An event that can never be accepted, or isn't durable, with its place in the request.
-#[derive(Clone, Debug, Serialize)]
-pub struct EventError {
-    /// Position among the request's events, from 0.
-    pub index: u32,
-    /// For programs.
-    pub code: &'static str,
-    /// For people.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub detail: String,
 }
 
 /// A problem that concerns the whole request.

@@ -3,7 +3,19 @@
 //! An event that can't be accepted may have two bytes, and what is said of it a hundred. Without a bound a small request would
 //! have an answer of a megabyte, held until its client has read it.
 
-use super::answer::EventError;
+use serde::Serialize;
+
+/// An event that can never be accepted, or isn't durable, with its place in the request.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventError {
+    /// Position among the request's events, from 0.
+    pub index: u32,
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
 
 /// As many entries as `errors` has at most: enough to see what is wrong, and at most some ten KiB.
 pub const LISTED: usize = 100;

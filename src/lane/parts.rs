@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use rdkafka::error::KafkaResult;
 
+use super::Settings;
 use super::burial::Burials;
+use super::carried::Client;
 use super::cluster::Cluster;
 use super::pace::ReplayPace;
 use super::spilling::Spiller;
@@ -56,6 +58,11 @@ impl Lines {
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
     }
 
+    /// Until when the cluster's wave holds back what isn't full.
+    pub(super) fn held_until(&mut self, settings: &Settings, now: Instant) -> Option<Instant> {
+        self.wave.turn(self.in_flight_events, settings, now)
+    }
+
     /// The client is gone with all that it held: it has to be sent again.
     pub(super) fn client_gone(&mut self) {
         let works = self.works.iter_mut().flatten();
@@ -89,6 +96,14 @@ impl<P> Clients<P> {
             corpse: None,
             burials: Burials::of(&cluster.crew),
         }
+    }
+}
+
+impl<P: Client> Clients<P> {
+    /// The client, if anything may be handed to it now.
+    pub(super) fn ready(&mut self) -> Option<&mut P> {
+        let client = self.current.as_mut();
+        client.filter(|client| self.renewing.is_none() && !client.is_settling())
     }
 }
 

@@ -205,14 +205,9 @@ impl<P: Client> Worker<P> {
     fn release_due(&mut self, now: Instant) -> bool {
         let turns = self.turns();
         let limits = self.cluster.settings();
-        let held_until = self
-            .lines
-            .wave
-            .turn(self.lines.in_flight_events, &self.settings, now);
-        let client = self.clients.current.as_mut();
+        let held_until = self.lines.held_until(&self.settings, now);
         let mut sending = Sending {
-            client: client
-                .filter(|client| self.clients.renewing.is_none() && !client.is_settling()),
+            client: self.clients.ready(),
             cluster: &self.cluster,
             settings: &self.settings,
             spiller: self.port.spiller.as_ref(),
@@ -262,15 +257,14 @@ impl<P: Client> Worker<P> {
                 index += 1;
             }
         }
-        let sent = sending.in_flight_events > self.lines.in_flight_events;
-        (self.lines.in_flight_events, self.lines.in_flight_bytes) =
-            (sending.in_flight_events, sending.in_flight_bytes);
-        self.lines
-            .wave
-            .sent(self.lines.in_flight_events, lanes_out, has_arrivals, now);
         self.port.reading = sending.reading;
         self.port.pace.leave(sending.replays);
         let (finished, refused) = (sending.finished, sending.refused);
+        let (events, bytes) = (sending.in_flight_events, sending.in_flight_bytes);
+        let sent = events > self.lines.in_flight_events;
+        (self.lines.in_flight_events, self.lines.in_flight_bytes) = (events, bytes);
+        let wave = &mut self.lines.wave;
+        wave.sent(events, lanes_out, has_arrivals, now);
         self.note_not_sent(finished, refused);
         for number in waits {
             self.go_behind_unrouted(number);
