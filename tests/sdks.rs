@@ -4,6 +4,7 @@
 //! set. What isn't here: Segment's SDK for Go is no published module, and native mobile SDKs can't be run.
 
 mod browser;
+mod cloudevents;
 mod relay;
 mod segment;
 
