@@ -32,7 +32,7 @@ fn metrics() -> BTreeMap<String, Metric> {
     let mock = Mock::start(1, &[("events", 1)]);
     let spill = tempfile::tempdir().unwrap();
     let more = format!("[spill]\ndir = {:?}\n", spill.path());
-    let gateway = Gateway::ready(&config(&mock.bootstrap(), &more));
+    let gateway = Gateway::ready(&config(mock.bootstrap(), &more));
     let text = gateway.get("/metrics").1;
     gateway.stop();
     let mut all: BTreeMap<String, Metric> = BTreeMap::new();
