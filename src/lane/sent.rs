@@ -62,6 +62,11 @@ impl Sent {
         }
     }
 
+    /// Whether nothing of it is open any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.resolved >= self.parcel.count()
+    }
+
     pub(super) fn state(&self, position: u32) -> State {
         let is_before = position < self.cursor;
         let state = self.states.get(position as usize).copied();

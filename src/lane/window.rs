@@ -205,10 +205,11 @@ impl Window {
         self.sent.drain(..).map(|sent| sent.parcel)
     }
 
-    /// The parcels that aren't in the spill log.
+    /// The parcels that aren't in the spill log, and of which something is unresolved.
     pub fn not_stored(&self) -> impl Iterator<Item = Arc<Parcel>> {
         let mut sent = self.sent.iter();
-        let is_stored = |sent: &Sent| sent.stored.is_some() || sent.parcel.is_spilled();
+        let is_stored =
+            |sent: &Sent| sent.stored.is_some() || sent.parcel.is_spilled() || sent.is_over();
         std::iter::from_fn(move || sent.find(|sent| !is_stored(sent)))
             .map(|sent| Arc::clone(&sent.parcel))
     }
@@ -216,7 +217,9 @@ impl Window {
     /// Whether all that is unresolved is in the spill log, and nothing of it on its way to Kafka or to become a dead letter.
     pub fn is_only_stored(&self) -> bool {
         let mut sent = self.sent.iter();
-        self.outstanding == 0 && sent.all(|sent| sent.parcel.is_spilled() && sent.dying == 0)
+        let is_stored = |sent: &Sent| sent.parcel.is_spilled() && sent.dying == 0;
+        // What was refused behind one that waits is still listed, and needs no log.
+        self.outstanding == 0 && sent.all(|sent| is_stored(sent) || sent.is_over())
     }
 
     /// Notes that the spill log will never take a sent parcel.
@@ -332,8 +335,7 @@ impl Window {
     }
 
     fn trim(&mut self) {
-        let is_over = |sent: &Sent| sent.resolved >= sent.parcel.count();
-        while self.sent.front().is_some_and(is_over) {
+        while self.sent.front().is_some_and(Sent::is_over) {
             let arrived = self.sent.pop_front().and_then(|sent| sent.stored);
             self.arrived = arrived.or(self.arrived);
             self.last_found = self.last_found.saturating_sub(1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::gateway::{Told, World};
-use super::kafka::{FINE, LARGE, REFUSED};
+use super::kafka::{FINE, LARGE, LARGE_FOR_CLIENT, REFUSED};
 use crate::produce::verdict::{ClientFault, TopicFault};
 use crate::receipt::Cause;
 
@@ -282,5 +282,16 @@ fn a_stop_does_not_wait_for_what_the_log_has_and_the_client_has_not() {
     assert!(works.any(|work| !work.window.is_empty()));
     assert!(is_idle(&world));
     world.kafka().is_denied = false;
+    world.finish_and_audit(false);
+}
+
+#[test]
+fn an_event_that_is_refused_behind_one_whose_partition_goes_keeps_no_lane_standing() {
+    let mut world = World::new(0, false, true);
+    world.send(&[(3, FINE, 10)]);
+    world.send(&[(3, LARGE_FOR_CLIENT, 10)]);
+    // The client refuses the second alone, at once; the first is under way.
+    world.turn(1);
+    world.kafka().resize(1);
     world.finish_and_audit(false);
 }
