@@ -34,8 +34,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(300);
 /// The first pause after nobody was there; the longest is that between two signs of life.
 const KNOCK_AGAIN: Duration = RETRY;
-/// The first pause of a client that is new, which takes some milliseconds to connect.
-const KNOCK_AT_FIRST: Duration = Duration::from_millis(40);
+/// How long a new client may take for its first answer. It connects in some milliseconds, and until its partitions are known events are
+/// refused. Nobody else waits for that: the pool has another thread for them.
+const FIRST_WITHIN: Duration = Duration::from_millis(300);
 /// How soon a topic is asked for again whose answer is doubted.
 const DOUBT: Duration = Duration::from_secs(2);
 /// For how many topics' limits one request asks, at most: about 2 KB of answer for each.
@@ -73,7 +74,8 @@ pub fn start(
         health,
         due: Vec::new(),
         next: 0,
-        out: Some(KNOCK_AT_FIRST / 2),
+        out: None,
+        is_new: true,
         unusable: Vec::new(),
         limits: Vec::new(),
         topics: Vec::new(),
@@ -123,6 +125,8 @@ struct Run {
     next: usize,
     /// Since the cluster couldn't be reached: the pause until the next knock.
     out: Option<Duration>,
+    /// Nothing was asked yet.
+    is_new: bool,
     /// By topic: why it can't be used, if so.
     unusable: Vec<Standing>,
     limits: Vec<Limits>,
@@ -209,7 +213,9 @@ impl Run {
             let knock = client.fetch_metadata(topic, Duration::ZERO);
             answer = Some(knock).filter(|knock| knock.is_ok() || is_out(knock));
         }
-        let answer = answer.unwrap_or_else(|| client.fetch_metadata(topic, ANSWER_WITHIN));
+        let is_new = std::mem::take(&mut self.is_new);
+        let within = if is_new { FIRST_WITHIN } else { ANSWER_WITHIN };
+        let answer = answer.unwrap_or_else(|| client.fetch_metadata(topic, within));
         if self.out.is_some() && answer.is_ok() {
             // It's back, and may answer other questions too.
             for limits in &mut self.limits {
