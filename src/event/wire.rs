@@ -8,7 +8,7 @@
 //! | id | 16 bytes | if flagged |
 //! | timestamp | i64 | if flagged; milliseconds since the Unix epoch |
 //! | key length, key | u32, bytes | if flagged |
-//! | headers length, headers | u32, bytes | if flagged; see [`headers`](super::headers) |
+//! | headers length, headers | u32, bytes | if flagged; see [`super::headers`] |
 //! | value | the rest | byte for byte as sent |
 //!
 //! Integers are little-endian. An event that needs none of version 2 is written as version 1, which an earlier forebay reads.

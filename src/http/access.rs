@@ -1,8 +1,8 @@
-//! Who may send to a stream: what [`auth`](crate::auth) judges, asked for a request of the data port.
+//! Who may send to a stream: what [`crate::auth`] judges, asked for a request of the data port.
 //!
 //! There is an [`Access`] only if something of it is configured. Without one a request costs a look at an `Option` for it.
 //!
-//! [`super::entry`] judges a request by it.
+//! `entry` judges a request by it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! - [`ingest`] is one request from head to answer; [`body`] reads it, [`plan`] decodes and routes it.
 //! - [`streams`] are what has a name and counts, and the routes that their events take; a [`snapshot`] is all that is configured of
 //!   the port. A request sees one snapshot.
-//! - [`access`] asks who may send, [`web`] tells browsers what they have to know of it.
+//! - [`access`] asks who may send, `web` tells browsers what they have to know of it.
 //! - [`answer`] says what became of the events, and has the form of all refusals ([`answer::Problem`]). `respond` makes a response of
 //!   it. What is refused before the lanes see it gets its status where it is found: [`ingest`], [`plan`], `target`, `head`, `heads`.
 //! - [`retry`] computes an honest `Retry-After`.

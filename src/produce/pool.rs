@@ -1,10 +1,10 @@
 //! A few threads for work that comes again and again and may block for seconds: the probes of all clusters.
 //!
 //! Each [`Round`] says when its next one is due. One thread is enough while rounds are short. One that hangs, because its cluster does,
-//! holds up nobody else: a thread always watches the clock, and joins in when those at work have begun nothing for [`HANGS_AFTER`],
-//! or when a round has been due for [`LATE_AFTER`]. So a hundred hanging clusters get a hundred threads within seconds, and two
+//! holds up nobody else: a thread always watches the clock, and joins in when those at work have begun nothing for `HANGS_AFTER`,
+//! or when a round has been due for `LATE_AFTER`. So a hundred hanging clusters get a hundred threads within seconds, and two
 //! hundred that are in order get two. A thread ends when there are more than were at work at once
-//! in the last [`LINGER`], and one to watch the clock.
+//! in the last `LINGER`, and one to watch the clock.
 //!
 //! Rounds that are due at about the same time are done by one thread, one after the other: fewer threads wake.
 //!

@@ -1,10 +1,10 @@
 //! TLS: the certificates that clients are shown, the clients that are let in, and the sessions that they resume.
 //!
 //! - [`files`] reads certificates and keys, and tells whether they are others than before.
-//! - [`names`] chooses a certificate by the name that a client asks for.
+//! - `names` chooses a certificate by the name that a client asks for.
 //! - [`server`] is all of it, for one listener; [`client`] is the other side, for commands that ask the admin port.
 //! - [`certificate`] says who a client is, by the certificate that it showed.
-//! - [`reason`] names why a handshake failed, for the metric that counts them.
+//! - `reason` names why a handshake failed, for the metric that counts them.
 //!
 //! **Renewal.** A certificate is replaced by writing its files. Whoever has a [`Server`] asks for another one now and then, and after a
 //! reload; connections that are open keep what they began with. Files that can't be read, or a key that belongs to another

@@ -1,7 +1,7 @@
 //! Routes: endpoints that take what SDKs send as it is. One table for all of them, and no code for any vendor.
 //!
 //! - [`settings`] is `[routes.NAME]` as it's written. [`Endpoint`] is a route, checked and ready; [`Endpoints`] finds it by path
-//!   and method, [`template`] takes its paths apart.
+//!   and method, `template` takes its paths apart.
 //! - [`Source`] is a place where a value may be. The head's are asked of [`Asked`], those of the body are noted while it's decoded
 //!   (`decode::pick`).
 //! - Who may send is asked of `http::entry`, with the route's own ways if it has some; `members` are keys in bodies.

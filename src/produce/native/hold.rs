@@ -6,7 +6,7 @@
 //!
 //! So the partition is paused in the moment in which a batch of it fails: by an interceptor, which librdkafka calls on the
 //! broker's thread, before it reports the failure and before that thread can send anything more. From then on the client
-//! is *settling*: the worker hands it nothing, asks for all back that isn't on the wire ([`super::Native::settle`]), and
+//! is *settling*: the worker hands it nothing, asks for all back that isn't on the wire (`Native::settle`), and
 //! when everything was acknowledged or has come back, the partition goes on and the worker sends all that is
 //! unresolved again, in order. All partitions of the cluster wait for that, usually a few round trips; a new epoch makes them
 //! wait anyhow.

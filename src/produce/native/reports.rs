@@ -63,7 +63,7 @@ pub struct Failure {
     /// Kafka has certainly not stored it, now or at an earlier try.
     pub is_unstored: bool,
     /// What it was sent with, itself among it: the size of the batch that failed, as
-    /// [`batch_bytes`](crate::produce::topic_limits::batch_bytes) counts.
+    /// [`crate::produce::topic_limits::batch_bytes`] counts.
     pub batch_bytes: u64,
 }
 
