@@ -249,9 +249,11 @@ fn reloads_under_traffic_fail_no_request_and_lose_and_mix_nothing() {
         let streams = status["streams"].as_object().unwrap();
         streams.len() == 2 && status["clusters"].as_object().unwrap().len() == 1
     });
+    // Some files are opened once, whenever they are first needed: 48 became 53 over 12 reloads, and 53 became 55 over 50. One for each
+    // reload would be 12 and more.
     let is_flat = |after: &Held| {
         after.threads <= before.threads + 2
-            && after.files <= before.files + 4
+            && after.files <= before.files + 8
             && after.resident <= before.resident + 64 * MIB
     };
     let deadline = Instant::now() + 20 * SECOND;
