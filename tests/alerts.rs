@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::gateway::{Gateway, config};
 use crate::support::mock::Mock;
-use crate::support::skip;
+use crate::support::program_or_skip;
 
 /// Set to 1, `metrics.md` is written anew instead of compared.
 const WRITE: &str = "FOREBAY_TEST_WRITE";
@@ -180,12 +180,7 @@ fn one_alert_pages_and_each_has_a_runbook() {
 
 #[test]
 fn alerts_fire_stay_quiet_and_resolve_as_prometheus_sees_them() {
-    let script = folder().join("../../tests/support/promtool.sh");
-    let found = Command::new(script).output().unwrap();
-    let tool = String::from_utf8_lossy(&found.stdout);
-    let Some(tool) = tool.lines().last().filter(|_| found.status.success()) else {
-        let why = String::from_utf8_lossy(&found.stderr).trim().to_owned();
-        skip::<()>("the rules of Prometheus", &why);
+    let Some(tool) = program_or_skip("promtool", &["prometheus"]) else {
         return;
     };
     let output = Command::new(tool)

@@ -11,7 +11,7 @@ use crate::support::certificates::Authority;
 use crate::support::gateway::{Gateway, config};
 use crate::support::http::Client;
 use crate::support::mock::Mock;
-use crate::support::{eventually, secure, skip};
+use crate::support::{eventually, program_or_skip, secure};
 
 const EVENTS: &str = "/v1/events/events";
 const EVENT: &str = r#"{"user":"a","id":"1"}"#;
@@ -135,10 +135,7 @@ impl Drop for Balancer {
 }
 
 fn haproxy(server: SocketAddr, send: &str, folder: &Path) -> Option<(Balancer, SocketAddr)> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lifecycle/balancers.sh");
-    if !Command::new(script).status().is_ok_and(|it| it.success()) {
-        return skip("the PROXY protocol of haproxy", "there is no haproxy");
-    }
+    let program = program_or_skip("haproxy", &["haproxy"])?;
     let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = front.local_addr().unwrap();
     drop(front);
@@ -148,7 +145,7 @@ fn haproxy(server: SocketAddr, send: &str, folder: &Path) -> Option<(Balancer, S
     );
     let file = folder.join(send);
     std::fs::write(&file, text).unwrap();
-    let mut command = Command::new("haproxy");
+    let mut command = Command::new(program);
     command.args(["-db", "-f"]).arg(&file).stderr(Stdio::null());
     let balancer = Balancer(command.spawn().unwrap());
     eventually("haproxy listens", SOON, || {

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
+use crate::kafka;
 use crate::support::gateway::Gateway;
 use crate::support::mock::Mock;
-use crate::support::skip;
 
 const CONFIG: &str = r#"
 [sources.tester]
@@ -84,7 +84,7 @@ fn schemathesis_finds_no_difference_between_the_document_and_the_port() {
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(69) {
-        skip::<()>("schemathesis", &errors);
+        kafka::skip::<()>("schemathesis", &errors);
         return;
     }
     assert!(output.status.success(), "{text}\n{errors}");

@@ -12,6 +12,7 @@ use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::mock::Mock;
 use crate::support::outage::{Outage, assert_kept, spilling_config};
+use crate::support::program_or_skip;
 use crate::support::sender::{Plan, Senders};
 use crate::support::tracer::{Tracer, tracer_or_skip};
 use crate::support::volume::{Volume, run};
@@ -100,6 +101,9 @@ fn a_file_system_that_becomes_read_only_is_503_and_loses_nothing() {
 /// No new file can be opened when a segment is full.
 #[test]
 fn a_process_without_file_descriptors_is_503_and_heals() {
+    if program_or_skip("prlimit", &["util-linux"]).is_none() {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let small = |config: String| config.replace("segment = \"1MiB\"", "segment = \"64KiB\"");
     let Some((outage, senders)) = under_fire_or_skip("nofile", dir.path(), small) else {
@@ -107,10 +111,7 @@ fn a_process_without_file_descriptors_is_503_and_heals() {
     };
     let gateway = &outage.gateway;
     let limit = |how: &str| run(&format!("prlimit --pid {} {how}", gateway.pid()));
-    let before = match limit("--nofile --raw --noheadings --output SOFT") {
-        Ok(before) => before,
-        Err(why) => return crate::support::skip("prlimit", &why).unwrap_or_default(),
-    };
+    let before = limit("--nofile --raw --noheadings --output SOFT").unwrap();
     limit("--nofile=1:").unwrap();
     // Nobody new can ask it: a connection is a file descriptor too.
     eventually("the log takes nothing", NOTICES, || {

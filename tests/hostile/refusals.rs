@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::*;
-use crate::support::{h2, skip};
+use crate::support::{h2, program_or_skip};
 
 const MIB: usize = 1 << 20;
 
@@ -171,24 +171,25 @@ fn the_usual_clients_hear_that_they_send_too_much() {
     let (_mock, gateway) = started("");
     let url = format!("http://{}{EVENTS}", gateway.data);
     let clients = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    for (program, arguments) in [
-        ("python3", &["large.py"][..]),
-        ("node", &["large.mjs"]),
-        ("java", &["Large.java"]),
-        ("go", &["run", "large.go"]),
+    for (program, package, arguments) in [
+        ("python3", "python3", &["large.py"][..]),
+        ("node", "nodejs", &["large.mjs"]),
+        ("java", "default-jdk-headless", &["Large.java"]),
+        ("go", "golang-go", &["run", "large.go"]),
     ] {
-        let mut command = Command::new(program);
-        command.current_dir(&clients).args(arguments).arg(&url);
-        match command.output() {
-            Err(error) => {
-                skip::<()>(&format!("the client in {program}"), &error.to_string());
-            }
-            Ok(output) => {
-                let text = String::from_utf8_lossy(&output.stdout);
-                let statuses: Vec<_> = text.split_whitespace().collect();
-                let wrong = String::from_utf8_lossy(&output.stderr);
-                assert_eq!(statuses, ["413"; 8], "{program}: {text}{wrong}");
-            }
-        }
+        let Some(found) = program_or_skip(program, &[package]) else {
+            continue;
+        };
+        let mut command = Command::new(found);
+        let output = command
+            .current_dir(&clients)
+            .args(arguments)
+            .arg(&url)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let statuses: Vec<_> = text.split_whitespace().collect();
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(statuses, ["413"; 8], "{program}: {text}{wrong}");
     }
 }

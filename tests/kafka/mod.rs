@@ -88,7 +88,7 @@ pub(crate) fn three_or_skip(settings: &[(&str, &str)]) -> Option<Kafka> {
 }
 
 /// Says loudly that something is missing, and panics where it must not be.
-fn skip<T>(what: &str, why: &str) -> Option<T> {
+pub(crate) fn skip<T>(what: &str, why: &str) -> Option<T> {
     let set = |name| std::env::var(name).is_ok_and(|value| !matches!(&*value, "" | "0" | "false"));
     assert!(
         !set("CI") && !set("FOREBAY_TEST_REQUIRE_KAFKA"),

@@ -34,17 +34,11 @@ use_python() {
 }
 
 install_kcat() {
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        return
-    fi
-    say "installing kcat with apt-get"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q >&2 || return 0
-    apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 kcat >&2 || true
+    "$here/../support/need.sh" "type -P kcat" kcat >/dev/null || true
 }
 
 install_python() {
-    command -v python3 >/dev/null || return 0
+    "$here/../support/need.sh" "python3 -c 'import venv, ensurepip'" python3 python3-venv || return 0
     say "installing kafka-python into $venv"
     rm -rf "$venv"
     python3 -m venv "$venv" >&2 || return 0

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
 use crate::support::http::Client;
-use crate::support::skip;
+use crate::support::program_or_skip;
 
 const HAPROXY: &str = "defaults
   mode http
@@ -155,12 +155,12 @@ fn send(front: SocketAddr, is_over: &AtomicBool, wrong: &Mutex<Vec<String>>) -> 
 
 #[test]
 fn a_rolling_restart_behind_haproxy_and_nginx_breaks_no_request() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lifecycle/balancers.sh");
-    let installed = Command::new(script).status();
-    if !installed.is_ok_and(|status| status.success()) {
-        skip::<()>("a rolling restart", "there is no haproxy or no nginx");
+    let (Some(_), Some(_)) = (
+        program_or_skip("haproxy", &["haproxy"]),
+        program_or_skip("nginx", &["nginx-light"]),
+    ) else {
         return;
-    }
+    };
     let mock = mock();
     let places = [(); 3].map(|()| Place {
         data: free(),

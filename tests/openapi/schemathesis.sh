@@ -9,6 +9,7 @@ exec 9>"$home.lock"
 flock 9
 if [[ ! -x $home/$version/bin/schemathesis ]]; then
   rm -rf "$home"
+  "$here/tests/support/need.sh" "python3 -c 'import venv, ensurepip'" python3 python3-venv || exit 69
   python3 -m venv "$home/$version" && "$home/$version/bin/pip" install --quiet "schemathesis==$version" || { rm -rf "$home"; exit 69; }
 fi
 flock -u 9

@@ -16,35 +16,32 @@ readonly unavailable=69
 say() { printf 'sdks: %s\n' "$*" >&2; }
 missing() { say "$*"; exit "$unavailable"; }
 
-# As root on Debian, installs packages whose command is missing: `need COMMAND PACKAGE...`.
+# `need PROGRAM PACKAGE...`: the packages are Debian's, and are installed where the program is missing.
 need() {
-    local command="$1"
+    local program="$1"
     shift
-    command -v "$command" >/dev/null && return 0
-    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-        say "installing $* with apt-get"
-        export DEBIAN_FRONTEND=noninteractive
-        apt-get update -q >&2 || true
-        apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >&2 || true
-    fi
-    command -v "$command" >/dev/null || missing "$command is not installed"
+    "$here/../support/need.sh" "type -P $program" "$@" >/dev/null || exit "$unavailable"
 }
 
-python() {
-    need python3 python3 python3-venv
+install_python() {
+    # Debian's python3 comes without what a virtual environment begins with.
+    "$here/../support/need.sh" "python3 -c 'import venv, ensurepip'" python3 python3-venv || exit "$unavailable"
     python3 -m venv "$1/venv" >&2 || missing "python3 has no venv"
-    "$1/venv/bin/pip" install -q --disable-pip-version-check \
+    "$1/venv/bin/python" -m pip install -q --disable-pip-version-check \
         segment-analytics-python==2.4.0 appsflyer==0.1.0 cloudevents==2.2.0 requests >&2 || missing "PyPI does not answer"
 }
 
-node() {
+install_node() {
+    need node nodejs
     need npm nodejs npm
     cp "$here"/*.mjs "$1/"
     (cd "$1" && npm init -y >/dev/null && npm install --silent --no-audit --no-fund \
         @segment/analytics-node@3.1.0 cloudevents@10.0.0 >&2) || missing "npm does not answer"
 }
 
-java() {
+install_java() {
+    # A program of one file is compiled by the JDK, not by the JRE that comes with Maven.
+    need javac default-jdk-headless
     need mvn maven default-jdk-headless
     mkdir -p "$1/lib"
     cat >"$1/pom.xml" <<'POM'
@@ -61,15 +58,17 @@ POM
     (cd "$1" && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib >&2) || missing "Maven Central does not answer"
 }
 
-go() {
-    need go golang-go
+install_go() {
+    # One that fetches the release that a module asks for.
+    "$here/../support/need.sh" '[[ $(go env GOVERSION) > go1.21 ]]' golang-go >/dev/null || exit "$unavailable"
     cp "$here/cloudevents.go" "$1/main.go"
-    (cd "$1" && command go mod init sdks >&2 2>/dev/null && command go get github.com/cloudevents/sdk-go/v2@v2.16.2 >&2 &&
-        command go build -o cloudevents . >&2) || missing "Go's module proxy does not answer"
+    (cd "$1" && go mod init sdks >&2 && go get github.com/cloudevents/sdk-go/v2@v2.16.2 >&2 &&
+        go build -o cloudevents . >&2) || missing "Go's module proxy does not answer"
 }
 
-browser() {
+install_browser() {
     need chromium chromium
+    need node nodejs
     need npm nodejs npm
     (cd "$1" && npm init -y >/dev/null && npm install --silent --no-audit --no-fund \
         @segment/analytics-next@1.84.3 appsflyer-html5-ctv-sdk@0.0.5 playwright-core@1.56.1 >&2) || missing "npm does not answer"
@@ -85,7 +84,7 @@ flock 9
 if [ ! -e "$home/.complete" ]; then
     rm -rf "$home" "$home.new"
     mkdir -p "$home.new"
-    "$set" "$home.new"
+    "install_$set" "$home.new"
     mv "$home.new" "$home"
     # A virtual environment names its own folder in its scripts; only its interpreter is used, which does not.
     touch "$home/.complete"

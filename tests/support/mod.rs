@@ -17,6 +17,9 @@ pub mod topic;
 pub mod tracer;
 pub mod volume;
 
+mod skipped;
+
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Waits until `check` holds. The only sleep of the tests.
@@ -29,10 +32,37 @@ pub fn eventually(what: &str, within: Duration, mut check: impl FnMut() -> bool)
     }
 }
 
-/// Says loudly that a test can't be run here, which is no failure; `FOREBAY_TEST_REQUIRE_ALL=1` makes it one.
+/// Says loudly that a test can't be run here for want of a right or of a device, which is no failure; `FOREBAY_TEST_REQUIRE_ALL=1`
+/// makes it one.
 pub fn skip<T>(what: &str, why: &str) -> Option<T> {
     let required = std::env::var("FOREBAY_TEST_REQUIRE_ALL").is_ok_and(|value| value == "1");
     assert!(!required, "{what} is required and cannot be had: {why}");
     crate::kafka::say_skipped(what, why);
     None
+}
+
+/// Where a program of others is. As root on Debian it's installed, from `packages`. `None` where it can't be had, which is a failure
+/// with `CI` set, as a missing Kafka is.
+pub fn program_or_skip(name: &str, packages: &[&str]) -> Option<String> {
+    found_or_skip(name, &format!("type -P {name}"), packages)
+}
+
+/// What `check`, a line of bash that tells whether something is there, prints; installed and missed as in [`program_or_skip`].
+pub fn found_or_skip(what: &str, check: &str, packages: &[&str]) -> Option<String> {
+    match need(check, packages) {
+        Ok(found) => Some(found),
+        Err(why) => crate::kafka::skip(what, &why),
+    }
+}
+
+/// As [`found_or_skip`], for tests that need rights or devices as well: why it can't be had is theirs to tell.
+pub fn need(check: &str, packages: &[&str]) -> Result<String, String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/need.sh");
+    let ended = Command::new(script).arg(check).args(packages).output();
+    let ended = ended.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match ended.status.success() {
+        true => Ok(text(&ended.stdout)),
+        false => Err(text(&ended.stderr)),
+    }
 }

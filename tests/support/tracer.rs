@@ -17,6 +17,9 @@ pub const STEWARD: &str = "spill-steward";
 
 /// Whether calls can be tampered with here.
 pub fn tracer_or_skip() -> Option<()> {
+    if let Err(why) = super::need("type -P strace", &["strace"]) {
+        return super::skip("strace", &why);
+    }
     let tried = Command::new("strace")
         .args(["-o", "/dev/null", "-e", "inject=getppid:retval=1", "true"])
         .output();

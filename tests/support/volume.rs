@@ -46,13 +46,20 @@ impl Volume {
         let tmpfs = room.map_or(String::new(), |room| {
             format!("mount -t tmpfs -o size={room}m tmpfs {folder}/under")
         });
-        let made = run(&format!(
-            "mkdir -p {folder}/under {folder}/on\n{tmpfs}\n\
+        let programs = "type -P mkfs.ext4 fsfreeze mount findmnt";
+        let programs = super::need(programs, &["e2fsprogs", "util-linux", "mount"]);
+        let make = |_| {
+            run(&format!(
+                "mkdir -p {folder}/under {folder}/on\n{tmpfs}\n\
              truncate -s {mib}M {folder}/under/image\nmkfs.ext4 -q -F -m 0 -b 4096 {folder}/under/image\n\
              mount -o loop,errors=remount-ro {folder}/under/image {folder}/on\n\
              findmnt -n -o SOURCE {folder}/on"
-        ));
-        match made.and_then(|device| volume.is_on(&device)) {
+            ))
+        };
+        match programs
+            .and_then(make)
+            .and_then(|device| volume.is_on(&device))
+        {
             Ok(()) => Some(volume),
             Err(why) => super::skip("a file system on a loop device", &why),
         }
