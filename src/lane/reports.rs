@@ -246,13 +246,17 @@ impl Reports<'_> {
         if matches!(fault, Fault::Event(_) | Fault::Stamp) {
             self.notes.shared.nudge();
         }
-        let bytes = match fault {
+        match fault {
             Fault::Event(fault) if was_alone => {
                 return self.gone_for_good(parcel, position, fault, code);
             }
-            Fault::Event(_) => work.window.came_back_suspect(parcel, position),
-            _ if failure.is_unstored => work.window.came_back_unstored(parcel, position),
-            _ => work.window.came_back(parcel, position),
+            Fault::Event(_) => work.window.suspect(),
+            _ => {}
+        }
+        let bytes = if failure.is_unstored {
+            work.window.came_back_unstored(parcel, position)
+        } else {
+            work.window.came_back(parcel, position)
         };
         self.lines.let_go(1, bytes);
         parcel.came_back();

@@ -157,11 +157,9 @@ impl Window {
         bytes
     }
 
-    /// As [`Window::came_back`], because Kafka didn't take the batch, which may be the fault of another event. Of a batch that was
-    /// refused nothing was stored.
-    pub fn came_back_suspect(&mut self, parcel: &Arc<Parcel>, position: u32) -> u64 {
+    /// From now on what comes back is under suspicion: Kafka didn't take the batch, which may be the fault of any event in it.
+    pub fn suspect(&mut self) {
         self.has_suspects = true;
-        self.came_back_unstored(parcel, position)
     }
 
     /// Whether an event that comes back now was sent alone.

@@ -117,6 +117,17 @@ pub fn fault(code: Code) -> Fault {
     }
 }
 
+/// Whether an error is said of a batch only before it's stored: Kafka judged the batch and took nothing of it, or the client never
+/// sent it. Any other error may be the end of a connection on which the batch was under way, whatever librdkafka says of it; or
+/// Kafka's own, in the middle of storing.
+pub fn is_before_storing(code: Code) -> bool {
+    match fault(code) {
+        Fault::Event(_) | Fault::Stamp | Fault::Topic(_) => true,
+        Fault::Client(fault) => fault == ClientFault::Denied,
+        Fault::Passing => matches!(code, Code::PurgeQueue | Code::InvalidDifferentRecord),
+    }
+}
+
 /// What an error says about the client, if it's about the client.
 fn of_client(code: Code) -> Option<ClientFault> {
     Some(match code {
@@ -212,6 +223,28 @@ mod tests {
         ] {
             assert!(!matches!(fault(code), Fault::Event(_)), "{code:?}");
         }
+    }
+
+    /// Errors that librdkafka gives to batches that were under way when it closed their connection, and Kafka's word for a surprise.
+    #[test]
+    fn what_may_befall_a_batch_under_way_is_never_a_certain_no() {
+        for code in [
+            Code::PurgeInflight,
+            Code::Authentication,
+            Code::SaslAuthenticationFailed,
+            Code::DestroyBroker,
+            Code::BrokerTransportFailure,
+            Code::SSL,
+            Code::RequestTimedOut,
+            Code::NotEnoughReplicasAfterAppend,
+            Code::KafkaStorageError,
+            Code::Fatal,
+            Code::Unknown,
+        ] {
+            assert!(!is_before_storing(code), "{code:?}");
+        }
+        assert!(is_before_storing(Code::TopicAuthorizationFailed));
+        assert!(is_before_storing(Code::PurgeQueue));
     }
 
     #[test]

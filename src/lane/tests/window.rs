@@ -180,7 +180,8 @@ fn search(counts: &[u32], bad: &[usize], batch: usize) -> u32 {
                     refused.push(number(event));
                     window.failed(&event.0, event.1);
                 } else {
-                    window.came_back_suspect(&event.0, event.1);
+                    window.suspect();
+                    window.came_back_unstored(&event.0, event.1);
                 }
             }
             // What is behind comes back as well.
@@ -232,7 +233,10 @@ fn steps(count: u32, each: u32) -> u64 {
         match number % 10 {
             0 => window.bury(parcel, at),
             1 => window.failed(parcel, at),
-            2 => window.came_back_suspect(parcel, at),
+            2 => {
+                window.suspect();
+                window.came_back_unstored(parcel, at)
+            }
             _ => window.acked(parcel, 1),
         };
     }

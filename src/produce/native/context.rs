@@ -9,6 +9,7 @@ use rdkafka::config::NativeClientConfig;
 use rdkafka::types::{RDKafka, RDKafkaRespErr};
 
 use super::hold::{self, Hold};
+use super::lost::{self, Lost};
 use super::wakeups::{self, Sockets};
 
 /// The context of a client.
@@ -16,6 +17,7 @@ use super::wakeups::{self, Sockets};
 pub struct Context {
     pub(super) hold: Hold,
     pub(super) sockets: Sockets,
+    pub(super) lost: Lost,
 }
 
 impl ClientContext for Context {}
@@ -51,6 +53,7 @@ unsafe extern "C" fn on_new(
         if let Some(context) = sys::rd_kafka_opaque(rk).cast::<Context>().as_ref() {
             hold::add(rk, &context.hold);
             wakeups::add(rk, &context.sockets);
+            lost::add(rk, &context.lost);
         }
     }
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR

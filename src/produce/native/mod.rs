@@ -13,8 +13,8 @@
 //!   would leak their counts, so [`Native::close`] reads them all first; what doesn't come in time is left to leak, and
 //!   counted by its caller, because librdkafka might still read the memory.
 //!
-//! Its interceptors (`context`) keep the order of a partition when a batch fails (`hold`), and have brokers' threads wake once for
-//! many answers (`wakeups`).
+//! Its interceptors (`context`) keep the order of a partition when a batch fails (`hold`), have brokers' threads wake once for
+//! many answers (`wakeups`), and know what may be stored although librdkafka says no (`lost`).
 //!
 //! What is absent: no policy. Nothing here knows events, receipts, lanes, retries or health.
 
@@ -28,6 +28,7 @@ mod context;
 mod describe;
 mod headers;
 mod hold;
+mod lost;
 mod opaque;
 mod reports;
 mod wakeups;
@@ -279,7 +280,9 @@ impl<G: Messages> Producer for Native<G> {
             // SAFETY: the event is valid until it's destroyed.
             unsafe {
                 match sys::rd_kafka_event_type(event) {
-                    sys::RD_KAFKA_EVENT_DR => deliveries(event, &mut on),
+                    sys::RD_KAFKA_EVENT_DR => {
+                        deliveries(event, &self.client.context().lost, &mut on);
+                    }
                     sys::RD_KAFKA_EVENT_ERROR => {
                         let fatal = sys::rd_kafka_event_error_is_fatal(event) != 0;
                         on(Report::Trouble {

@@ -8,9 +8,11 @@ use rdkafka::bindings as sys;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::lost::Lost;
 use super::opaque;
 use crate::produce::Messages;
 use crate::produce::topic_limits::batch_bytes;
+use crate::produce::verdict::is_before_storing;
 
 /// Something that a client reports.
 #[derive(Debug)]
@@ -73,6 +75,7 @@ pub struct Failure {
 /// `event` must be a valid delivery event of a client whose messages are of groups of this type.
 pub(super) unsafe fn deliveries<G: Messages>(
     event: *mut sys::rd_kafka_event_t,
+    lost: &Lost,
     on: &mut impl FnMut(Report<'_, G>),
 ) {
     let mut run: Option<(Arc<G>, u32)> = None;
@@ -84,7 +87,7 @@ pub(super) unsafe fn deliveries<G: Messages>(
         if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             acked(run.take(), on);
             // SAFETY: as above.
-            unsafe { failures(event, message, on) };
+            unsafe { failures(event, message, lost, on) };
             break;
         }
         if let Some((group, count)) = &mut run
@@ -125,6 +128,7 @@ fn acked<G>(run: Option<(Arc<G>, u32)>, on: &mut impl FnMut(Report<'_, G>)) {
 unsafe fn failures<G: Messages>(
     event: *mut sys::rd_kafka_event_t,
     first: &sys::rd_kafka_message_t,
+    lost: &Lost,
     on: &mut impl FnMut(Report<'_, G>),
 ) {
     use RDKafkaRespErr::*;
@@ -144,13 +148,11 @@ unsafe fn failures<G: Messages>(
             acked(Some((group, 1)), on);
             continue;
         }
-        // SAFETY: the message is valid.
-        let status = unsafe { sys::rd_kafka_message_status(message) };
-        let unstored = sys::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
         let failure = Failure {
             code: message.err.into(),
             is_named: names && message.err != other,
-            is_unstored: status == unstored,
+            // SAFETY: the message is valid.
+            is_unstored: unsafe { is_unstored(message, lost) },
             batch_bytes,
         };
         on(Report::Failed {
@@ -160,6 +162,27 @@ unsafe fn failures<G: Messages>(
             group: &group,
         });
     }
+}
+
+/// Whether Kafka has certainly not stored a message. librdkafka's word alone doesn't do: see [`super::lost`].
+///
+/// # Safety
+/// The message must be valid.
+unsafe fn is_unstored(message: &sys::rd_kafka_message_t, lost: &Lost) -> bool {
+    // SAFETY: the caller's promise.
+    let (status, broker, micros) = unsafe {
+        (
+            sys::rd_kafka_message_status(message),
+            sys::rd_kafka_message_broker_id(message),
+            sys::rd_kafka_message_latency(message),
+        )
+    };
+    let was_requested = broker >= 0;
+    let is_purged = message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PURGE_QUEUE;
+    status == sys::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
+        && is_before_storing(message.err.into())
+        && !(is_purged && was_requested)
+        && u64::try_from(micros).is_ok_and(|it| !lost.is_of(Duration::from_micros(it)))
 }
 
 /// # Safety

@@ -35,7 +35,7 @@ use rdkafka::bindings as sys;
 use rdkafka::types::{RDKafka, RDKafkaRespErr};
 
 /// Keys of requests (<https://kafka.apache.org/protocol#protocol_api_keys>).
-const PRODUCE: i16 = 0;
+pub(super) const PRODUCE: i16 = 0;
 /// The first request of every connection.
 const API_VERSIONS: i16 = 18;
 /// Length and correlation id of an answer, which librdkafka doesn't count as its size.
