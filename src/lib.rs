@@ -20,9 +20,11 @@
 //!    └────────────── answer ◀──────── refusal                receipt ◀──────── delivery report ┘
 //! ```
 //!
-//! 1. [`http`]: an HTTP thread reads the body into memory that the [`budget`] was charged for.
+//! 1. [`http`]: an HTTP thread reads the head, over TLS ([`tls`]) or without. [`auth`] decides who sends, by the head before the body
+//!    comes. The body is read into memory that the [`budget`] was charged for. An SDK's own path is one of `http/routes`.
 //! 2. [`decode`]: finds the events in it, validated, as ranges of the body. They are never copied or rewritten.
-//! 3. [`route`]: the key, and from it the partition that the Java client would choose.
+//! 3. [`route`]: the key, and from it the partition that the Java client would choose. The [`rate`] of the stream, the source and
+//!    the [`owner`] is asked here, for all events of a request at once.
 //! 4. [`lane`]: [`lane::admit()`] decides whether the events may wait; the lane's ring holds them; the worker of the
 //!    cluster releases them in batches that are worth a request.
 //! 5. [`produce`]: one librdkafka client per cluster.
@@ -34,7 +36,7 @@
 //!
 //! | threads | do |
 //! | --- | --- |
-//! | `http-N`, one per core | connections, decoding, routing, admission, answers |
+//! | `http-N`, one per core, or `http.threads` | connections, handshakes, keys and signatures, decoding, routing, admission, answers |
 //! | `lanes-CLUSTER`, one per cluster | rings, windows, producing, delivery reports |
 //! | `replay-CLUSTER`, while it has a backlog in the log | reading lanes back, so that a hanging disk doesn't hold the lanes |
 //! | `spill-writer`, `spill-steward` | the log: one durable write for all that waits; files and watermarks |
@@ -45,7 +47,8 @@
 //! | `sampler` | a look at the log and the last seconds, once a second or when somebody asks, for the admin port |
 //! | `partitions`, `limits`, if there is a log | writing down what is known of topics, for the next start |
 //! | `burial`, `resume`, `redrive`, for a while | the end of a client that failed; partitions that go on; dead letters that are sent again |
-//! | control (`main`) | admin port, signals, reload, stop |
+//! | `reload`, for a while | reading the files that a reload, keys and certificates need, from disks that may hang |
+//! | control (`main`), and helpers of its runtime for a while | admin port, signals, reload, stop; the log's end, an adopted directory |
 //!
 //! HTTP threads never wait for a cluster, and clusters share nothing but the memory budget, so that a dead one costs
 //! the others nothing. The control thread waits for no disk.
@@ -82,13 +85,12 @@
 //! | `lifecycle` | – |
 //! | `tls` | – |
 //!
-//! `tests/tidy.rs` holds the code to this table, and the files of one stage to one direction, but for the circles that
-//! `tests/tidy/circles.rs` lists.
+//! `tests/tidy.rs` holds the code to this table, and the files of one stage to one direction.
 //!
 //! # Invariants, and the tests that guard them
 //!
 //! - Every admitted event has one owner and its receipt is resolved exactly once; a parcel dropped unresolved counts as
-//!   `lost`, and every test that stops a gateway fails on it (`tests/support/gateway.rs`).
+//!   `lost`, and every test at whose end a gateway runs fails on it (`tests/support/gateway.rs`).
 //! - Nothing on the path of an event waits without a bound: every queue is bounded in bytes, every wait has a deadline
 //!   (`tests/overload.rs`, `tests/hostile.rs`).
 //! - What was refused never arrives; what was acknowledged is there, in order per key (`tests/faults.rs`, with an audit of
@@ -98,13 +100,17 @@
 //!   (`src/spill/tests/`: a simulated disk, thousands of seeds, with negative controls). What damage of the disk costs all the same
 //!   is counted by lane, once (`src/spill/tests/losses.rs`).
 //! - What Kafka refused for good after it was acknowledged is kept, counted, and sent again on demand (`tests/redrive.rs`).
+//! - Without a good key nothing is accepted where one is asked for, and the body isn't read for it (`tests/auth`, `tests/tls`).
+//! - A route never says that an event is durable that isn't (`tests/routes`, and published SDKs in `tests/sdks`).
+//! - An owner over its share is refused and nobody else is (`tests/owners.rs`).
 //! - A reload is in force as a whole or not at all, and costs no event (`tests/reload.rs`). Clusters that are dead or idle cost next to
 //!   nothing (`tests/clusters.rs`).
 //! - `decode`, `route`, `lane::pace` and `produce::verdict` do no I/O and read no clock.
 //! - A status is chosen in `http` alone, or in `admin` for its own port. `http::answer` makes one of what became of the events; what
 //!   is refused before it reaches a lane gets its status where it is found, as a `http::answer::Problem`.
-//! - Only `produce::verdict` judges a Kafka error, only `telemetry::metrics` names a metric, only `config::load` reads
-//!   configuration from files and the environment, and only `produce::native` has `unsafe` code (and `main` the declaration of one
+//! - Only `produce::verdict` says whose fault it is that Kafka refused a batch; the probe and `check --connect` read the answers to
+//!   their own questions. Only `telemetry::metrics` names a metric. Only `config::load` reads the configuration and its secrets from
+//!   files and the environment, and `tls::files` certificates. Only `produce::native` has `unsafe` code (and `main` the declaration of one
 //!   function of the allocator).
 //!
 //! # Things that have bitten, or nearly

@@ -1,7 +1,7 @@
 //! Published SDKs, as they are published, against the real gateway and a real Kafka: what they say is sent is in the topic.
 //!
 //! `tests/sdks/fetch.sh` installs them; the programs beside it send with them. Where they can't be had a test says so, and fails with `CI`
-//! set. What isn't here: Segment's SDK for Go is no published module, and native mobile SDKs can't be run.
+//! set. What isn't run: Segment's SDK for Go, whose request stands as recorded text in `tests/routes/segment.rs`, and native mobile SDKs.
 
 mod browser;
 mod cloudevents;

@@ -45,6 +45,14 @@ fn only_what_is_bound_at_the_start_needs_a_restart() {
             "log.format"
         ]
     );
+    let readme = include_str!("../../../README.md");
+    let row = readme
+        .lines()
+        .find(|line| line.contains("| after a restart"));
+    let missing = of_restart
+        .iter()
+        .filter(|key| !row.unwrap().contains(&format!("`{key}`")));
+    assert_eq!(missing.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
