@@ -31,7 +31,12 @@ struct Metric {
 fn metrics() -> BTreeMap<String, Metric> {
     let mock = Mock::start(1, &[("events", 1)]);
     let spill = tempfile::tempdir().unwrap();
-    let more = format!("[spill]\ndir = {:?}\n", spill.path());
+    // With one of all that has metrics of its own.
+    let more = format!(
+        "[http]\nauth = [\"bearer\"]\n[spill]\ndir = {:?}\n[sources.shop]\nkeys = [\"a-key-of-the-shop\"]\n\
+         [owners.tests]\ncontact = \"tests\"\nrate = {{ events = 1000 }}\n",
+        spill.path()
+    );
     let gateway = Gateway::ready(&config(mock.bootstrap(), &more));
     let text = gateway.get("/metrics").1;
     gateway.stop();
@@ -106,6 +111,8 @@ fn rules_name_only_metrics_that_there_are_and_each_metric_is_documented() {
         "# Metrics\n\nEvery metric of `/metrics`, as Prometheus stores it. `FOREBAY_TEST_WRITE=1 cargo test --test main alerts::` \
          writes this page.\n\n| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
     );
+    let sources = &metrics["forebay_source_requests_total"].labels;
+    assert!(sources.contains("source"), "{sources:?}");
     for (name, metric) in &metrics {
         let Metric { kind, help, labels } = metric;
         assert!(
@@ -130,6 +137,23 @@ fn rules_name_only_metrics_that_there_are_and_each_metric_is_documented() {
         table == read("metrics.md"),
         "deploy/prometheus/metrics.md isn't what /metrics shows; {WRITE}=1 writes it"
     );
+}
+
+/// `up` is Prometheus' own: only the name of its job says whose it is. Both alerts that read it, and both pages, say the same.
+#[test]
+fn the_job_is_told_whose_gateways_are_seen() {
+    const JOBS: &str = r#"job=~".*forebay.*""#;
+    let rules = read("forebay.rules.yaml");
+    let expressions = rules
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    let of_up: Vec<_> = expressions.filter(|line| line.contains("up{")).collect();
+    assert_eq!(of_up.len(), 2, "{of_up:?}");
+    assert!(of_up.iter().all(|line| line.contains(JOBS)), "{of_up:?}");
+    for file in ["forebay.rules.yaml", "runbooks.md"] {
+        let text = read(file);
+        assert!(text.contains("`forebay` in the name of the job"), "{file}");
+    }
 }
 
 #[test]
