@@ -19,6 +19,10 @@ struct State {
     /// So many answers are still to be swallowed: their connections are closed instead.
     to_swallow: AtomicUsize,
     swallowed: AtomicUsize,
+    /// Answers that said 429.
+    refused: AtomicUsize,
+    /// Connections that came while there was no gateway.
+    turned_away: AtomicUsize,
 }
 
 impl Relay {
@@ -53,12 +57,25 @@ impl Relay {
     pub(super) fn swallowed(&self) -> usize {
         self.state.swallowed.load(SeqCst)
     }
+
+    /// The number of answers that said 429.
+    pub(super) fn refused(&self) -> usize {
+        self.state.refused.load(SeqCst)
+    }
+
+    /// The number of connections that came while there was no gateway.
+    pub(super) fn turned_away(&self) -> usize {
+        self.state.turned_away.load(SeqCst)
+    }
 }
 
 impl State {
     fn pass(&self, client: TcpStream) -> io::Result<()> {
         let target = *self.target.lock().unwrap();
-        let Some(target) = target else { return Ok(()) };
+        let Some(target) = target else {
+            self.turned_away.fetch_add(1, SeqCst);
+            return Ok(());
+        };
         let gateway = TcpStream::connect(target)?;
         let (mut from_client, mut to_gateway) = (client.try_clone()?, gateway.try_clone()?);
         std::thread::spawn(move || {
@@ -70,16 +87,19 @@ impl State {
         loop {
             let read = gateway.read(&mut bytes).unwrap_or(0);
             let wants_to_swallow = |left: usize| left.checked_sub(1);
-            if read > 0
-                && self
-                    .to_swallow
-                    .fetch_update(SeqCst, SeqCst, wants_to_swallow)
-                    .is_ok()
-            {
-                self.swallowed.fetch_add(1, SeqCst);
+            if read == 0 {
                 break;
             }
-            if read == 0 {
+            let says = |status: &str| bytes.starts_with(format!("HTTP/1.1 {status} ").as_bytes());
+            if says("429") {
+                self.refused.fetch_add(1, SeqCst);
+            }
+            let swallow = || {
+                self.to_swallow
+                    .fetch_update(SeqCst, SeqCst, wants_to_swallow)
+            };
+            if says("200") && swallow().is_ok() {
+                self.swallowed.fetch_add(1, SeqCst);
                 break;
             }
             client.write_all(&bytes[..read])?;

@@ -105,10 +105,17 @@ fn delivers(set: &str) {
     preset.gateway.stop();
 }
 
+/// How a gateway ends before the next one takes its place.
+enum End {
+    Kill,
+    Stop,
+}
+
 /// The gateway refuses for a quota, loses answers, stops for good and is killed, while an SDK sends: what the SDK doesn't report as failed
-/// is in Kafka. `may_drop`: it may report some. `sends_again`: it does so with events whose answer was lost.
+/// is in Kafka. The SDK sees each of the `ends`. `may_drop`: it may report some. `sends_again`: it does so with events whose answer was
+/// lost.
 #[track_caller]
-fn survives(set: &str, may_drop: bool, sends_again: bool) {
+fn survives(set: &str, ends: &[End], may_drop: bool, sends_again: bool) {
     const COUNT: usize = 300;
     let Some(kafka) = kafka::one_or_skip() else {
         return;
@@ -126,19 +133,23 @@ fn survives(set: &str, may_drop: bool, sends_again: bool) {
     eventually("an answer is swallowed", Duration::from_secs(60), || {
         relay.swallowed() == 1
     });
-    for is_killed in [true, false] {
+    for how in ends {
         std::thread::sleep(Duration::from_millis(700));
         relay.turn_to(None);
-        if is_killed {
-            // Dropping it kills it, with -9.
-            drop(preset.gateway);
-        } else {
-            preset.gateway.stop();
+        match how {
+            End::Kill => preset.gateway.kill(),
+            End::Stop => drop(preset.gateway.stop()),
         }
+        // It's in the middle of its work, and sees that nobody is there.
+        let before = relay.turned_away();
+        eventually("the SDK is turned away", Duration::from_secs(60), || {
+            relay.turned_away() > before
+        });
         preset.gateway = Gateway::ready(&preset.config);
         relay.turn_to(Some(preset.gateway.data));
     }
     let said = end(program);
+    assert!(relay.refused() > 0, "nothing was refused for the quota");
     assert!(may_drop || said.failed.is_empty(), "{said:?}");
     let failed: BTreeSet<_> = said
         .failed
@@ -184,17 +195,17 @@ fn what_the_sdk_for_java_sends_is_in_kafka() {
 
 #[test]
 fn the_sdk_for_python_loses_nothing_to_refusals_lost_answers_stops_and_kills() {
-    survives("python", false, true);
+    survives("python", &[End::Kill, End::Stop], false, true);
 }
 
 /// `closeAndFlush` of this one may end while a batch whose connection was cut still waits for its next try.
 #[test]
 fn the_sdk_for_node_loses_nothing_to_refusals_lost_answers_stops_and_kills() {
-    survives("node", false, false);
+    survives("node", &[End::Kill, End::Stop], false, false);
 }
 
-/// With its three retries this one may give up; it says so.
+/// With its three retries this one may give up; it says so. It waits for 15 seconds before the first, and for more before each other.
 #[test]
-fn what_the_sdk_for_java_loses_to_refusals_lost_answers_stops_and_kills_it_says() {
-    survives("java", true, true);
+fn what_the_sdk_for_java_loses_to_refusals_lost_answers_and_a_kill_it_says() {
+    survives("java", &[End::Kill], true, true);
 }
