@@ -34,7 +34,7 @@ fn a_flood_of_wrong_keys_hurts_nobody_and_is_told_in_few_lines() {
     assert!(grown < 32 << 20, "{grown} bytes more");
     let log = gateway.stop();
     let lines = log.lines().filter(|line| line.contains("unknown_key"));
-    assert!(lines.count() <= 8, "{log}");
+    assert!((1..=8).contains(&lines.count()), "{log}");
     assert!(!log.contains("wrong-"), "{log}");
 }
 

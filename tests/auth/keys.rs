@@ -154,6 +154,7 @@ fn what_shows_no_key_is_refused_before_its_body_comes() {
     for _ in 0..2 {
         check(&client.post(EVENTS, &[JSON], b""), 401, "no_key");
     }
+    assert_eq!(gateway.events("events", "accepted"), 0);
 }
 
 fn signature(secret: &str, body: &[u8]) -> String {

@@ -6,6 +6,9 @@ const WEB: &str = r#"
 [http]
 cors = "web"
 max_body = "1KiB"
+answer_within = "1s"
+[lane]
+stalled_after = "900ms"
 [cors.web]
 origins = ["https://shop.example", "https://*.shop.example"]
 credentials = true
@@ -114,6 +117,8 @@ fn a_page_of_another_origin_is_refused_before_its_body_comes() {
     check(&answer, 403, "origin_not_allowed");
     assert_eq!(answer.header("connection"), Some("close"));
     assert_eq!(gateway.events("events", "accepted"), 0);
+    // Else its connection would be read from for a while.
+    drop(client);
     gateway.stop();
 }
 

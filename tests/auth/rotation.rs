@@ -94,8 +94,7 @@ fn a_file_of_keys_that_has_changed_is_read_again_by_itself() {
     });
     assert_eq!(with("the-second-key"), 200);
     let log = gateway.stop();
-    assert!(
-        !log.contains("-key\n") && !log.contains("first-key"),
-        "{log}"
-    );
+    for key in ["first-key", "second-key", "short"] {
+        assert!(!log.contains(key), "{key} in {log}");
+    }
 }

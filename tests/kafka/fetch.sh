@@ -52,25 +52,15 @@ has_jdk() {
 
 has_maven() { command -v mvn >/dev/null; }
 
+need() { "$here/../support/need.sh" "$@" >/dev/null; }
+
 install_tools() {
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        return
-    fi
-    say "installing Maven and a JDK with apt-get"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q >&2 || return 0
-    local packages=() jdk
-    has_maven || packages+=(maven)
-    if ! has_jdk; then
-        for jdk in openjdk-21-jdk-headless openjdk-17-jdk-headless default-jdk-headless; do
-            if apt-cache show "$jdk" >/dev/null 2>&1; then
-                packages+=("$jdk")
-                break
-            fi
-        done
-    fi
-    apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
-        "${packages[@]}" >&2 || true
+    local jdk
+    local check="[ \"\$(javac -version 2>&1 | grep -oE '[0-9]+' | head -n 1)\" -ge $oldest_java ]"
+    has_maven || need 'type -P mvn' maven || true
+    for jdk in openjdk-17-jdk-headless openjdk-21-jdk-headless default-jdk-headless; do
+        has_jdk || need "$check" "$jdk" || true
+    done
 }
 
 resolve() {

@@ -25,6 +25,7 @@ status = 429
 body = "later"
 [http]
 max_body = "64KiB"
+answer_within = "1s"
 [lane]
 spill_after = "200ms"
 stalled_after = "500ms"

@@ -88,8 +88,8 @@ fn what_routes_hold_is_given_back() {
     let before = held();
     let path = format!("GET /p/a?k={} HTTP/1.1", "x".repeat(8_000));
     for _ in 0..200 {
-        send(&mut client, &path, b"");
-        send(&mut client, "GET /p/a HTTP/1.1", b"");
+        assert_eq!(send(&mut client, &path, b"").status, 200);
+        assert_eq!(send(&mut client, "GET /p/a HTTP/1.1", b"").status, 400);
     }
     let within = std::time::Duration::from_secs(10);
     eventually("the memory is free", within, || held() <= before);

@@ -84,7 +84,7 @@ impl Drop for Place {
     }
 }
 
-/// A running gateway. Dropping it kills it.
+/// A running gateway. Dropping it stops it, in order if that is soon done, and fails where events aren't accounted for.
 pub struct Gateway {
     child: Child,
     log: Arc<Mutex<String>>,
@@ -288,6 +288,39 @@ impl Gateway {
         log
     }
 
+    /// Kills it, with -9.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// What it has logged until its end. Its last line may be on its way for a moment, and isn't written with each filter.
+    fn last_log(&self) -> String {
+        let deadline = Instant::now() + Duration::from_millis(300);
+        while !self.log().contains("stopped;") && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.log()
+    }
+
+    fn end(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// Whether it ends for a signal, or for a second one, which hurries it.
+    fn hurry_to_an_end(&mut self) -> bool {
+        [Duration::from_secs(1), Duration::from_secs(20)]
+            .into_iter()
+            .any(|within| {
+                self.signal("TERM");
+                let deadline = Instant::now() + within;
+                while !self.has_ended() && Instant::now() < deadline {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                self.has_ended()
+            })
+    }
+
     /// Resident memory in bytes, now.
     pub fn resident(&self) -> u64 {
         self.memory("VmRSS:")
@@ -326,10 +359,15 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
         if std::thread::panicking() {
+            self.end();
             eprintln!("--- the gateway's log ---\n{}", self.log());
+        } else if !self.has_ended() {
+            let ends = self.hurry_to_an_end();
+            self.end();
+            let log = self.last_log();
+            assert!(ends, "the gateway doesn't end:\n{log}");
+            assert!(!log.contains("not accounted for"), "{log}");
         }
     }
 }

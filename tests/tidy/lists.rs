@@ -8,6 +8,10 @@ use super::source::{none, root};
 /// What the short list must have a test of: the promises of README and `src/lib.rs`.
 const PROMISES: &[&str] = &[
     "contract",
+    "routes",
+    "access",
+    "owners",
+    "tls",
     "order",
     "no-loss",
     "refused",

@@ -178,9 +178,10 @@ fn a_session_is_resumed_and_outlives_a_renewal() {
     };
     assert_ne!(kind(), Some(HandshakeKind::Resumed));
     assert_eq!(kind(), Some(HandshakeKind::Resumed));
-    world.authority.write("main", &NAMES);
+    let renewed = world.authority.write("main", &NAMES);
     assert_eq!(world.gateway.reload("").0, 200);
     assert_eq!(kind(), Some(HandshakeKind::Resumed));
+    assert!(shown(&world, "localhost") == renewed.certificate.as_ref());
 }
 
 #[test]
