@@ -8,20 +8,15 @@ use crate::kafka::{self, Kafka, Ledger, consume_all};
 use crate::support::bounds::{BROKERS_READY, DIES, DRAINED, FLOWS_AGAIN, SPILLS, STARTS};
 use crate::support::command;
 use crate::support::eventually;
-use crate::support::gateway::{Gateway, config};
-use crate::support::outage::{assert_kept, audit};
+use crate::support::gateway::{Gateway, config_to};
+use crate::support::outage::{assert_kept, audit, log_in};
 use crate::support::sender::{Plan, Senders};
 
 const SECOND: Duration = Duration::from_secs(1);
 const PARTITIONS: i32 = 6;
 
 fn on_log(kafka: &Kafka, topic: &str, dir: &Path, more: &str) -> String {
-    let spill = format!(
-        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"4MiB\"\n",
-        dir.display()
-    );
-    let stream = format!("[streams.events]\ntopic = \"{topic}\"\n{more}");
-    config(kafka.bootstrap(), &spill).replace("[streams.events]", &stream)
+    config_to(kafka.bootstrap(), &log_in(dir, "4MiB"), topic, more)
 }
 
 /// Clients whose keys have many events each, so that a wrong order shows.

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use crate::kafka::{self, Right, User};
 use crate::support::command::{self, Ended};
-use crate::support::gateway::config;
+use crate::support::gateway::{config, config_to};
 use crate::support::mock::Mock;
 
 /// Checks a configuration, and whether it says all of `words`.
@@ -27,8 +27,7 @@ fn check(text: &str, code: i32, words: &[&str]) -> Ended {
 
 /// One stream for `topic`, as `user`.
 fn of_topic(bootstrap: &str, user: &User, topic: &str, more: &str) -> String {
-    let stream = format!("[streams.events]\ntopic = \"{topic}\"\n{more}");
-    let text = config(bootstrap, "").replace("[streams.events]", &stream);
+    let text = config_to(bootstrap, "", topic, more);
     format!("{text}[clusters.main.kafka]\n{}", user.properties())
 }
 

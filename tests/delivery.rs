@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::kafka::{self, Audit, consume_all};
 use crate::support::eventually;
-use crate::support::gateway::{Gateway, config};
+use crate::support::gateway::{Gateway, config_to};
 use crate::support::sender::{Plan, Senders, key_and_id};
 
 fn now_ms() -> i64 {
@@ -212,10 +212,7 @@ fn under_load_everything_arrives_once_and_in_order() {
         return;
     };
     let topic = kafka.fresh_topic("load", 16, 1, &[]);
-    let gateway = Gateway::ready(&config(kafka.bootstrap(), "").replace(
-        "[streams.events]",
-        &format!("[streams.events]\ntopic = \"{topic}\""),
-    ));
+    let gateway = Gateway::ready(&config_to(kafka.bootstrap(), "", &topic, ""));
     let single = Senders::start(
         "single",
         gateway.data,

@@ -4,14 +4,14 @@ mod addresses;
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::certificates::Authority;
 use crate::support::gateway::{Gateway, config};
 use crate::support::http::Client;
 use crate::support::mock::Mock;
-use crate::support::{eventually, program_or_skip, secure};
+use crate::support::{Program, eventually, program_or_skip, secure};
 
 const EVENTS: &str = "/v1/events/events";
 const EVENT: &str = r#"{"user":"a","id":"1"}"#;
@@ -22,10 +22,6 @@ fn started(http: &str) -> (Mock, Gateway) {
     let mock = Mock::start(1, &[("events", 1)]);
     let gateway = Gateway::ready(&config(mock.bootstrap(), &format!("[http]\n{http}\n")));
     (mock, gateway)
-}
-
-fn refused(gateway: &Gateway, reason: &str) -> u64 {
-    gateway.status()["refusals"][reason].as_u64().unwrap()
 }
 
 /// A connection that begins with these bytes.
@@ -69,7 +65,7 @@ fn the_address_that_a_balancer_names_is_the_one_that_connections_are_counted_by(
     let mut again = begun(&gateway, &head[..9]);
     again.write(&head[9..]).unwrap();
     assert!(again.until_closed(SOON).is_some());
-    assert_eq!(refused(&gateway, "too_many_connections"), 1);
+    assert_eq!(gateway.refused("too_many_connections"), 1);
     let mut other = begun(&gateway, &second([192, 0, 2, 2]));
     assert!(is_served(&mut other) && is_served(&mut one));
     drop(one);
@@ -92,7 +88,7 @@ fn what_begins_with_no_head_of_a_trusted_balancer_is_closed_and_counted() {
     ] {
         assert!(begun(&gateway, wrong).until_closed(SOON).is_some());
     }
-    assert_eq!(refused(&gateway, "proxy_malformed"), 3);
+    assert_eq!(gateway.refused("proxy_malformed"), 3);
     for stalled in [
         &b""[..],
         b"PROXY TCP4 192.0.2.1",
@@ -100,7 +96,7 @@ fn what_begins_with_no_head_of_a_trusted_balancer_is_closed_and_counted() {
     ] {
         assert!(begun(&gateway, stalled).until_closed(SOON).is_some());
     }
-    assert_eq!(refused(&gateway, "proxy_timeout"), 3);
+    assert_eq!(gateway.refused("proxy_timeout"), 3);
     let stranger =
         socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     stranger
@@ -110,31 +106,14 @@ fn what_begins_with_no_head_of_a_trusted_balancer_is_closed_and_counted() {
     let mut stranger = Client::over(TcpStream::from(stranger));
     stranger.write(&first("192.0.2.1")).unwrap();
     assert!(stranger.until_closed(SOON).is_some());
-    assert_eq!(refused(&gateway, "proxy_untrusted"), 1);
+    assert_eq!(gateway.refused("proxy_untrusted"), 1);
     // A look at whether the port is open is no refusal.
     drop(gateway.client());
     assert!(is_served(&mut begun(&gateway, &first("192.0.2.1"))));
-    let all = gateway.status()["refusals"].clone();
-    let all: u64 = all
-        .as_object()
-        .unwrap()
-        .values()
-        .filter_map(|it| it.as_u64())
-        .sum();
-    assert_eq!(all, 7);
+    assert_eq!(gateway.refused_in_all(), 7);
 }
 
-/// A program that ends with the test.
-struct Balancer(Child);
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn haproxy(server: SocketAddr, send: &str, folder: &Path) -> Option<(Balancer, SocketAddr)> {
+fn haproxy(server: SocketAddr, send: &str, folder: &Path) -> Option<(Program, SocketAddr)> {
     let program = program_or_skip("haproxy", &["haproxy"])?;
     let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = front.local_addr().unwrap();
@@ -147,7 +126,7 @@ fn haproxy(server: SocketAddr, send: &str, folder: &Path) -> Option<(Balancer, S
     std::fs::write(&file, text).unwrap();
     let mut command = Command::new(program);
     command.args(["-db", "-f"]).arg(&file).stderr(Stdio::null());
-    let balancer = Balancer(command.spawn().unwrap());
+    let balancer = Program(command.spawn().unwrap());
     eventually("haproxy listens", SOON, || {
         TcpStream::connect(address).is_ok()
     });

@@ -18,8 +18,9 @@ use crate::kafka::{self, Record, consume_all};
 use crate::support::bounds::DIES;
 use crate::support::command;
 use crate::support::eventually;
-use crate::support::gateway::{Gateway, config};
+use crate::support::gateway::{Gateway, config_to};
 use crate::support::http::Client;
+use crate::support::outage::log_in;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR_MS: i64 = 3_600_000;
@@ -236,12 +237,8 @@ fn a_time_that_the_topic_refuses_is_in_a_header_and_costs_its_neighbours_nothing
 }
 
 fn on_log(bootstrap: &str, topic: &str, dir: &Path) -> String {
-    let spill = format!(
-        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"4MiB\"\n",
-        dir.display()
-    );
-    let stream = format!("[streams.events]\ntopic = \"{topic}\"\nack = \"disk\"\n");
-    config(bootstrap, &spill).replace("[streams.events]", &stream)
+    let log = log_in(dir, "4MiB");
+    config_to(bootstrap, &log, topic, "ack = \"disk\"\n")
 }
 
 /// Stores the events as a gateway does whose Kafka is away.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::kafka::{self, Audit, Kafka};
 use crate::support::bounds::{BROKERS_READY, FAILS_OVER, FLOWS_AGAIN, STARTS};
 use crate::support::eventually;
-use crate::support::gateway::{Gateway, config};
+use crate::support::gateway::{Gateway, config_to};
 use crate::support::outage::{Outage, assert_kept, stop_and_audit};
 use crate::support::sender::{Plan, Senders, groups};
 use crate::support::tracer::{Tracer, tracer_or_skip};
@@ -31,10 +31,8 @@ impl Run {
     fn start(name: &str) -> Option<Run> {
         let kafka = kafka::three_or_skip(&[])?;
         let topic = kafka.fresh_topic(name, 24, 3, &[]);
-        let config = config(kafka.bootstrap(), "[http]\nanswer_within = \"4s\"\n").replace(
-            "[streams.events]",
-            &format!("[streams.events]\ntopic = \"{topic}\""),
-        );
+        let times = "[http]\nanswer_within = \"4s\"\n";
+        let config = config_to(kafka.bootstrap(), times, &topic, "");
         let gateway = Gateway::ready(&config);
         let groups = groups(gateway.data);
         let run = Run {
@@ -151,14 +149,8 @@ fn some_partitions_have_no_leader_and_the_others_go_on() {
         return;
     };
     let topic = kafka.fresh_topic("leaderless", 12, 1, &[("min.insync.replicas", "1")]);
-    let config = config(
-        kafka.bootstrap(),
-        "[http]\nanswer_within = \"2s\"\n[lane]\nstalled_after = \"1s\"\n",
-    )
-    .replace(
-        "[streams.events]",
-        &format!("[streams.events]\ntopic = \"{topic}\""),
-    );
+    let times = "[http]\nanswer_within = \"2s\"\n[lane]\nstalled_after = \"1s\"\n";
+    let config = config_to(kafka.bootstrap(), times, &topic, "");
     let gateway = Gateway::ready(&config);
     let plan = Plan {
         connections: 24,

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::kafka;
 use crate::support::bounds::{BROKERS_READY, FLOWS_AGAIN, STARTS};
 use crate::support::eventually;
-use crate::support::gateway::{Alone, Gateway};
+use crate::support::gateway::Gateway;
+use crate::support::machine::Alone;
 use crate::support::mock::Mock;
 use crate::support::sender::{Plan, Senders, p99, rate};
 

@@ -3,7 +3,6 @@
 mod changed;
 mod clients;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,8 +11,10 @@ use self::clients::{Answers, Calm, Flood};
 
 use crate::support::bounds::{DRAINED, SPILLS, STARTS};
 use crate::support::eventually;
-use crate::support::gateway::{Alone, Gateway};
+use crate::support::gateway::Gateway;
+use crate::support::machine::Alone;
 use crate::support::mock::Mock;
+use crate::support::outage::log_in;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,13 +26,6 @@ fn two_owners(calm: &str, flooded: &str, flood: &str, more: &str) -> String {
          [clusters.flooded]\nowner = \"flood\"\nbootstrap = \"{flooded}\"\n\
          [streams.calm]\ncluster = \"calm\"\ntopic = \"events\"\nkey = \"/user\"\nid = \"/id\"\n\
          [streams.flood]\ncluster = \"flooded\"\ntopic = \"events\"\nkey = \"/user\"\nid = \"/id\"\n"
-    )
-}
-
-fn log_in(dir: &Path) -> String {
-    format!(
-        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"1MiB\"\n",
-        dir.display()
     )
 }
 
@@ -189,7 +183,7 @@ fn an_owner_over_its_share_of_the_log_is_refused_and_others_still_spill_also_aft
     let dir = tempfile::tempdir().unwrap();
     let more = format!(
         "{}[admin]\nwait_for_all = \"0s\"\n[decode]\nmax_event = \"64KiB\"\n",
-        log_in(dir.path())
+        log_in(dir.path(), "1MiB")
     );
     let with = |share: &str| {
         let spill = format!("spill = \"{share}\"");

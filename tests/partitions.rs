@@ -10,7 +10,7 @@ use rdkafka::Message;
 use crate::kafka::{self, Audit, Kafka, Ledger, consume_each};
 use crate::support::eventually;
 use crate::support::gate::Gate;
-use crate::support::gateway::{Gateway, config};
+use crate::support::gateway::{Gateway, config_to};
 use crate::support::outage::{spilling_config, start_again, wait_until_delivered};
 use crate::support::sender::{Plan, Senders, key_and_id};
 
@@ -38,10 +38,7 @@ impl Scene {
     }
 
     fn without_log_or_skip(name: &str, partitions: i32) -> Option<Scene> {
-        let with = |bootstrap: &str, topic: &str| {
-            let topic = format!("[streams.events]\ntopic = \"{topic}\"");
-            config(bootstrap, "").replace("[streams.events]", &topic)
-        };
+        let with = |bootstrap: &str, topic: &str| config_to(bootstrap, "", topic, "");
         Scene::with_config_or_skip(name, partitions, with)
     }
 

@@ -8,21 +8,18 @@ use std::time::Duration;
 use crate::kafka::{self, Kafka, consume_all};
 use crate::support::command;
 use crate::support::eventually;
-use crate::support::gateway::{Gateway, config};
+use crate::support::gateway::{Gateway, config_to};
 use crate::support::http::Client;
 use crate::support::mock::Mock;
+use crate::support::outage::log_in;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Nobody listens there.
 const NOWHERE: &str = "127.0.0.1:1";
 
 fn on_log(bootstrap: &str, topic: &str, dir: &Path) -> String {
-    let spill = format!(
-        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"4MiB\"\n",
-        dir.display()
-    );
-    let stream = format!("[streams.events]\ntopic = \"{topic}\"\nack = \"disk\"\n");
-    config(bootstrap, &spill).replace("[streams.events]", &stream)
+    let log = log_in(dir, "4MiB");
+    config_to(bootstrap, &log, topic, "ack = \"disk\"\n")
 }
 
 /// Ten events are acknowledged while Kafka is away; every third will be too large for its topic.

@@ -64,7 +64,7 @@ impl World {
 
     /// How often it was refused for this reason.
     fn refused(&self, reason: &str) -> u64 {
-        refused(&self.gateway, reason)
+        self.gateway.refused(reason)
     }
 }
 
@@ -72,8 +72,4 @@ fn configuration(mock: &Mock, authority: &Authority, first: &str, more: &str) ->
     let main = authority.section("main");
     let tls = format!("{first}\n[http.tls]\nlisten = \"127.0.0.1:0\"\n{more}\n{main}");
     config(mock.bootstrap(), &tls)
-}
-
-fn refused(gateway: &Gateway, reason: &str) -> u64 {
-    gateway.status()["refusals"][reason].as_u64().unwrap()
 }

@@ -2,13 +2,13 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
 use crate::support::http::Client;
-use crate::support::program_or_skip;
+use crate::support::{Program, program_or_skip};
 
 const HAPROXY: &str = "defaults
   mode http
@@ -52,16 +52,6 @@ SERVERS    keepalive 32;
 }
 ";
 
-/// A program that ends with the test.
-struct Balancer(Child);
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
 fn free() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
@@ -89,7 +79,7 @@ impl Place {
     }
 }
 
-fn balancer(name: &str, places: &[Place], folder: &Path) -> (Balancer, SocketAddr) {
+fn balancer(name: &str, places: &[Place], folder: &Path) -> (Program, SocketAddr) {
     let front = free();
     let is_haproxy = name == "haproxy";
     let servers: String = places
@@ -114,7 +104,7 @@ fn balancer(name: &str, places: &[Place], folder: &Path) -> (Balancer, SocketAdd
         false => command.arg("-c"),
     };
     command.arg(&file).stderr(Stdio::null());
-    let balancer = Balancer(command.spawn().unwrap());
+    let balancer = Program(command.spawn().unwrap());
     eventually("the balancer serves", 4 * SOON, || {
         let client = Client::try_connect(front);
         client.is_some_and(|mut client| {

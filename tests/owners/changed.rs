@@ -164,7 +164,10 @@ fn a_raised_share_is_in_force_at_once_and_an_owner_that_comes_back_counts_on() {
 fn a_stream_that_is_gone_is_410_and_what_it_took_drains() {
     let kafka = Mock::start(1, &[("events", 2)]);
     let dir = tempfile::tempdir().unwrap();
-    let more = format!("{}[admin]\nwait_for_all = \"0s\"\n", log_in(dir.path()));
+    let more = format!(
+        "{}[admin]\nwait_for_all = \"0s\"\n",
+        log_in(dir.path(), "1MiB")
+    );
     let start = config(kafka.bootstrap(), &more);
     let beside = "[streams.beside]\ncluster = \"main\"\ntopic = \"events\"\n";
     let gateway = Gateway::ready(&format!("{start}{beside}"));

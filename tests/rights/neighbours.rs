@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::seconds;
 use crate::kafka::Right;
 use crate::support::bounds::STARTS;
-use crate::support::gateway::{Alone, Gateway};
+use crate::support::gateway::Gateway;
 use crate::support::guarded::Guarded;
+use crate::support::machine::Alone;
 use crate::support::sender::{Plan, Senders, p99, rate};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,10 +1,9 @@
 //! The gateway as a child process: `forebay serve` with a configuration of the test's own, on ports that are free.
 
-use std::cell::Cell;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,77 +11,7 @@ use tempfile::TempDir;
 
 use super::eventually;
 use super::http::Client;
-
-/// Gateways that run now, and whether a test that measures time wants the machine for itself.
-static MACHINE: (Mutex<(usize, bool)>, Condvar) = (Mutex::new((0, false)), Condvar::new());
-
-thread_local! {
-    /// Gateways of this thread's test, and whether it has the machine for itself.
-    static MINE: Cell<(usize, bool)> = const { Cell::new((0, false)) };
-}
-
-/// The machine, without other tests' gateways, until this is dropped: for tests in which time is the subject. To be
-/// taken before the test starts a gateway, and after its three brokers: a test that has these may wait for a gateway.
-pub struct Alone(());
-
-impl Alone {
-    /// Waits until no gateway runs, and keeps others from starting.
-    pub fn on_the_machine() -> Alone {
-        assert_eq!(MINE.get(), (0, false));
-        let state = MACHINE.0.lock().unwrap();
-        let mut state = MACHINE.1.wait_while(state, |(_, alone)| *alone).unwrap();
-        state.1 = true;
-        drop(
-            MACHINE
-                .1
-                .wait_while(state, |(running, _)| *running > 0)
-                .unwrap(),
-        );
-        MINE.set((0, true));
-        Alone(())
-    }
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        MINE.set((0, false));
-        MACHINE.0.lock().unwrap().1 = false;
-        MACHINE.1.notify_all();
-    }
-}
-
-/// A gateway's place on the machine.
-struct Place {
-    counted: bool,
-}
-
-impl Place {
-    fn take() -> Place {
-        let (mine, alone) = MINE.get();
-        if alone {
-            return Place { counted: false };
-        }
-        let mut state = MACHINE.0.lock().unwrap();
-        if mine == 0 {
-            // A test that has one gateway may start another: waiting would be for itself.
-            state = MACHINE.1.wait_while(state, |(_, alone)| *alone).unwrap();
-        }
-        state.0 += 1;
-        MINE.set((mine + 1, false));
-        Place { counted: true }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.counted {
-            let (mine, alone) = MINE.get();
-            MINE.set((mine.saturating_sub(1), alone));
-            MACHINE.0.lock().unwrap().0 -= 1;
-            MACHINE.1.notify_all();
-        }
-    }
-}
+use super::machine::Place;
 
 /// A running gateway. Dropping it stops it, in order if that is soon done, and fails where events aren't accounted for.
 pub struct Gateway {
@@ -216,6 +145,18 @@ impl Gateway {
         self.status()["streams"][stream]["events"][count]
             .as_i64()
             .unwrap()
+    }
+
+    /// How often something was refused before its stream was known, for this reason.
+    pub fn refused(&self, reason: &str) -> u64 {
+        self.status()["refusals"][reason].as_u64().unwrap()
+    }
+
+    /// The same for all reasons together.
+    pub fn refused_in_all(&self) -> u64 {
+        let refusals = self.status()["refusals"].clone();
+        let counts = refusals.as_object().unwrap().values();
+        counts.filter_map(Value::as_u64).sum()
     }
 
     /// A connection to the data port.
@@ -378,4 +319,10 @@ pub fn config(bootstrap: &str, more: &str) -> String {
         "{more}\n[clusters.main]\nowner = \"tests\"\nbootstrap = \"{bootstrap}\"\n\
          [streams.events]\ncluster = \"main\"\nkey = \"/user\"\nid = \"/id\"\n"
     )
+}
+
+/// As [`config`], with the topic of the stream, and `of_stream` behind it.
+pub fn config_to(bootstrap: &str, more: &str, topic: &str, of_stream: &str) -> String {
+    let stream = format!("[streams.events]\ntopic = \"{topic}\"\n{of_stream}");
+    config(bootstrap, more).replace("[streams.events]", &stream)
 }

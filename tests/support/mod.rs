@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod guarded;
 pub mod h2;
 pub mod http;
+pub mod machine;
 pub mod mock;
 pub mod outage;
 pub mod secure;
@@ -19,7 +20,7 @@ pub mod volume;
 
 mod skipped;
 
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// Waits until `check` holds. The only sleep of the tests.
@@ -39,6 +40,16 @@ pub fn skip<T>(what: &str, why: &str) -> Option<T> {
     assert!(!required, "{what} is required and cannot be had: {why}");
     crate::kafka::say_skipped(what, why);
     None
+}
+
+/// A program of others that runs until this is dropped.
+pub struct Program(pub Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// Where a program of others is. As root on Debian it's installed, from `packages`. `None` where it can't be had, which is a failure

@@ -9,7 +9,7 @@ use rdkafka::Message;
 use super::bounds::{DIES, DRAINED, SPILLS, STARTS};
 use super::eventually;
 use super::gate::Gate;
-use super::gateway::{Gateway, config};
+use super::gateway::{Gateway, config_to};
 use super::sender::{Senders, key_and_id};
 use crate::kafka::{Audit, Kafka, Ledger, consume_each};
 
@@ -17,13 +17,14 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A configuration with a spill log of small segments.
 pub fn spilling_config(bootstrap: &str, topic: &str, dir: &Path) -> String {
-    let spill = format!(
-        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"1MiB\"\n",
+    config_to(bootstrap, &log_in(dir, "1MiB"), topic, "")
+}
+
+/// The section of a spill log with segments of this size.
+pub fn log_in(dir: &Path, segment: &str) -> String {
+    format!(
+        "[spill]\ndir = \"{}\"\nquota = \"1GiB\"\nmin_free = \"1MiB\"\nsegment = \"{segment}\"\n",
         dir.display()
-    );
-    config(bootstrap, &spill).replace(
-        "[streams.events]",
-        &format!("[streams.events]\ntopic = \"{topic}\""),
     )
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use super::*;
-use crate::support::gateway::Alone;
+use crate::support::machine::Alone;
 
 /// The beginning of a handshake: a record that says it has 512 bytes, and some of them.
 const BEGUN: [u8; 9] = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc];
