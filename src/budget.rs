@@ -373,5 +373,6 @@ impl Drop for HeldByProcess {
     }
 }
 
+mod nobody;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod keys;
 mod pages;
 mod rotation;
 mod routes;
+mod several;
 
 use std::time::Duration;
 

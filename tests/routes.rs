@@ -5,8 +5,10 @@ mod appsflyer;
 mod cloudevents;
 mod configured;
 mod hostile;
+mod large;
 mod reloaded;
 mod segment;
+mod several;
 mod tried;
 mod web;
 

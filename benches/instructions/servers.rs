@@ -100,6 +100,7 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
         lingering: Default::default(),
         refusals: Default::default(),
         start: Instant::now(),
+        unsorted: forebay::budget::Account::of_nobody(&budget),
         budget,
         framed: forebay::budget::Share::of_streams(),
         answers: forebay::budget::Share::of_answers(),

@@ -35,7 +35,7 @@ use self::unit::END_WITHIN;
 use self::vital::Door;
 use self::wait::wait_for;
 use crate::admin::{Adopted, Guard, Redriver, Reloads, Sampler, Trend, View};
-use crate::budget::{Budget, Share};
+use crate::budget::{self, Budget, Share};
 use crate::config::Config;
 use crate::http::listener::{self, Way};
 use crate::http::{self, Port, Server, Snapshot, linger};
@@ -130,6 +130,7 @@ impl App {
             budget: Arc::clone(&budget),
             framed: Share::of_streams(),
             answers: Share::of_answers(),
+            unsorted: budget::Account::of_nobody(&budget),
             tls: ArcSwapOption::from(tls),
             addresses: Arc::default(),
             start: Instant::now(),

@@ -20,7 +20,7 @@ use super::view::{Found, Place, View};
 use crate::decode::Pointer;
 
 /// One way to show a key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The user's name of Basic.
     Basic,

@@ -59,6 +59,11 @@ impl Policy {
         self.kinds.is_empty()
     }
 
+    /// Whether it asks for the same as another. Policies that were read anew, or of other streams, may.
+    pub fn is_like(&self, other: &Policy) -> bool {
+        self.kinds == other.kinds
+    }
+
     /// The ways, for those who check settings.
     pub fn kinds(&self) -> &[Kind] {
         &self.kinds

@@ -51,6 +51,11 @@ impl Source {
         if !self.streams.has(stream) {
             return Err(Refused::of(self, Refusal::NotAllowed));
         }
+        self.may_come_from(origin)
+    }
+
+    /// Whether it may send from a page of this origin, to whatever stream.
+    pub fn may_come_from(self: &Arc<Self>, origin: Option<&[u8]>) -> Result<(), Refused> {
         match origin {
             Some(origin) if !self.origins.is_empty() && !self.origins.has(origin) => {
                 Err(Refused::of(self, Refusal::OriginNotAllowed))

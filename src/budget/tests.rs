@@ -140,3 +140,29 @@ fn a_cap_bounds_what_streams_hold_together_and_nobody_else_notices() {
     drop((held, taken, of_other));
     assert_eq!((cap.used(), budget.used()), (0, 0));
 }
+
+#[test]
+fn what_was_nobody_s_becomes_a_stream_s_or_stays() {
+    let budget = Budget::new(1_000);
+    let nobody = Account::of_nobody(&budget);
+    let cap = Arc::new(Cap::default());
+    cap.set_limit(Some(300));
+    let stream = Arc::new(Account {
+        owner: Some(Arc::clone(&cap)),
+        ..Account::clone(&account(&budget, &Share::of_cluster()))
+    });
+    let shares = |account: &Account| (account.stream.used(), account.cluster.used());
+    let mut held = nobody.hold(250).unwrap();
+    held.move_to(&stream).unwrap();
+    assert_eq!((shares(&nobody), shares(&stream)), ((0, 0), (250, 250)));
+    assert_eq!((cap.used(), budget.used(), held.bytes()), (250, 250, 250));
+    let mut more = nobody.hold(100).unwrap();
+    assert_eq!(more.move_to(&stream), Err(Exhausted::Owner));
+    assert_eq!((shares(&nobody), shares(&stream)), ((100, 100), (250, 250)));
+    cap.set_limit(None);
+    let mut most = nobody.hold(500).unwrap();
+    assert_eq!(most.move_to(&stream), Err(Exhausted::Stream));
+    drop((held, more, most));
+    assert_eq!((shares(&nobody), shares(&stream)), ((0, 0), (0, 0)));
+    assert_eq!((cap.used(), budget.used()), (0, 0));
+}

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Failure, configuration};
 use crate::http::routes::check::make;
-use crate::http::routes::trial::{Told, Trial, Written, attempt};
+use crate::http::routes::trial::{Against, Told, Trial, Written, attempt};
 
 /// As much of a value is shown, in bytes.
 const SHOWN: usize = 400;
@@ -30,7 +30,13 @@ pub fn run(file: &Path, route: Option<&str>, request: &Path) -> Result<(), Failu
     let limits = config.decode.limits().map_err(Failure::config)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now_ms = now.map_or(0, |now| now.as_millis() as i64);
-    let trial = attempt(&endpoints, &config.streams, &limits, &written, now_ms);
+    let against = Against {
+        endpoints: &endpoints,
+        streams: &config.streams,
+        limits: &limits,
+        http: &config.http,
+    };
+    let trial = attempt(&against, &written, now_ms);
     let trial = trial.map_err(Failure::usage)?;
     if let Some(route) = route.filter(|route| *route != trial.route) {
         let taken = &trial.route;

@@ -70,6 +70,12 @@ impl Layout {
     pub fn want_of_envelope(&mut self, pointer: &Pointer) -> Result<usize, TooMany> {
         self.of_envelope.add(pointer)
     }
+
+    /// How many values of the envelope are wanted: their numbers are below that.
+    #[must_use]
+    pub fn wanted_of_envelope(&self) -> usize {
+        self.of_envelope.pointers.len()
+    }
 }
 
 impl Wants {

@@ -55,6 +55,11 @@ impl Headers {
     }
 }
 
+/// What a header with a value takes in a block, in bytes.
+pub fn bytes_of(name: &str, value: &[u8]) -> u64 {
+    8 + name.len() as u64 + value.len() as u64
+}
+
 /// A block that is being written.
 #[derive(Clone, Debug, Default)]
 pub struct Block(Vec<u8>);

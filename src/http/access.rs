@@ -16,7 +16,7 @@ use super::address::ClientAddress;
 use super::answer::{Problem, Reply};
 use super::callers::{Callers, problem_of};
 use super::peer::Peer;
-use super::routes::{self, Endpoints, Matched};
+use super::routes::{self, Endpoint, Endpoints, Matched};
 use super::settings::Settings;
 use super::streams::PATH;
 use crate::auth::{self, Cors, CorsSettings, Key, Keys, Policy, Source};
@@ -70,6 +70,8 @@ pub struct Access {
     streams: Gates,
     /// Of routes that say how keys are shown.
     routes: Gates,
+    /// Of routes without ways of their own whose events say which stream they're for: what all these streams ask for.
+    sorting: HashMap<String, Sorting, fnv::FnvBuildHasher>,
     /// Of all routes: what pages are told.
     pages: Gates,
     /// Something is told to pages of other origins.
@@ -80,6 +82,15 @@ pub struct Access {
     callers: Callers,
     /// What is said of requests that no source is known of.
     nobody: AtomicU64,
+}
+
+/// What it takes to send through a route whose events say which stream they're for, before that is known.
+#[derive(Debug)]
+pub(super) struct Sorting {
+    /// What one of the streams asks for: the first of those that ask for something, if any does.
+    pub(super) gate: Arc<Gate>,
+    /// Another of them takes what anybody sends.
+    pub(super) has_open: bool,
 }
 
 type Gates = HashMap<String, Arc<Gate>, fnv::FnvBuildHasher>;
@@ -99,6 +110,22 @@ pub struct Parts<'a> {
     pub routes: &'a BTreeMap<String, routes::Settings>,
 }
 
+impl Parts<'_> {
+    /// Whether not all is open.
+    fn ask_for_something(&self) -> bool {
+        let asks = |auth: &Option<Vec<String>>| auth.as_ref().is_some_and(|auth| !auth.is_empty());
+        let is_asked = self.streams.values().any(|stream| asks(&stream.auth))
+            || self.routes.values().any(|route| asks(&route.auth))
+            || !self.http.auth.is_empty();
+        let (requests, failures) = (
+            self.http.max_requests_per_address,
+            self.http.max_failures_per_address,
+        );
+        let is_limited = requests > 0 || failures > 0;
+        is_asked || is_limited || !self.sources.is_empty() || !self.cors.is_empty()
+    }
+}
+
 impl Access {
     /// Of these settings, or nothing if they leave all open. It goes on with what `before` has counted.
     /// `now` is the time since the start.
@@ -114,12 +141,7 @@ impl Access {
             streams,
             routes,
         } = parts;
-        let asks = |auth: &Option<Vec<String>>| auth.as_ref().is_some_and(|auth| !auth.is_empty());
-        let is_asked = streams.values().any(|stream| asks(&stream.auth))
-            || routes.values().any(|route| asks(&route.auth));
-        let is_asked = is_asked || !http.auth.is_empty();
-        let is_limited = http.max_requests_per_address > 0 || http.max_failures_per_address > 0;
-        if sources.is_empty() && cors.is_empty() && !is_asked && !is_limited {
+        if !parts.ask_for_something() {
             return Ok(None);
         }
         let mut counts = before
@@ -160,7 +182,9 @@ impl Access {
             let mut all = all.chain([&port]);
             all.any(|gate| gate.policy.has_certificates())
         };
+        let sorting = sorting(streams, routes, &gates, &port);
         Ok(Some(Arc::new(Access {
+            sorting,
             callers: Callers::new(http, certificates, before.map(|it| &it.callers)),
             has_cors: port.cors.is_some() || all.any(|gate| gate.cors.is_some()),
             keys,
@@ -181,6 +205,12 @@ impl Access {
     /// What it takes to send through a route, if that isn't what its stream asks for.
     pub(super) fn of_route(&self, name: &str) -> Option<&Arc<Gate>> {
         self.routes.get(name)
+    }
+
+    /// What it takes to send through a route before it's known to which stream; nothing if that isn't left to the body, or if the route
+    /// says itself what it takes.
+    pub(super) fn of_sorting(&self, name: &str) -> Option<&Sorting> {
+        self.sorting.get(name)
     }
 
     /// What pages are told that send to a path by a method.
@@ -247,6 +277,33 @@ impl Access {
     pub(super) fn nobody(&self) -> &AtomicU64 {
         &self.nobody
     }
+}
+
+/// What streams ask for of which a body chooses one, by the names of routes.
+fn sorting(
+    streams: &BTreeMap<String, route::Settings>,
+    routes: &BTreeMap<String, routes::Settings>,
+    gates: &Gates,
+    port: &Arc<Gate>,
+) -> HashMap<String, Sorting, fnv::FnvBuildHasher> {
+    let of_stream = |name: &str| gates.get(name).unwrap_or(port);
+    let of_route = |route: &routes::Settings| {
+        let targets = Endpoint::targets(route, streams);
+        let targets = route.stream.as_deref().into_iter().chain(targets);
+        let targets: Vec<_> = targets.map(of_stream).collect();
+        let mut all = targets.iter().copied();
+        let mut closed = all.clone().filter(|gate| !gate.policy.is_open());
+        let first = closed.next();
+        Sorting {
+            gate: Arc::clone(first.or_else(|| all.clone().next()).unwrap_or(port)),
+            has_open: first.is_some() && all.any(|gate| gate.policy.is_open()),
+        }
+    };
+    let by_body = routes.iter();
+    let by_body = by_body.filter(|(_, it)| it.auth.is_none() && !it.stream_by.is_empty());
+    by_body
+        .map(|(name, route)| (name.clone(), of_route(route)))
+        .collect()
 }
 
 /// The sources of these settings, by their keys.

@@ -21,8 +21,8 @@ use super::shares;
 use super::snapshot::Snapshot;
 use super::streams::Route;
 use crate::budget::{Held, HeldByProcess};
-use crate::lane::{Lane, admit};
-use crate::rate::Taken;
+use crate::lane::{Lane, Wanted, admit};
+use crate::rate::{Amount, Taken};
 use crate::receipt::{self, Arrival, Outcome, Parcels};
 use crate::route::Ack;
 
@@ -57,6 +57,13 @@ pub(super) struct With<'a> {
     pub(super) entry: Option<&'a Entry>,
 }
 
+/// Events that nothing is said against but by their lanes, with what was taken for them of rates. Dropping it gives that back.
+pub(super) struct Ready<'a> {
+    taken: shares::Taking<'a>,
+    of_source: Option<Taken<'a>>,
+    amount: Amount,
+}
+
 impl<'a> With<'a> {
     /// Charges and admits what was planned for `lanes`, all of it or nothing.
     #[inline(always)]
@@ -68,17 +75,48 @@ impl<'a> With<'a> {
         arrival: Arrival,
         mut held: Held,
     ) -> Result<(Parcels, Rejected), Box<Problem>> {
-        let (local, route) = (self.local, self.route);
-        self.charge(&planned, &mut held)?;
         let wanted = plan::wanted(&planned, lanes);
+        let ready = self.prepare(&planned, &wanted, arrival, &mut held)?;
+        self.commit(ready, planned, &wanted, body, arrival, held)
+    }
+
+    /// Charges what was planned and takes it of rates, or says why it's too much. Nothing of it is in a lane yet.
+    #[inline(always)]
+    pub(super) fn prepare(
+        &self,
+        planned: &Plan,
+        wanted: &[Wanted<'_>],
+        arrival: Arrival,
+        held: &mut Held,
+    ) -> Result<Ready<'a>, Box<Problem>> {
+        let (local, route) = (self.local, self.route);
+        self.charge(planned, held)?;
         let since_start = || arrival.at.duration_since(local.port.start);
-        let taken = shares::take(route, &wanted, since_start)?;
-        shares::check_spill(route, &wanted)?;
-        let amount = |_| shares::amount_of(&wanted);
+        let taken = shares::take(route, wanted, since_start)?;
+        shares::check_spill(route, wanted)?;
+        let amount = |_| shares::amount_of(wanted);
         let amount = self.entry.map(amount).unwrap_or_default();
         let of_source = self.entry.map(|entry| entry.take(amount, since_start()));
-        let of_source = of_source.transpose()?.flatten();
-        let admitted = admit(&route.cluster, &self.snapshot.lanes, &wanted, || {
+        Ok(Ready {
+            taken,
+            of_source: of_source.transpose()?.flatten(),
+            amount,
+        })
+    }
+
+    /// Admits what was prepared, all of it or nothing: only its lanes may still say no.
+    #[inline(always)]
+    pub(super) fn commit(
+        &self,
+        ready: Ready<'a>,
+        planned: Plan,
+        wanted: &[Wanted<'_>],
+        body: Bytes,
+        arrival: Arrival,
+        held: Held,
+    ) -> Result<(Parcels, Rejected), Box<Problem>> {
+        let (local, route) = (self.local, self.route);
+        let admitted = admit(&route.cluster, &self.snapshot.lanes, wanted, || {
             receipt::Request::into_parcels(
                 body,
                 planned.events,
@@ -91,10 +129,10 @@ impl<'a> With<'a> {
         });
         match admitted {
             Ok(parcels) => {
-                taken.keep();
-                of_source.into_iter().for_each(Taken::keep);
+                ready.taken.keep();
+                ready.of_source.into_iter().for_each(Taken::keep);
                 if let Some(entry) = self.entry {
-                    entry.took(amount.events);
+                    entry.took(ready.amount.events);
                 }
                 Ok((parcels, planned.rejected))
             }
@@ -108,12 +146,7 @@ impl<'a> With<'a> {
         let limit = self.snapshot.settings.max_decompressed.as_u64();
         // Events alone are no larger than their body, and that was looked at before.
         if planned.bytes > limit {
-            let detail = format!(
-                "with its key each, the events have {} bytes, and {limit} are allowed; send fewer events at once",
-                planned.bytes
-            );
-            let status = StatusCode::PAYLOAD_TOO_LARGE;
-            return Err(Problem::new(status, "body_too_large", detail));
+            return Err(too_large_together(limit));
         }
         let more = planned.overhead.saturating_sub(EVENT_OVERHEAD_BYTES);
         if more == 0 {
@@ -140,6 +173,15 @@ impl<'a> With<'a> {
             has_looked: false,
         }
     }
+}
+
+/// The problem of events that are larger than a body may be, because each of them gets what the request says once.
+#[cold]
+pub(super) fn too_large_together(limit: u64) -> Problem {
+    let detail = format!(
+        "with keys and headers of their own, the events have more than {limit} bytes, which are allowed together; send fewer events at once"
+    );
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
 }
 
 /// The wait until every event of a request is resolved.

@@ -231,7 +231,20 @@ pub fn settled(
         };
         return (Answer::Ok, all);
     }
-    let (answer, reply) = settled_in_part(outcome, rejected, because, retry_after);
+    let (answer, reply) = settled_in_part(outcome, rejected, Vec::new(), because, retry_after);
+    (answer, reply.into())
+}
+
+/// As [`settled`], of a request of which `refused` are events that were never admitted and are to be sent again, each with its reason.
+#[cold]
+pub(super) fn settled_beside(
+    outcome: Outcome,
+    rejected: Rejected,
+    refused: Vec<EventError>,
+    because: impl FnOnce() -> Option<String>,
+    retry_after: impl FnOnce() -> Duration,
+) -> (Answer, Said) {
+    let (answer, reply) = settled_in_part(outcome, rejected, refused, because, retry_after);
     (answer, reply.into())
 }
 
@@ -239,6 +252,7 @@ pub fn settled(
 fn settled_in_part(
     outcome: Outcome,
     mut rejected: Rejected,
+    refused: Vec<EventError>,
     because: impl FnOnce() -> Option<String>,
     retry_after: impl FnOnce() -> Duration,
 ) -> (Answer, Reply) {
@@ -255,7 +269,7 @@ fn settled_in_part(
         .into_iter()
         .partition(|(_, cause)| *cause == Cause::TooLargeForKafka);
     rejected.add(never.into_iter().map(event_error));
-    if later.is_empty() {
+    if later.is_empty() && refused.is_empty() {
         if acked + spilled + queued > 0 {
             let counts = counts(&rejected);
             return (Answer::Partly, partly(counts, &rejected));
@@ -263,7 +277,7 @@ fn settled_in_part(
         return (Answer::Client, unacceptable(rejected).reply());
     }
     let counts = counts(&rejected);
-    let not_durable = later.len();
+    let not_durable = later.len() + refused.len();
     let mut causes = later.iter().map(|(_, cause)| cause);
     let is_not_taken = causes.any(|it| matches!(it, Cause::NotTaken | Cause::Timeout));
     let because = is_not_taken.then(because).flatten();
@@ -275,7 +289,7 @@ fn settled_in_part(
         ),
         retry_after(),
     );
-    rejected.add(later.into_iter().map(event_error));
+    rejected.add(later.into_iter().map(event_error).chain(refused));
     problem.errors = rejected;
     (Answer::Unavailable, problem.reply_with(Some(counts)))
 }

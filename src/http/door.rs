@@ -46,11 +46,21 @@ impl Door {
         self.max_payload
     }
 
-    /// The error of an event that is too large.
-    pub(super) fn size_error(self, event: &decode::Event, key: u64, route: &Route) -> EventError {
+    /// The error of an event that is too large. `key` and `headers` are bytes beside its own.
+    pub(super) fn size_error(
+        self,
+        event: &decode::Event,
+        key: u64,
+        headers: u64,
+        route: &Route,
+    ) -> EventError {
         let value = event.end - event.start;
+        let (headers, all) = match headers {
+            0 => (String::new(), "both"),
+            headers => (format!(" and headers of {headers} bytes"), "all"),
+        };
         let detail = format!(
-            "{value} bytes with a key of {key} bytes; topic {} takes {} bytes of both together",
+            "{value} bytes with a key of {key} bytes{headers}; topic {} takes {} bytes of {all} together",
             route.topic.name(),
             self.max_payload
         );

@@ -17,7 +17,7 @@ use super::routes::Endpoints;
 use super::shows::Head;
 use super::streams::Stream;
 use crate::auth::origins::ORIGIN_BYTES;
-use crate::auth::{Found, Passed, Pending, Refusal, Refused};
+use crate::auth::{Found, Passed, Pending, Refusal, Refused, Source};
 use crate::decode::Pointer;
 use crate::rate::{Amount, Taken};
 use crate::telemetry::Refusals;
@@ -50,8 +50,11 @@ fn may_say(lines: &AtomicU64, now_s: u64) -> Option<u32> {
 pub(super) struct Entry {
     access: Arc<Access>,
     gate: Arc<Gate>,
-    stream: Arc<Stream>,
+    /// Nothing until the body says which one.
+    stream: Option<Arc<Stream>>,
     passed: Passed,
+    /// Why nobody is known who sends, where some streams of a route take what anybody sends.
+    why: Option<Refused>,
     /// Bytes of the body as it was sent.
     bytes: u64,
     /// The route whose own ways to show a key were asked for.
@@ -70,17 +73,21 @@ pub(super) struct By<'a> {
 }
 
 impl Entry {
-    /// Judges the head of a request for a stream.
+    /// Judges the head of a request for a stream, or of one whose events say which stream they're for. Then the streams are asked when the
+    /// events are known: [`Entry::may_send`].
     #[inline(never)]
     pub(super) fn enter<B: Body>(
         access: &Arc<Access>,
-        stream: &Arc<Stream>,
+        stream: Option<&Arc<Stream>>,
         by: Option<By<'_>>,
         request: &Request<B>,
         refusals: &Refusals,
     ) -> Result<Option<Box<Entry>>, Box<Reply>> {
         let own = by.and_then(|by| access.of_route(by.name));
-        let gate = own.unwrap_or_else(|| access.of_stream(&stream.name));
+        let sorting = by.filter(|_| stream.is_none() && own.is_none());
+        let sorting = sorting.and_then(|by| access.of_sorting(by.name));
+        let of_stream = || access.of_stream(stream.map_or("", |stream| &stream.name));
+        let gate = { own.or(sorting.map(|it| &it.gate)) }.unwrap_or_else(of_stream);
         let caller = request.extensions().get::<Caller>();
         let view = Head {
             headers: request.headers(),
@@ -102,27 +109,30 @@ impl Entry {
                 Passed::Later(Pending::Member(_)) if own.is_some() => return Ok(Some(passed)),
                 Passed::Later(Pending::Member(_)) => return Err(Refusal::NoKey.into()),
             };
-            source.may_use(&stream.name, origin)?;
+            may_use(source, stream, origin)?;
             by.map_or(Ok(()), |by| source.may_use_route(by.name))?;
             Ok(Some(passed))
         });
-        let passed = match judged {
+        let has_open = sorting.is_some_and(|sorting| sorting.has_open);
+        let (passed, why) = match judged {
             Ok(None) => return Ok(None),
-            Ok(Some(passed)) => passed,
+            Ok(Some(passed)) => (passed, None),
+            Err(refused) if has_open => {
+                access.callers().failed(caller, refused.why);
+                (Passed::Anybody, Some(refused))
+            }
             Err(refused) => {
                 access.callers().failed(caller, refused.why);
-                let mut problem = refuse(access, &refused, stream);
-                refusals.count(problem.code);
+                let mut problem = refuse(access, &refused, stream.map(Arc::as_ref));
                 problem.close = !request.body().is_end_stream();
-                let mut reply = problem.reply();
-                gate.challenge(&mut reply);
-                return Err(Box::new(reply));
+                return Err(turned_away(gate, &problem, refusals));
             }
         };
         Ok(Some(Box::new(Entry {
             access: Arc::clone(access),
             gate: Arc::clone(gate),
-            stream: Arc::clone(stream),
+            stream: stream.cloned(),
+            why,
             caller: caller
                 .filter(|_| matches!(passed, Passed::Later(_)))
                 .cloned(),
@@ -135,21 +145,26 @@ impl Entry {
         })))
     }
 
-    /// Whether who was let in to the stream `first`, by `entry` if something was asked for, may send to `other` as well.
-    pub(super) fn lets_also(
-        access: &Access,
-        entry: Option<&Entry>,
-        first: &str,
-        other: &str,
-    ) -> bool {
-        let is_own = entry.is_some_and(|entry| entry.route.is_some());
-        let is_alike = || Arc::ptr_eq(access.of_stream(first), access.of_stream(other));
-        (is_own || is_alike())
-            && entry.is_none_or(|entry| match &entry.passed {
-                Passed::Source(source) => source.may_use(other, None).is_ok(),
-                Passed::Anybody => true,
-                Passed::Later(_) => false,
-            })
+    /// Whether events may go to the stream `name`, which the body of a request has named that was let in.
+    pub(super) fn may_send(&self, name: &str) -> Result<(), Refused> {
+        let gate = self.access.of_stream(name);
+        if self.route.is_none() && gate.policy.is_open() {
+            return Ok(());
+        }
+        match &self.passed {
+            Passed::Source(source)
+                if self.route.is_some() || gate.policy.is_like(&self.gate.policy) =>
+            {
+                source.may_use(name, None)
+            }
+            Passed::Source(source) => Err(Refused::of(source, Refusal::NotAllowed)),
+            _ => Err(self.why.clone().unwrap_or(Refusal::NoKey.into())),
+        }
+    }
+
+    /// Who sends, if that was asked for: whoever is let in without it sends to streams that ask nobody.
+    pub(super) fn asked(&self) -> Option<&Entry> {
+        (!matches!(self.passed, Passed::Anybody)).then_some(self)
     }
 
     /// Judges a body as it was sent.
@@ -179,7 +194,7 @@ impl Entry {
             .member(pending, self.access.keys(), now, member);
         let judged = judged.unwrap_or(Err(Refusal::NoKey.into()));
         let judged = judged.and_then(|source| {
-            source.may_use(&self.stream.name, self.origin.as_deref())?;
+            may_use(&source, self.stream.as_ref(), self.origin.as_deref())?;
             self.route
                 .as_ref()
                 .map_or(Ok(()), |name| source.may_use_route(name))?;
@@ -195,7 +210,12 @@ impl Entry {
     fn refuse(&self, refused: &Refused) -> Problem {
         let caller = self.caller.as_ref();
         self.access.callers().failed(caller, refused.why);
-        refuse(&self.access, refused, &self.stream)
+        self.problem(refused)
+    }
+
+    /// The problem of a request that isn't let in to any of its streams.
+    pub(super) fn problem(&self, refused: &Refused) -> Problem {
+        refuse(&self.access, refused, self.stream.as_deref())
     }
 
     fn count(&self) {
@@ -217,14 +237,14 @@ impl Entry {
     pub(super) fn take(&self, amount: Amount, now: Duration) -> Result<Option<Taken<'_>>, Problem> {
         let Passed::Source(source) = &self.passed else {
             // Nobody is let in whose key wasn't seen, whatever led here.
-            return Err(refuse(&self.access, &Refusal::NoKey.into(), &self.stream));
+            return Err(self.problem(&Refusal::NoKey.into()));
         };
         let Some(rate) = &source.rate else {
             return Ok(None);
         };
         rate.take(amount, now).map(Some).map_err(|over| {
             let why = Refusal::SourceQuota(over.wait);
-            refuse(&self.access, &Refused::of(source, why), &self.stream)
+            self.problem(&Refused::of(source, why))
         })
     }
 
@@ -257,15 +277,37 @@ impl Entry {
     }
 }
 
+/// What a request is told that isn't let in by its head.
+#[cold]
+fn turned_away(gate: &Gate, problem: &Problem, refusals: &Refusals) -> Box<Reply> {
+    refusals.count(problem.code);
+    let mut reply = problem.reply();
+    gate.challenge(&mut reply);
+    Box::new(reply)
+}
+
+/// Whether a source may send from a page of this origin, and to the stream if that's known.
+fn may_use(
+    source: &Arc<Source>,
+    stream: Option<&Arc<Stream>>,
+    origin: Option<&[u8]>,
+) -> Result<(), Refused> {
+    match stream {
+        Some(stream) => source.may_use(&stream.name, origin),
+        None => source.may_come_from(origin),
+    }
+}
+
 /// The problem of a request that isn't let in, which the log hears of now and then.
 #[cold]
-fn refuse(access: &Access, refused: &Refused, stream: &Stream) -> Problem {
+fn refuse(access: &Access, refused: &Refused, stream: Option<&Stream>) -> Problem {
     let Refused { why, source } = refused;
     let lines = match source {
         Some(source) => &source.counts.lines,
         None => access.nobody(),
     };
-    let (source, stream) = (source.as_ref().map(|it| &*it.name), &*stream.name);
+    let source = source.as_ref().map(|it| &*it.name);
+    let stream = stream.map(|stream| &*stream.name);
     let reason = why.code();
     if let Some(others) = may_say(lines, now()) {
         tracing::warn!(

@@ -117,7 +117,13 @@ async fn answer(
     };
     let route = target.route;
     if let Some(access) = &snapshot.access {
-        match Entry::enter(access, &route.stream, None, request, &local.port.refusals) {
+        match Entry::enter(
+            access,
+            Some(&route.stream),
+            None,
+            request,
+            &local.port.refusals,
+        ) {
             Ok(entry) => answered.entry = entry,
             Err(reply) => return Said::Other(reply),
         }

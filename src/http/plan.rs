@@ -229,7 +229,7 @@ impl Routing<'_> {
             return Some(size_error(event, key, self.max_event));
         }
         if size > self.door.max_payload() {
-            return Some(self.door.size_error(event, key, self.route));
+            return Some(self.door.size_error(event, key, 0, self.route));
         }
         let is_missing = !has_key && self.needs_key();
         is_missing.then(|| key_error(event, self.route, self.door))

@@ -13,7 +13,7 @@ use super::deadlines::Deadlines;
 use super::handshakes::Handshakes;
 use super::linger::Lingering;
 use super::snapshot::Snapshot;
-use crate::budget::{Budget, Share};
+use crate::budget::{Account, Budget, Share};
 use crate::receipt::Mailbox;
 use crate::telemetry::Refusals;
 use crate::tls;
@@ -37,6 +37,8 @@ pub struct Port {
     pub framed: Arc<Share>,
     /// The part of it that the lists in answers may hold.
     pub answers: Arc<Share>,
+    /// What bodies are charged to until it's known which stream they're for.
+    pub unsorted: Arc<Account>,
     /// What connections over TLS begin with; nothing if none is configured. Beside the snapshot, because certificates are renewed
     /// without another configuration.
     pub tls: ArcSwapOption<tls::Server>,

@@ -15,6 +15,30 @@ use crate::lane::Refusal;
 
 #[cold]
 pub(super) fn problem_of(fault: BodyFault, local: &Local, route: &Route) -> Problem {
+    problem_by(fault, |exhausted| match exhausted {
+        Exhausted::Owner => shares::no_memory(route),
+        exhausted => {
+            let held = local.port.budget.used();
+            let wait =
+                retry::after_exhaustion(exhausted, route.stream.share.used(), &route.cluster, held);
+            Problem::unavailable("no_memory", exhausted.to_string(), wait)
+        }
+    })
+}
+
+/// The same, while it isn't known which stream the body is for.
+#[cold]
+pub(super) fn problem_of_unsorted(fault: BodyFault) -> Problem {
+    problem_by(fault, |exhausted| {
+        let detail = match exhausted {
+            Exhausted::Budget => exhausted.to_string(),
+            _ => "bodies that say themselves which stream they are for hold their fair part of the memory budget".into(),
+        };
+        Problem::unavailable("no_memory", detail, retry::SHORTEST)
+    })
+}
+
+fn problem_by(fault: BodyFault, no_memory: impl FnOnce(Exhausted) -> Problem) -> Problem {
     use crate::decode::encoding::DecompressError;
     let detail = fault.to_string();
     let problem = match fault {
@@ -26,13 +50,7 @@ pub(super) fn problem_of(fault: BodyFault, local: &Local, route: &Route) -> Prob
             )
         }
         BodyFault::Timeout(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail),
-        BodyFault::Memory(Exhausted::Owner) => shares::no_memory(route),
-        BodyFault::Memory(exhausted) => {
-            let held = local.port.budget.used();
-            let wait =
-                retry::after_exhaustion(exhausted, route.stream.share.used(), &route.cluster, held);
-            Problem::unavailable("no_memory", detail, wait)
-        }
+        BodyFault::Memory(exhausted) => no_memory(exhausted),
         BodyFault::Broken(_) => Problem::new(StatusCode::BAD_REQUEST, "broken_body", detail),
         BodyFault::Encoding(_) => Problem::new(StatusCode::BAD_REQUEST, "corrupt_encoding", detail),
     };

@@ -4,12 +4,18 @@ use crate::support::command::{self, Ended};
 
 /// Tries a request against a preset, with nothing to connect to.
 fn tried(preset: &str, route: &[&str], request: &str) -> Ended {
-    let folder = tempfile::tempdir().unwrap();
-    let (config, file) = (folder.path().join("f.toml"), folder.path().join("request"));
     let text = format!(
-        "include = [\"{}/deploy/presets/{preset}.toml\"]\n[clusters.c]\nbootstrap = \"127.0.0.1:1\"\n[streams.{preset}]\ncluster = \"c\"\n",
+        "include = [\"{}/deploy/presets/{preset}.toml\"]\n[streams.{preset}]\ncluster = \"c\"\n",
         env!("CARGO_MANIFEST_DIR")
     );
+    tried_with(&text, route, request)
+}
+
+/// Tries a request against this configuration and a cluster that isn't there.
+fn tried_with(config: &str, route: &[&str], request: &str) -> Ended {
+    let text = format!("{config}[clusters.c]\nbootstrap = \"127.0.0.1:1\"\n");
+    let folder = tempfile::tempdir().unwrap();
+    let (config, file) = (folder.path().join("f.toml"), folder.path().join("request"));
     std::fs::write(&config, text).unwrap();
     std::fs::write(&file, request).unwrap();
     let (config, file) = (config.to_str().unwrap(), file.to_str().unwrap());
@@ -80,4 +86,64 @@ fn a_request_that_is_no_route_s_is_told_so() {
         assert_eq!(ended.code, Some(64), "{ended:?}");
         assert!(ended.err.contains(part), "{part:?}: {ended:?}");
     }
+}
+
+const OWN: &str = r#"
+[routes.own]
+paths = ["/own/{name}"]
+stream_by = ["path:name"]
+streams = { a = "a", gone = "gone" }
+key = ["address"]
+id = []
+headers.agent = ["header:user-agent"]
+[routes.around]
+paths = ["/around"]
+events = "/batch"
+stream = "a"
+key = ["envelope:/key"]
+id = []
+[streams.a]
+cluster = "c"
+[streams.gone]
+cluster = "c"
+gone = true
+[http]
+max_body = "20KiB"
+max_decompressed = "64KiB"
+[decode]
+max_event = "10KiB"
+"#;
+
+#[test]
+fn it_says_what_the_gateway_would_say() {
+    let ended = tried_with(OWN, &[], "POST /own/a HTTP/1.1\n\n{}");
+    assert!(ended.out.contains("key        192.0.2.1"), "{ended:?}");
+    let large = "x".repeat(10_500);
+    let agent = format!("POST /own/a HTTP/1.1\nUser-Agent: {large}\n\n{{}}");
+    let event = format!("POST /own/a HTTP/1.1\n\n{{\"x\":\"{large}\"}}");
+    let body = format!("POST /own/a HTTP/1.1\n\n{{\"x\":\"{large}{large}\"}}");
+    let batch = vec!["{}"; 20].join(",");
+    let key = &large[..9_000];
+    let around = format!("POST /around HTTP/1.1\n\n{{\"key\":\"{key}\",\"batch\":[{batch}]}}");
+    for (request, status, part) in [
+        ("POST /own/b HTTP/1.1\n\n{}", 404, "unknown_stream"),
+        ("POST /own/gone HTTP/1.1\n\n{}", 410, "gone"),
+        (&agent, 413, "event_too_large"),
+        (&event, 413, "event_too_large"),
+        (&body, 413, "body_too_large"),
+        (&around, 413, "body_too_large"),
+    ] {
+        let ended = tried_with(OWN, &[], request);
+        let told = format!("answer, once all of this is durable: {status}");
+        assert!(
+            ended.out.contains(&told) && ended.out.contains(part),
+            "{status}: {ended:?}"
+        );
+    }
+    let batch = "POST /ce HTTP/1.1\nContent-Type: application/cloudevents-batch+json\n\n[]";
+    let ended = tried("cloudevents", &[], batch);
+    assert!(ended.out.contains("durable: 200"), "{ended:?}");
+    let pixel = "GET /web/pixel.gif?user_id=u HTTP/1.1\n\nuser_id=v";
+    let ended = tried("web", &[], pixel);
+    assert!(ended.out.contains("unexpected_body"), "{ended:?}");
 }

@@ -136,6 +136,9 @@ impl Given {
             given.content_type = Some(header(text, "a content type")?);
         }
         given.body = answer.body.clone().map(Bytes::from);
+        if let Some(body) = answer.body.as_deref().filter(|body| !body.is_empty()) {
+            given.content_type.get_or_insert(type_of(body));
+        }
         if answer.gif {
             if given.body.replace(Bytes::from_static(PIXEL)).is_some() {
                 return Err("it has a body and is a gif; give one of them".into());
@@ -229,6 +232,14 @@ pub(super) fn bytes_of(body: &mut Sending) -> Bytes {
     })
 }
 
+/// The content type of a body that says none: it isn't that of forebay's own, which it replaces.
+fn type_of(body: &str) -> HeaderValue {
+    match serde_json::from_str::<serde::de::IgnoredAny>(body) {
+        Ok(_) => HeaderValue::from_static("application/json"),
+        Err(_) => HeaderValue::from_static("text/plain; charset=utf-8"),
+    }
+}
+
 fn redirect(answer: &Answer) -> Result<Option<Redirect>, String> {
     if answer.redirect.is_empty() && answer.location.is_none() {
         return match answer.allowed.is_empty() {
@@ -297,6 +308,9 @@ pub(super) fn nothing_taken() -> Reply {
 pub(super) fn targets(answer: &Answer) -> Result<Vec<Source>, String> {
     let sources = answer.redirect.iter().map(|text| Source::parse(text));
     let sources: Vec<_> = sources.collect::<Result<_, _>>()?;
+    if sources.contains(&Source::Address) {
+        return Err("address: that is where the client is, and no address to send it on to; name another source".into());
+    }
     match sources.iter().find(|source| !source.is_of_request()) {
         Some(source) => Err(format!(
             "{source} is in the body; a redirect is in the head"

@@ -56,6 +56,10 @@ pub(super) struct Said {
 impl Said {
     /// Reads a head.
     pub(super) fn of(headers: &HeaderMap) -> Result<Said, Problem> {
+        if headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+            let detail = "header content-type is there more than once; send it once";
+            return Err(bad("key_doubled", detail.into()));
+        }
         let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
         let (mode, content_type) = mode_of(content_type)?;
         let mut attributes = Vec::new();
@@ -64,8 +68,8 @@ impl Said {
             let Some(attribute) = name.as_str().strip_prefix(PREFIX) else {
                 continue;
             };
-            // The content type says it; readers take both.
-            if attribute == "datacontenttype" {
+            // The content type says it; readers take both. And an attribute has a name.
+            if attribute == "datacontenttype" || attribute.is_empty() {
                 continue;
             }
             let mut lines = headers.get_all(name).iter();
@@ -286,6 +290,7 @@ mod tests {
             ("Ce-Id", b"1"),
             ("ce-DataContentType", b"x"),
             ("x-ce-id", b"2"),
+            ("ce-", b"3"),
         ])
         .unwrap();
         let headers: Vec<_> = said.headers().collect();
@@ -297,8 +302,10 @@ mod tests {
         let json = ("content-type", &b"application/cloudevents+json"[..]);
         let structured = said(&[json, ("ce-id", b"1")]).unwrap();
         assert_eq!(structured.headers().count(), 1);
-        let twice = said(&[("ce-id", b"1"), ("ce-id", b"2")]).unwrap_err();
-        assert_eq!(twice.code, "key_doubled");
+        for name in ["ce-id", "content-type"] {
+            let twice = said(&[(name, b"1"), (name, b"2")]).unwrap_err();
+            assert_eq!(twice.code, "key_doubled", "{name}");
+        }
     }
 
     proptest! {

@@ -149,6 +149,14 @@ impl Endpoint {
         }
     }
 
+    /// The stream that a value names which decides on it, if it's one of the route's.
+    pub(super) fn named<'a>(&'a self, value: &'a str) -> Option<&'a str> {
+        match self.streams.is_empty() {
+            true => Some(value),
+            false => self.streams.get(value).map(String::as_str),
+        }
+    }
+
     /// The streams that its events may go to, by name.
     pub fn targets<'a>(settings: &'a Settings, streams: &'a Streams) -> Vec<&'a str> {
         let is_open = !settings.stream_by.is_empty() && settings.streams.is_empty();

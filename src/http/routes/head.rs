@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use hyper::header::HeaderName;
 
 use super::asked::Asked;
-use super::cloudevents::Said;
+use super::cloudevents::{Mode, Said};
 use super::endpoint::{Endpoint, Place};
 use super::settings::Form;
 use crate::http::answer::Problem;
@@ -32,9 +32,68 @@ pub(super) struct Head {
     pub(super) bytes: u64,
 }
 
+/// Whose a request is, as far as its head says.
+#[derive(Clone, Debug)]
+pub(super) enum Whose<T> {
+    /// All of its events are for this stream.
+    Stream(T),
+    /// Its events say which stream they're for.
+    Sorted,
+    /// There is no stream for it.
+    Nobody,
+}
+
 impl Head {
-    /// Looks for the values that the route wants.
-    pub(super) fn of(endpoint: &Endpoint, asked: &Asked<'_>) -> Result<Head, Problem> {
+    /// Which stream the events are for; by what is `known` under the names of streams.
+    pub(super) fn whose<T>(
+        &self,
+        endpoint: &Endpoint,
+        known: impl Fn(&str) -> Option<T>,
+    ) -> Whose<T> {
+        let first = self.deciding(endpoint);
+        if first.is_some_and(|place| !place.is_of_head()) {
+            return Whose::Sorted;
+        }
+        let mut names = self.names(endpoint);
+        names.find_map(known).map_or(Whose::Nobody, Whose::Stream)
+    }
+
+    /// The first place that decides on the stream, unless nothing is there: one of the body, or one of the head with a value.
+    fn deciding(&self, endpoint: &Endpoint) -> Option<Place> {
+        let mut places = endpoint.stream_by.iter().copied();
+        places.find(|place| !place.is_of_head() || self.value(*place).is_some())
+    }
+
+    /// The streams that it names, the first first, and the one that there is otherwise.
+    fn names<'a>(&'a self, endpoint: &'a Endpoint) -> impl Iterator<Item = &'a str> {
+        let value = self.deciding(endpoint).and_then(|place| self.value(place));
+        let value = value.and_then(|value| std::str::from_utf8(value).ok());
+        let named = value.and_then(|value| endpoint.named(value));
+        named.into_iter().chain(endpoint.stream.as_deref())
+    }
+
+    /// The problem of a request that is for no stream. The configuration was checked, so this is about a value of the head, or
+    /// about a stream that is gone.
+    pub(super) fn nowhere(&self, endpoint: &Endpoint, is_gone: impl Fn(&str) -> bool) -> Problem {
+        let problem = if self.names(endpoint).any(is_gone) {
+            let detail = "the stream for this is gone, and takes nothing any more; stop sending";
+            Problem::new(StatusCode::GONE, "gone", detail)
+        } else {
+            let detail = "there is no stream for what the request says in its head";
+            Problem::new(StatusCode::NOT_FOUND, "unknown_stream", detail)
+        };
+        Problem {
+            close: true,
+            ..problem
+        }
+    }
+
+    /// Looks for the values that the route wants. `address` is the client's.
+    pub(super) fn of(
+        endpoint: &Endpoint,
+        asked: &Asked<'_>,
+        address: impl FnOnce() -> IpAddr,
+    ) -> Result<Head, Problem> {
         if let Some(name) = endpoint.single.iter().find(|name| asked.is_doubled(name)) {
             let detail = format!(
                 "header {name} says where the events go, and there is more than one; send it once"
@@ -48,6 +107,7 @@ impl Head {
         let values = sources.map(|source| Some(Arc::from(&*asked.value(source)?)));
         let mut head = Head {
             values: values.collect(),
+            address: endpoint.wants_address.then(address),
             ..Head::default()
         };
         if endpoint.form == Form::Cloudevents {
@@ -78,6 +138,12 @@ impl Head {
         let said = head.said.as_ref().map_or(0, Said::bytes);
         head.bytes = (sizes.sum::<usize>() + said) as u64;
         Ok(head)
+    }
+
+    /// Whether it announces a batch of CloudEvents, which may be empty.
+    pub(super) fn is_batch(&self) -> bool {
+        let said = self.said.as_ref();
+        said.is_some_and(|said| said.mode == Mode::Batch)
     }
 
     /// The value of a place in the head.

@@ -1,6 +1,10 @@
 //! One request of a route, from its head to its answer.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -10,15 +14,16 @@ use smallvec::SmallVec;
 
 use super::answers::nothing_taken;
 use super::asked::Asked;
+use super::asking::{Admitted, Failed, NotAdmitted, Taken};
 use super::endpoint::Endpoint;
-use super::head::Head;
+use super::head::{Head, Whose};
 use super::settings::Form;
 use super::table::Matched;
-use super::taking::{Admitted, Known, Taken, Taking};
+use super::taking::{Known, Taking};
 use crate::budget::HeldByProcess;
 use crate::http::address::ClientAddress;
-use crate::http::admission::{Answered, With};
-use crate::http::answer::{self, Problem, Reply};
+use crate::http::admission::{Answered, Deciding, With};
+use crate::http::answer::{self, EventError, Problem, Reply};
 use crate::http::body::{self, BodyFault};
 use crate::http::entry::{By, Entry};
 use crate::http::forget::forget_head;
@@ -80,9 +85,6 @@ pub(crate) async fn answer(
         }
     };
     endpoint.answers.apply(&mut reply, target.as_deref());
-    if answered.is_last {
-        answer::make_last(&mut reply);
-    }
     reply
 }
 
@@ -131,12 +133,12 @@ fn find<'a>(
         address: None,
     };
     let is_query = endpoint.form == Form::Query && !endpoint.is_fixed;
-    let known = Head::of(endpoint, &asked).and_then(|mut head| {
-        head.address = endpoint.wants_address.then(|| {
-            let settings = &snapshot.settings;
-            let (headers, from) = (asked.headers, settings.address_from);
-            ClientAddress::of(peer, headers, from, &settings.trusted).ip()
-        });
+    let address = || {
+        let settings = &snapshot.settings;
+        let (headers, from) = (asked.headers, settings.address_from);
+        ClientAddress::of(peer, headers, from, &settings.trusted).ip()
+    };
+    let known = Head::of(endpoint, &asked, address).and_then(|head| {
         let encoding = encoding_of(&Lines::of(request.headers()))?;
         let query = is_query.then(|| Bytes::copy_from_slice(asked.query.as_bytes()));
         Ok(Known {
@@ -180,48 +182,38 @@ impl Taking<'_> {
         answered: &mut Answered,
     ) -> Reply {
         let begun = answered.at;
-        let Some(first) = self.first() else {
-            let problem = self.nowhere();
-            self.local.port.refusals.count(problem.code);
-            return problem.reply();
+        let routes = &self.snapshot.routes;
+        let whose = self
+            .known
+            .head
+            .whose(self.known.endpoint, |name| routes.get(name));
+        let stream = match whose {
+            Whose::Stream(route) => Some(route),
+            Whose::Sorted => None,
+            Whose::Nobody => {
+                let is_gone = |name: &str| self.snapshot.gone.contains(name);
+                let problem = self.known.head.nowhere(self.known.endpoint, is_gone);
+                self.local.port.refusals.count(problem.code);
+                return problem.reply();
+            }
         };
-        let first = Arc::clone(first);
         if let Some(access) = &self.snapshot.access {
             let by = By {
                 name: &self.known.endpoint.name,
                 all: &self.snapshot.endpoints,
             };
-            match Entry::enter(
-                access,
-                &first.stream,
-                Some(by),
-                request,
-                &self.local.port.refusals,
-            ) {
+            let refusals = &self.local.port.refusals;
+            let stream = stream.map(|route| &route.stream);
+            match Entry::enter(access, stream, Some(by), request, refusals) {
                 Ok(entry) => answered.entry = entry,
                 Err(reply) => return *reply,
             }
         }
         forget_head(request, held);
-        let taken = self.take(&first, request, answered).await;
+        let taken = self.take(stream, request, answered).await;
         let (answer, reply, routes) = match taken {
-            Ok(taken) => self.settle(taken, &first, answered).await,
-            Err(mut problem) => {
-                answered.list = respond::hold_list(&self.local.port, &mut problem.errors, 0);
-                if problem.answer() == Answer::Client {
-                    let count = problem.errors.count();
-                    first.stream.metrics.add_rejected(count);
-                }
-                let turned_away = matches!(problem.code, "no_memory" | "full" | "stalled");
-                if turned_away && shares::concerns_all(&first) {
-                    first.stream.metrics.add_turned_away();
-                }
-                let mut reply = problem.reply();
-                if let Some(entry) = &answered.entry {
-                    entry.challenge(&mut reply);
-                }
-                (problem.answer(), reply, SmallVec::from_elem(first, 1))
-            }
+            Ok(taken) => self.settle(taken, answered).await,
+            Err(failed) => self.failed(failed, answered),
         };
         answered.at = std::time::Instant::now();
         let took = answered.at.duration_since(begun);
@@ -231,71 +223,48 @@ impl Taking<'_> {
         reply
     }
 
-    /// The problem of a request that is for no stream. The configuration was checked, so this is about a value of the head, or
-    /// about a stream that is gone.
-    fn nowhere(&self) -> Problem {
-        let endpoint = self.known.endpoint;
-        let mut configured = endpoint.stream.iter().chain(endpoint.streams.values());
-        let problem = if configured.any(|name| self.snapshot.gone.contains(name)) {
-            let detail = "the stream for this is gone, and takes nothing any more; stop sending";
-            Problem::new(StatusCode::GONE, "gone", detail)
-        } else {
-            let detail = "there is no stream for what the request says in its head";
-            Problem::new(StatusCode::NOT_FOUND, "unknown_stream", detail)
-        };
-        Problem {
-            close: true,
-            ..problem
+    /// What to say if nothing is taken.
+    fn failed(&self, failed: Failed, answered: &mut Answered) -> Settled {
+        let Failed { route, mut problem } = failed;
+        answered.list = respond::hold_list(&self.local.port, &mut problem.errors, 0);
+        match &route {
+            Some(route) if is_turned_away(&problem) && shares::concerns_all(route) => {
+                route.stream.metrics.add_turned_away();
+            }
+            Some(_) => {}
+            None => self.local.port.refusals.count(problem.code),
         }
+        let mut reply = problem.reply();
+        if let Some(entry) = &answered.entry {
+            entry.challenge(&mut reply);
+        }
+        (problem.answer(), reply, route.into_iter().collect())
     }
 
-    /// The stream that is charged for the body: the one that the head names, or that events go to when they name none.
-    fn first(&self) -> Option<&Arc<Route>> {
-        let (endpoint, head) = (self.known.endpoint, &self.known.head);
-        let routes = &self.snapshot.routes;
-        let mut places = endpoint.stream_by.iter();
-        let said = places.find_map(|place| head.value(*place));
-        let said = said.and_then(|value| std::str::from_utf8(value).ok());
-        let named = match (said, endpoint.streams.is_empty()) {
-            (Some(said), true) => Some(said),
-            (Some(said), false) => endpoint.streams.get(said).map(String::as_str),
-            (None, _) => None,
-        };
-        let of_table = || endpoint.streams.values().next().map(String::as_str);
-        let is_of_body = endpoint.stream_by.iter().any(|place| !place.is_of_head());
-        let named = named.and_then(|name| routes.get(name));
-        let default = endpoint.stream.as_deref();
-        named
-            .or_else(|| routes.get(default?))
-            .or_else(|| routes.get(of_table().filter(|_| is_of_body)?))
-            .or_else(|| routes.values().next().filter(|_| is_of_body))
-    }
-
-    /// Waits for what becomes of the events.
-    async fn settle(
-        &self,
-        taken: Taken,
-        first: &Arc<Route>,
-        answered: &mut Answered,
-    ) -> (Answer, Reply, SmallVec<[Arc<Route>; 1]>) {
+    /// Waits for what becomes of the events, of all streams at once: a request has one deadline.
+    async fn settle(&self, taken: Taken, answered: &mut Answered) -> Settled {
         let Taken {
             admitted,
             mut rejected,
             not_admitted,
+            head: _held,
         } = taken;
-        let mut all = Outcome::default();
-        let no_room = |index| (index, Cause::NoRoom);
-        all.not_acked.extend(not_admitted.into_iter().map(no_room));
-        let mut late = None;
-        for Admitted { route, parcels } in &admitted {
-            let within = self.snapshot.settings.answer_within;
-            let with = With {
+        let entry = answered.entry.as_deref().and_then(Entry::asked);
+        let withs: SmallVec<[_; 1]> = { admitted.iter() }
+            .map(|Admitted { route, .. }| With {
                 local: self.local,
                 snapshot: self.snapshot,
                 route,
-                entry: answered.entry.as_deref(),
-            };
-            let outcome = with.outcome(parcels, within).await;
+                entry,
+            })
+            .collect();
+        let within = self.snapshot.settings.answer_within;
+        let all = withs.iter().zip(&admitted);
+        let all = all.map(|(with, admitted)| with.outcome(&admitted.parcels, within));
+        let outcomes = together(all.collect()).await;
+        let mut all = Outcome::default();
+        let mut late = None;
+        for (Admitted { route, .. }, outcome) in admitted.iter().zip(outcomes) {
             let is_turned_away = |(_, cause): &(u32, Cause)| {
                 matches!(cause, Cause::NoRoom | Cause::Timeout | Cause::Unknown)
             };
@@ -311,16 +280,74 @@ impl Taking<'_> {
             all.not_acked.extend(outcome.not_acked);
         }
         all.not_acked.sort_unstable_by_key(|(index, _)| *index);
-        let more = all.not_acked.len();
+        let (refused, wait) = refused(not_admitted);
+        let more = all.not_acked.len() + refused.len();
         answered.list = respond::hold_list(&self.local.port, &mut rejected, more);
-        let late = late.unwrap_or_else(|| Arc::clone(first));
-        let retry_after = || retry::after_silence(&late.cluster);
-        let because = || why_not_taken(&late);
-        let (answer, said) = answer::settled(all, rejected, because, retry_after);
+        let retry_after = || {
+            let silence = late
+                .as_ref()
+                .map(|late| retry::after_silence(&late.cluster));
+            silence.max(wait).unwrap_or(retry::SHORTEST)
+        };
+        let because = || why_not_taken(late.as_ref()?);
+        let (answer, said) = match refused.is_empty() {
+            true => answer::settled(all, rejected, because, retry_after),
+            false => answer::settled_beside(all, rejected, refused, because, retry_after),
+        };
         (
             answer,
             said.reply(&mut HeaderMap::new()),
-            admitted.into_iter().map(|it| it.route).collect(),
+            admitted.iter().map(|it| Arc::clone(&it.route)).collect(),
         )
     }
+}
+
+/// An answer, how it counts, and for which streams.
+type Settled = (Answer, Reply, SmallVec<[Arc<Route>; 1]>);
+
+/// What lanes refused, event by event with its reason, and when to send it again.
+fn refused(not_admitted: Vec<NotAdmitted>) -> (Vec<EventError>, Option<Duration>) {
+    let (mut events, mut wait) = (Vec::new(), None);
+    for NotAdmitted {
+        route,
+        problem,
+        indices,
+    } in not_admitted
+    {
+        if is_turned_away(&problem) && shares::concerns_all(&route) {
+            route.stream.metrics.add_turned_away();
+        }
+        wait = wait.max(problem.retry_after);
+        events.extend(indices.into_iter().map(|index| EventError {
+            index,
+            code: problem.code,
+            detail: problem.detail.clone(),
+        }));
+    }
+    (events, wait)
+}
+
+/// Whether a request is refused for want of room.
+fn is_turned_away(problem: &Problem) -> bool {
+    matches!(problem.code, "no_memory" | "full" | "stalled")
+}
+
+/// Waits until all are decided. All begin to wait at once.
+async fn together(mut waiting: SmallVec<[Deciding<'_>; 1]>) -> SmallVec<[Outcome; 1]> {
+    let mut outcomes: SmallVec<[Option<Outcome>; 1]> = waiting.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        for (one, outcome) in waiting.iter_mut().zip(&mut outcomes) {
+            if outcome.is_none()
+                && let Poll::Ready(known) = Pin::new(one).poll(cx)
+            {
+                *outcome = Some(known);
+            }
+        }
+        match outcomes.iter().all(Option::is_some) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    outcomes.into_iter().flatten().collect()
 }

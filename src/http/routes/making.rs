@@ -3,6 +3,7 @@
 mod headers;
 
 use hyper::Method;
+use hyper::header::AUTHORIZATION;
 
 use super::answers;
 use super::cloudevents::REQUIRED;
@@ -167,6 +168,8 @@ impl Making<'_> {
     fn streams(&mut self) {
         let settings = self.settings;
         let by = self.sources("stream_by", &settings.stream_by);
+        let what = "address: how an address is shown is the stream's choice, so it can't choose the stream; name another source";
+        self.has_no_address("stream_by", &by, what);
         self.endpoint.stream_by = self.places("stream_by", &by);
         self.be_single(&by);
         if settings.stream.is_none() && settings.stream_by.is_empty() {
@@ -202,6 +205,11 @@ impl Making<'_> {
         self.endpoint.id = self.places("id", &id);
         self.be_single(&id);
         let time = self.sources("time", &settings.time);
+        self.has_no_address(
+            "time",
+            &time,
+            "address: an address is no time; name another source",
+        );
         self.endpoint.time = self.places("time", &time);
         let goes_somewhere =
             settings.time_header.is_some() || settings.timestamp == Timestamp::Event;
@@ -252,12 +260,21 @@ impl Making<'_> {
         sources
     }
 
+    fn has_no_address(&mut self, field: &str, sources: &[Source], what: &str) {
+        if sources.contains(&Source::Address) {
+            self.fault(field, what);
+        }
+    }
+
     /// Headers that decide where an event goes, or which it is, must not be there twice.
     fn be_single(&mut self, sources: &[Source]) {
         for source in sources {
-            if let Source::Header(name) = source
-                && !self.endpoint.single.contains(name)
-            {
+            let name = match source {
+                Source::Header(name) => name,
+                Source::Basic => &AUTHORIZATION,
+                _ => continue,
+            };
+            if !self.endpoint.single.contains(name) {
                 self.endpoint.single.push(name.clone());
             }
         }

@@ -6,7 +6,7 @@
 //!   (`decode::pick`).
 //! - Who may send is asked of `http::entry`, with the route's own ways if it has some; `members` are keys in bodies.
 //! - `ingest` is one request of a route, `taking` its body; `read` finds what is wanted of its body, `plan` sorts its events by stream and lane,
-//!   `extras` makes their record headers.
+//!   `records` and `extras` make their records, `asking` asks each stream for room.
 //! - `cloudevents` knows the modes and attributes of CloudEvents: a standard, and the one body form that has headers for members.
 //! - [`trial`] says what a route would make of a request, without Kafka.
 //! - `answers` makes the route's answer of forebay's own.
@@ -20,6 +20,7 @@
 
 mod answers;
 mod asked;
+mod asking;
 pub mod check;
 mod cloudevents;
 mod endpoint;
@@ -31,6 +32,7 @@ mod making;
 mod members;
 mod plan;
 mod read;
+mod records;
 pub mod settings;
 mod source;
 mod table;

@@ -6,15 +6,15 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use uuid::Uuid;
 
 use super::extras::Extras;
-use super::read::{Found, Read};
-use crate::decode::Event as Decoded;
+use super::read::Read;
+use super::records::{Costs, NeedsKey, Records, is_within};
 use crate::event::{Event, Key};
+use crate::http::admission::too_large_together;
 use crate::http::answer::{EventError, Problem};
 use crate::http::door::Door;
-use crate::http::plan::{EVENT_OVERHEAD_BYTES, Plan, unusual_bytes};
+use crate::http::plan::Plan;
 use crate::http::shown::shown;
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
@@ -22,10 +22,24 @@ use crate::lane::Lane;
 use crate::receipt::Slot;
 use crate::route::{OnMissingKey, partition_of};
 
+/// As much of a value that decides on a stream is looked at, in bytes.
+const MOST_NAME_BYTES: usize = 4096;
+/// What is planned is charged in steps of so many bytes: as much may be there that isn't charged yet, and one event.
+const STEP_BYTES: u64 = 64 * 1024;
+
 /// The events of one stream: their positions among those that were decoded.
 pub(super) struct Group<'a> {
     pub(super) route: &'a Arc<Route>,
     pub(super) positions: Vec<usize>,
+}
+
+impl Group<'_> {
+    /// Bytes of its events.
+    pub(super) fn bytes(&self, read: &Read<'_>) -> u64 {
+        let events = &read.picked.decoded.events;
+        let all = self.positions.iter().map(|at| &events[*at]);
+        all.map(|event| u64::from(event.end - event.start)).sum()
+    }
 }
 
 /// The streams of the events, and the errors of those that have none.
@@ -86,11 +100,10 @@ pub(super) fn stream_of<T>(
     }
     let found = read.first(&endpoint.stream_by, position, None);
     let value = found.as_ref().map(|found| found.bytes(read.body));
+    // What is longer than any name isn't looked at once more for each event.
+    let value = value.map(|value| &value[..value.len().min(MOST_NAME_BYTES)]);
     let value = value.and_then(|value| std::str::from_utf8(value).ok());
-    let named = match (value, endpoint.streams.is_empty()) {
-        (Some(value), false) => endpoint.streams.get(value).map(String::as_str),
-        (value, _) => value,
-    };
+    let named = value.and_then(|value| endpoint.named(value));
     let default = endpoint.stream.as_deref();
     let stream = named.and_then(&known);
     stream.or_else(|| known(default?)).ok_or_else(|| {
@@ -113,116 +126,93 @@ struct Routed {
     partition: Option<usize>,
 }
 
-/// What one stream is asked to take: its events, routed to `lanes`, one per partition.
+/// What a request's events may come to, and what they have come to so far. It's counted before it's there: a few bytes of a request can be a
+/// part of each of its events.
+pub(super) struct Room {
+    /// Most bytes of an event with its key and its headers.
+    pub(super) max_event: u64,
+    /// Most bytes of all events, with keys and headers of their own.
+    pub(super) most: u64,
+    /// Bytes of those that were planned.
+    pub(super) bytes: u64,
+}
+
+/// What is asked for more memory, with the bytes that are needed.
+pub(super) type Charge<'a> = &'a mut dyn FnMut(u64) -> Result<(), Problem>;
+
+/// What one stream is asked to take: its events, routed to `lanes`, one per partition. What they cost is charged as they're made, but for
+/// the rest that the plan says as its `overhead`.
 pub(super) fn plan(
     read: &Read<'_>,
     group: &Group<'_>,
     lanes: &[Arc<Lane>],
-    max_event: u64,
     arrival_ms: i64,
+    room: &mut Room,
+    charge: Charge<'_>,
     errors: &mut Vec<EventError>,
 ) -> Result<Plan, Problem> {
     let route = group.route;
     let door = Door::of(route)?;
+    let largest = room.max_event.min(door.max_payload());
+    let needs_key = match route.on_missing_key {
+        _ if door.needs_key() => Some(NeedsKey::Topic),
+        OnMissingKey::Reject => Some(NeedsKey::Stream),
+        _ => None,
+    };
     let planning = Planning {
-        read,
         route,
         door,
         partitions: lanes.len(),
-        max_event,
-        extras: Extras::of(read, &route.privacy, arrival_ms),
+        records: Records {
+            read,
+            extras: Extras::of(read, &route.privacy, arrival_ms, largest),
+            max_event: room.max_event,
+            needs_key,
+        },
     };
     let mut routed = Vec::with_capacity(group.positions.len());
+    let (mut costs, mut charged) = (Costs::default(), 0);
     for position in &group.positions {
-        match planning.event(*position) {
-            Ok(event) => routed.push(event),
-            Err(error) => errors.push(error),
+        let event = match planning.event(*position) {
+            Ok(event) => event,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        costs.add(&event.event, read.body);
+        if room.bytes + costs.bytes > room.most {
+            return Err(too_large_together(room.most));
         }
+        if costs.overhead >= charged + STEP_BYTES {
+            charge(costs.overhead - charged)?;
+            charged = costs.overhead;
+        }
+        routed.push(event);
     }
-    Ok(planning.sort(routed, lanes))
+    room.bytes += costs.bytes;
+    let mut plan = planning.sort(routed, lanes);
+    (plan.bytes, plan.overhead) = (costs.bytes, costs.overhead - charged);
+    Ok(plan)
 }
 
 struct Planning<'a> {
-    read: &'a Read<'a>,
     route: &'a Route,
     door: Door,
     partitions: usize,
-    max_event: u64,
-    extras: Extras<'a>,
+    records: Records<'a>,
 }
 
 impl Planning<'_> {
     fn event(&self, position: usize) -> Result<Routed, EventError> {
-        let (read, endpoint) = (self.read, self.read.endpoint);
-        let decoded = &read.picked.decoded.events[position];
-        let address = self.extras.address();
-        let found = read.first(&endpoint.key, position, address);
-        let is_composite = matches!(found, Some(Found::Composite(..)));
-        let key = found.and_then(Found::into_key);
-        let partition = key.as_ref().map(|key| {
-            let bytes = key.bytes(read.body).unwrap_or_default();
-            partition_of(bytes, self.partitions)
-        });
-        let may_have_one = !endpoint.key.is_empty();
-        let is_wanted = self.route.on_missing_key == OnMissingKey::Reject;
-        if key.is_none() && may_have_one && (is_wanted || self.door.needs_key()) {
-            return Err(self.key_error(decoded, is_composite));
-        }
-        let key = key.unwrap_or(Key::None);
-        let (header_id, extra) = self.extras.event(position, decoded.index);
-        let beside = extra.as_ref().map_or(0, |extra| extra.weight());
-        self.check_size(decoded, key.len().into(), beside)?;
-        Ok(Routed {
-            event: Event {
-                index: decoded.index,
-                start: decoded.start,
-                end: decoded.end,
-                key,
-                header_id: header_id.then(Uuid::now_v7),
-                extra,
-            },
-            partition,
-        })
-    }
-
-    fn check_size(&self, event: &Decoded, key: u64, headers: u64) -> Result<(), EventError> {
-        let value = u64::from(event.end - event.start);
-        let size = value + key + headers;
-        if size > self.max_event {
-            let max_event = self.max_event;
-            return Err(EventError {
-                index: event.index,
-                code: "event_too_large",
-                detail: format!(
-                    "the event has {value} bytes, its key {key} and its headers {headers}, {max_event} are allowed together; send less in one event"
-                ),
-            });
-        }
-        if size > self.door.max_payload() {
-            return Err(self.door.size_error(event, key + headers, self.route));
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn key_error(&self, event: &Decoded, is_composite: bool) -> EventError {
-        let (code, what) = match is_composite {
-            true => (
-                "key_not_scalar",
-                "is an object or an array; send a string or a number",
-            ),
-            false => ("key_missing", "is missing or null"),
-        };
-        let why = match self.door.needs_key() {
-            true => "; the stream's topic is compacted and takes only events with a key",
-            false => "",
-        };
-        let places = &self.read.endpoint.key_text;
-        EventError {
-            index: event.index,
-            code,
-            detail: format!("the key at {places} {what}{why}"),
-        }
+        let event = self.records.event(position, |decoded, key, headers| {
+            let size = u64::from(decoded.end - decoded.start) + key + headers;
+            let is_too_large = size > self.door.max_payload();
+            is_too_large.then(|| self.door.size_error(decoded, key, headers, self.route))
+        })?;
+        let key = event.key.bytes(self.records.read.body);
+        let partition = key.map(|key| partition_of(key, self.partitions));
+        Ok(Routed { event, partition })
     }
 
     /// Sorts events by partition, within one in the order in which they were sent.
@@ -260,33 +250,32 @@ impl Planning<'_> {
             if let Some(slot) = plan.slots.last_mut() {
                 slot.count += 1;
             }
-            let key = event.key.len();
-            let is_within = matches!(event.key, Key::Within(..));
-            let apart = if is_within { 0 } else { u64::from(key) };
-            let extra = event.extra.as_ref();
-            let of_extra = extra.map_or(0, |extra| extra.overhead_bytes(self.read.body));
-            plan.bytes += event.weight() - u64::from(key) + apart;
-            plan.overhead += EVENT_OVERHEAD_BYTES + unusual_bytes(key as usize) + apart + of_extra;
             plan.events.push(event);
         }
         plan
     }
 }
 
-/// A body of their own for a plan's events, so that a stream that waits holds its own events and no other's. Their keys go along.
+/// A body of their own for a plan's events, so that a stream that waits holds its own events and no other's. Their keys go along. One that
+/// stands elsewhere, as that of all events may, is there once.
 pub(super) fn own_body(plan: &mut Plan, body: &[u8]) -> Vec<u8> {
     let length = plan.events.iter().map(|event| event.len() as usize).sum();
     let mut own = Vec::with_capacity(length);
+    let mut known: Option<((u32, u32), Key)> = None;
     for event in &mut plan.events {
         let (start, begin) = (event.start, own.len() as u32);
         own.extend_from_slice(event.value(body));
-        event.key = match std::mem::replace(&mut event.key, Key::None) {
-            Key::Within(from, to) if from >= start && to <= event.end => {
-                Key::Within(from - start + begin, to - start + begin)
-            }
-            Key::Within(from, to) => Key::Apart(body[from as usize..to as usize].into()),
-            key => key,
-        };
+        if let Key::Within(from, to) = event.key {
+            event.key = match &known {
+                _ if is_within(event) => Key::Within(from - start + begin, to - start + begin),
+                Some((range, key)) if *range == (from, to) => key.clone(),
+                _ => {
+                    let key = Key::Apart(body[from as usize..to as usize].into());
+                    known = Some(((from, to), key.clone()));
+                    key
+                }
+            };
+        }
         (event.start, event.end) = (begin, own.len() as u32);
     }
     own

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use hyper::StatusCode;
+
 use super::cloudevents::Mode;
 use super::endpoint::{Endpoint, Place};
 use super::fields::field;
@@ -12,6 +15,7 @@ use super::time;
 use crate::auth;
 use crate::decode::{self, BodyError, Limits, Picked, Pointer, Value};
 use crate::event::Key;
+use crate::http::answer::{self, EventError, Problem};
 
 /// A body that was decoded.
 pub(super) struct Read<'a> {
@@ -19,8 +23,22 @@ pub(super) struct Read<'a> {
     pub(super) head: &'a Head,
     pub(super) body: &'a [u8],
     pub(super) picked: &'a Picked,
+    /// The wanted values of what is around the events, by number.
+    pub(super) around: &'a [Around],
     /// The name of the source that sends, if a key was asked for.
     pub(super) sender: Option<&'a str>,
+}
+
+/// A value of the envelope, which is the same for all events: it's looked for once.
+pub(super) enum Around {
+    /// There is none, or null.
+    None,
+    /// It stands in the body as such.
+    Within(u32, u32),
+    /// A text that has escapes in the body.
+    Text(Arc<[u8]>),
+    /// An object or an array, from where to where.
+    Composite(u32, u32),
 }
 
 /// A value that was found.
@@ -59,6 +77,31 @@ pub(super) fn decode(
     }
 }
 
+/// The problem of a request of which nothing is left to take.
+pub(super) fn none_to_take(errors: Vec<EventError>) -> Problem {
+    match errors.is_empty() {
+        true => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "empty",
+            "the body holds no event; send at least one",
+        ),
+        false => answer::unacceptable(errors.into()),
+    }
+}
+
+/// The body of a request, or the event that is its query and has none.
+pub(super) fn event_of(query: Option<&Bytes>, body: Bytes) -> Result<Bytes, Problem> {
+    match query {
+        None => Ok(body),
+        Some(query) if body.is_empty() => Ok(query.clone()),
+        Some(_) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "unexpected_body",
+            "the route takes what the address says behind its question mark, and no body",
+        )),
+    }
+}
+
 /// One event or an array of them, as the content type says.
 fn cloudevents(
     endpoint: &Endpoint,
@@ -85,6 +128,31 @@ fn cloudevents(
             Err(BodyError::Malformed { offset: 0, what })
         }
     }
+}
+
+/// Looks for the wanted values of the envelope. `charge` is asked before one is copied, with its bytes.
+pub(super) fn around<E>(
+    endpoint: &Endpoint,
+    body: &[u8],
+    picked: &Picked,
+    mut charge: impl FnMut(u64) -> Result<(), E>,
+) -> Result<Vec<Around>, E> {
+    let layout = &endpoint.layout;
+    let numbers = 0..layout.wanted_of_envelope();
+    let values = numbers.map(|number| {
+        let value = picked.of_envelope(layout, body, number);
+        Ok(match value {
+            Value::Missing | Value::Null => Around::None,
+            Value::Plain(span) => Around::Within(span.start, span.end),
+            Value::Composite(span) => Around::Composite(span.start, span.end),
+            Value::Escaped(span) => {
+                charge(u64::from(span.end - span.start))?;
+                let text = value.text(body);
+                text.map_or(Around::None, |text| Around::Text(text.into()))
+            }
+        })
+    });
+    values.collect()
 }
 
 impl<'a> Read<'a> {
@@ -119,9 +187,12 @@ impl<'a> Read<'a> {
             Place::Event(number) => {
                 self.of_body(self.picked.of_event(layout, self.body, position, number))
             }
-            Place::Envelope(number) => {
-                self.of_body(self.picked.of_envelope(layout, self.body, number))
-            }
+            Place::Envelope(number) => match self.around.get(number)? {
+                Around::None => None,
+                Around::Within(start, end) => Some(Found::Within(*start, *end)),
+                Around::Text(text) => Some(Found::Shared(text)),
+                Around::Composite(start, end) => Some(Found::Composite(*start, *end)),
+            },
             Place::Field(number) => {
                 let name = self.endpoint.fields.get(number)?;
                 field(self.body, name).map(Found::Apart)

@@ -59,7 +59,8 @@ pub struct Settings {
     #[serde(default)]
     pub headers: BTreeMap<String, Vec<String>>,
     /// The ways in which keys of sources are shown. Beside those of streams there's `body:/POINTER`, a member of what is around the events,
-    /// or of a lone event. Default: those of the stream. An empty list means that anybody may send.
+    /// or of a lone event. Default: those of the stream; if events choose among several, those of the first that asks for something, and
+    /// events of others that ask for something else are refused. An empty list means that anybody may send.
     #[serde(default)]
     pub auth: Option<Vec<String>>,
     /// What pages of other origins are told, by its name in `[cors.NAME]`. Default: `http.cors`.
@@ -114,7 +115,8 @@ pub enum Timestamp {
 pub struct Answer {
     /// The status. Default 0: forebay's own.
     pub status: u16,
-    /// The content type. Default: that of the body.
+    /// The content type. Default: that of forebay's own body, `image/gif` of an image, and of a `body` `application/json` if it's JSON, else
+    /// `text/plain; charset=utf-8`.
     pub r#type: Option<String>,
     /// The body, always the same. Default: forebay's own.
     pub body: Option<String>,

@@ -4,29 +4,28 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
 use smallvec::SmallVec;
 
-use super::cloudevents::Mode;
+use super::asking::{Asking, Failed, Taken, commit};
 use super::endpoint::Endpoint;
 use super::head::Head;
-use super::plan::{self, Group};
+use super::plan::{self, Group, Room};
 use super::read::{self, Read};
 use crate::budget::Held;
 use crate::decode::Picked;
 use crate::decode::encoding::Encoding;
-use crate::http::admission::{Answered, With};
-use crate::http::answer::{self, EventError, Problem};
+use crate::http::admission::Answered;
+use crate::http::answer::{EventError, Problem};
 use crate::http::body::{self, BodyFault};
 use crate::http::entry::Entry;
 use crate::http::plan::{EVENT_OVERHEAD_BYTES, body_problem, error_of};
 use crate::http::port::Local;
-use crate::http::reasons::{not_ready, problem_of};
-use crate::http::rejected::Rejected;
+use crate::http::reasons::{problem_of, problem_of_unsorted};
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
-use crate::receipt::{Arrival, Parcels};
+use crate::receipt::Arrival;
 
 thread_local! {
     static PICKED: RefCell<Picked> = RefCell::default();
@@ -48,35 +47,34 @@ pub(super) struct Taking<'a> {
     pub(super) known: Known<'a>,
 }
 
-/// Events of one stream that were admitted.
-pub(super) struct Admitted {
-    pub(super) route: Arc<Route>,
-    pub(super) parcels: Parcels,
-}
-
-/// What became of a request's body.
-#[derive(Default)]
-pub(super) struct Taken {
-    pub(super) admitted: SmallVec<[Admitted; 1]>,
-    /// Events that can never be taken.
-    pub(super) rejected: Rejected,
-    /// Events that their streams had no room for, after others were admitted.
-    pub(super) not_admitted: Vec<u32>,
-}
-
 impl Taking<'_> {
-    /// Reads, decodes, routes and admits.
+    /// Reads, decodes, routes and admits. `stream` is the one that the head names; without it the body is nobody's until its events are
+    /// known.
     pub(super) async fn take(
         &self,
-        first: &Arc<Route>,
+        stream: Option<&Arc<Route>>,
         request: &mut Request<Incoming>,
         answered: &mut Answered,
-    ) -> Result<Taken, Problem> {
+    ) -> Result<Taken, Failed> {
+        let taken = self.read_and_admit(stream, request, answered).await;
+        taken.map_err(|failed| Failed {
+            route: failed.route.or_else(|| stream.cloned()),
+            ..failed
+        })
+    }
+
+    async fn read_and_admit(
+        &self,
+        stream: Option<&Arc<Route>>,
+        request: &mut Request<Incoming>,
+        answered: &mut Answered,
+    ) -> Result<Taken, Failed> {
         let (local, settings, known) = (self.local, &self.snapshot.settings, &self.known);
-        let fault = |fault| problem_of(fault, local, first);
+        let fault = |fault| self.problem_of(stream, fault);
+        let account = stream.map_or(&local.port.unsorted, |route| &route.account);
         let of_query = known.query.as_ref().map_or(0, |query| query.len() as u64);
         let of_head = EVENT_OVERHEAD_BYTES + known.head.bytes + of_query;
-        let held = first.account.hold(of_head);
+        let held = account.hold(of_head);
         let mut held = held.map_err(|exhausted| fault(BodyFault::Memory(exhausted)))?;
         let limit = settings.max_body.as_u64();
         let (begun, within) = (answered.at, settings.body_timeout);
@@ -86,172 +84,210 @@ impl Taking<'_> {
         if let Some(entry) = &mut answered.entry {
             entry.with_body(&whole.bytes)?;
         }
-        let arrival = Arrival::now(whole.arrived);
-        first
-            .stream
-            .metrics
-            .add_body_bytes(whole.bytes.len() as u64);
+        let sent = whole.bytes.len() as u64;
+        if let Some(route) = stream {
+            route.stream.metrics.add_body_bytes(sent);
+        }
         let limit = settings.max_decompressed.as_u64();
         let body = body::decompress(known.encoding, whole.bytes, limit, &mut held);
-        let body = body.map_err(fault)?;
-        let body = match &known.query {
-            None => body,
-            Some(query) if body.is_empty() => query.clone(),
-            Some(_) => {
-                let detail =
-                    "the route takes what the address says behind its question mark, and no body";
-                let status = StatusCode::BAD_REQUEST;
-                return Err(Problem::new(status, "unexpected_body", detail));
-            }
+        let body = read::event_of(known.query.as_ref(), body.map_err(fault)?)?;
+        let brought = Brought {
+            stream,
+            body,
+            sent,
+            arrival: Arrival::now(whole.arrived),
+            held,
+            of_head,
         };
         let entry = answered.entry.as_deref_mut();
-        PICKED.with_borrow_mut(|picked| self.admit(first, entry, body, arrival, held, picked))
+        PICKED.with_borrow_mut(|picked| self.admit(entry, brought, picked))
+    }
+
+    fn problem_of(&self, stream: Option<&Arc<Route>>, fault: BodyFault) -> Problem {
+        match stream {
+            Some(route) => problem_of(fault, self.local, route),
+            None => problem_of_unsorted(fault),
+        }
     }
 
     /// Decodes, routes and admits: everything between reading and waiting, without a pause.
     fn admit(
         &self,
-        first: &Arc<Route>,
         entry: Option<&mut Entry>,
-        body: Bytes,
-        arrival: Arrival,
-        held: Held,
+        brought: Brought<'_>,
         picked: &mut Picked,
-    ) -> Result<Taken, Problem> {
+    ) -> Result<Taken, Failed> {
+        let Brought {
+            stream,
+            body,
+            sent,
+            arrival,
+            mut held,
+            of_head,
+        } = brought;
         let (endpoint, head) = (self.known.endpoint, &self.known.head);
+        let exhausted = |exhausted| self.problem_of(stream, BodyFault::Memory(exhausted));
         read::decode(endpoint, head, &body, &self.snapshot.limits, picked).map_err(body_problem)?;
         let rejected = picked.decoded.rejected.drain(..).map(error_of);
         let mut errors: Vec<_> = rejected.collect();
+        let around = read::around(endpoint, &body, picked, |bytes| held.grow(bytes));
+        let around = around.map_err(exhausted)?;
         let mut read = Read {
             endpoint,
             head,
             body: &body,
             picked,
+            around: &around,
             sender: None,
         };
         let entry = shown(entry, &read)?;
         read.sender = entry.and_then(Entry::source);
-        let groups = plan::groups(&read, self.snapshot, &mut errors);
-        let mut taken = Taken::default();
-        let mut whole = Some(held);
-        let is_own =
-            groups.len() > 1 || groups.iter().any(|group| !Arc::ptr_eq(group.route, first));
-        for (number, group) in groups.iter().enumerate() {
-            if !self.may_enter(first, entry, group, &read, &mut errors) {
-                continue;
-            }
-            let with = With {
-                local: self.local,
-                snapshot: self.snapshot,
-                route: group.route,
-                entry,
-            };
-            let held = if is_own { None } else { whole.take() };
-            match self.admit_group(&with, &read, group, &body, arrival, held, &mut errors) {
-                Ok(Some(parcels)) => taken.admitted.push(Admitted {
-                    route: Arc::clone(group.route),
-                    parcels,
-                }),
-                Ok(None) => {}
-                Err(problem) if taken.admitted.is_empty() && number + 1 == groups.len() => {
-                    return Err(problem);
-                }
-                Err(_) => {
-                    let events = &read.picked.decoded.events;
-                    let indices = group.positions.iter().map(|at| events[*at].index);
-                    taken.not_admitted.extend(indices);
-                }
-            }
+        let mut groups = plan::groups(&read, self.snapshot, &mut errors);
+        if stream.is_none() {
+            may_enter(entry, &mut groups, &read, &mut errors)?;
+            count_bytes(&groups, &read, sent);
         }
-        if taken.admitted.is_empty() && taken.not_admitted.is_empty() {
-            return match errors.is_empty() {
-                true if is_batch(head) => Ok(taken),
-                true => Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "empty",
-                    "the body holds no event; send at least one",
-                )),
-                false => Err(answer::unacceptable(errors.into())),
-            };
+        let (mut held, mut whole) = (Some(held), None);
+        if let [group] = &groups[..] {
+            let mut its = held.take();
+            if let Some(held) = its.as_mut().filter(|_| stream.is_none()) {
+                let moved = held.move_to(&group.route.account);
+                let fault =
+                    |exhausted| self.problem_of(Some(group.route), BodyFault::Memory(exhausted));
+                moved.map_err(|exhausted| Failed::of(group.route, fault(exhausted)))?;
+            }
+            whole = its;
         }
-        taken.rejected = errors.into();
+        let (groups, entry) = (&groups[..], entry.and_then(Entry::asked));
+        let first = groups.first().map(|group| group.route).or(stream);
+        let asked = self.ask(groups, first, entry, &read, &body, arrival, whole, errors);
+        let mut taken = asked?;
+        // The body was there until now, and the head is until the answer.
+        if let Some(held) = &mut held {
+            held.shrink(held.bytes().saturating_sub(of_head));
+        }
+        taken.head = held;
         Ok(taken)
     }
 
-    /// Whether who may send to the first stream may send to a group's as well; if not, why its events are refused.
-    fn may_enter(
+    /// Asks the streams of a request. `first` is the one that what is no event counts with, and `whole` is what the body is charged, if it's the
+    /// only one.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a request is, and what was found out of it"
+    )]
+    fn ask(
         &self,
-        first: &Route,
+        groups: &[Group<'_>],
+        first: Option<&Arc<Route>>,
         entry: Option<&Entry>,
-        group: &Group<'_>,
         read: &Read<'_>,
-        errors: &mut Vec<EventError>,
-    ) -> bool {
-        let (first, stream) = (first.name(), group.route.name());
-        let access = self.snapshot.access.as_ref();
-        if first == stream
-            || access.is_none_or(|access| Entry::lets_also(access, entry, first, stream))
-        {
-            return true;
+        body: &Bytes,
+        arrival: Arrival,
+        mut whole: Option<Held>,
+        mut errors: Vec<EventError>,
+    ) -> Result<Taken, Failed> {
+        let lanes: SmallVec<[_; 1]> = groups.iter().map(|it| it.route.topic.lanes()).collect();
+        let mut room = Room {
+            max_event: u64::from(self.snapshot.limits.max_event()),
+            most: self.snapshot.settings.max_decompressed.as_u64(),
+            bytes: 0,
+        };
+        let mut rejected: SmallVec<[_; 2]> = SmallVec::from_iter([(first, errors.len())]);
+        let mut prepared = SmallVec::<[_; 1]>::new();
+        for (group, lanes) in groups.iter().zip(&lanes) {
+            let before = errors.len();
+            let asking = Asking {
+                local: self.local,
+                snapshot: self.snapshot,
+                entry,
+                read,
+                group,
+                lanes,
+                arrival,
+            };
+            let one = asking.prepare(body, whole.take(), &mut room, &mut errors);
+            prepared.extend(one.map_err(|problem| Failed::of(group.route, problem))?);
+            rejected.push((Some(group.route), errors.len() - before));
         }
-        let events = &read.picked.decoded.events;
+        if prepared.is_empty() && (!errors.is_empty() || !read.head.is_batch()) {
+            count(&rejected);
+            return Err(Failed {
+                route: first.cloned(),
+                problem: read::none_to_take(errors),
+            });
+        }
+        let mut taken = commit(prepared, arrival)?;
+        count(&rejected);
+        taken.rejected = errors.into();
+        Ok(taken)
+    }
+}
+
+/// What a request has brought.
+struct Brought<'a> {
+    /// The stream that its head names.
+    stream: Option<&'a Arc<Route>>,
+    body: Bytes,
+    /// Bytes of the body as it was sent.
+    sent: u64,
+    arrival: Arrival,
+    held: Held,
+    /// What of it is for what the head said.
+    of_head: u64,
+}
+
+/// Leaves the events of those streams to which who sends may send. If there are none, and nothing else is wrong with the events, nobody
+/// is let in.
+fn may_enter(
+    entry: Option<&Entry>,
+    groups: &mut SmallVec<[Group<'_>; 1]>,
+    read: &Read<'_>,
+    errors: &mut Vec<EventError>,
+) -> Result<(), Problem> {
+    let Some(entry) = entry else {
+        return Ok(());
+    };
+    let (events, others) = (&read.picked.decoded.events, errors.len());
+    let mut why = None;
+    groups.retain(|group| {
+        let name = group.route.name();
+        let Err(refused) = entry.may_send(name) else {
+            return true;
+        };
+        why = Some(refused);
         errors.extend(group.positions.iter().map(|at| EventError {
             index: events[*at].index,
             code: "not_allowed",
-            detail: format!("who sends the request may not send to stream {stream:?}"),
+            detail: format!("who sends the request may not send to stream {name:?}"),
         }));
         false
+    });
+    match why {
+        Some(refused) if groups.is_empty() && others == 0 => Err(entry.problem(&refused)),
+        _ => Ok(()),
     }
+}
 
-    /// Admits the events of one stream. `held` is what the request's body is charged, if the stream is charged for it; else its events
-    /// get a body of their own.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what a request is, what one of its streams is, and what is said of both"
-    )]
-    fn admit_group(
-        &self,
-        with: &With<'_>,
-        read: &Read<'_>,
-        group: &Group<'_>,
-        body: &Bytes,
-        arrival: Arrival,
-        held: Option<Held>,
-        errors: &mut Vec<EventError>,
-    ) -> Result<Option<Parcels>, Problem> {
-        let route = group.route;
-        let known = route.topic.lanes();
-        let lanes = if known.is_empty() {
-            route.topic.unrouted()
-        } else {
-            &known[..]
+/// Counts a body's bytes with the streams that its events turn out to be for: all that was sent with a lone one, with several the bytes of
+/// their events.
+fn count_bytes(groups: &[Group<'_>], read: &Read<'_>, sent: u64) {
+    for group in groups {
+        let bytes = match groups {
+            [_] => sent,
+            _ => group.bytes(read),
         };
-        if lanes.is_empty() {
-            return Err(not_ready(route));
+        group.route.stream.metrics.add_body_bytes(bytes);
+    }
+}
+
+/// Counts events that can never be taken, once each, with the streams that they're for. Those that are for none count with the first, if
+/// there is one.
+fn count(rejected: &[(Option<&Arc<Route>>, usize)]) {
+    for (route, count) in rejected {
+        if let Some(route) = route.filter(|_| *count > 0) {
+            route.stream.metrics.add_rejected(*count as u32);
         }
-        let max_event = u64::from(self.snapshot.limits.max_event());
-        let before = errors.len();
-        let mut plan = plan::plan(read, group, lanes, max_event, arrival.unix_ms, errors)?;
-        let rejected = (errors.len() - before) as u32;
-        if rejected > 0 {
-            route.stream.metrics.add_rejected(rejected);
-        }
-        if plan.events.is_empty() {
-            return Ok(None);
-        }
-        let (body, held) = match held {
-            Some(held) => (body.clone(), held),
-            None => {
-                let own = plan::own_body(&mut plan, body);
-                let bytes = EVENT_OVERHEAD_BYTES + own.len() as u64;
-                let held = route.account.hold(bytes).map_err(|exhausted| {
-                    problem_of(BodyFault::Memory(exhausted), self.local, route)
-                })?;
-                (Bytes::from(own), held)
-            }
-        };
-        let (parcels, _) = with.admit(plan, lanes, body, arrival, held)?;
-        Ok(Some(parcels))
     }
 }
 
@@ -262,10 +298,4 @@ fn shown<'e>(entry: Option<&'e mut Entry>, read: &Read<'_>) -> Result<Option<&'e
     };
     entry.with_members(|pointer| read.member(pointer))?;
     Ok(Some(entry))
-}
-
-/// A batch of CloudEvents may be empty.
-fn is_batch(head: &Head) -> bool {
-    let said = head.said.as_ref();
-    said.is_some_and(|said| said.mode == Mode::Batch)
 }

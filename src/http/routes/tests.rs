@@ -175,6 +175,14 @@ fn what_is_wrong_with_a_route_is_said_by_key() {
         &[("time_header", "as well")],
     );
     check(&with("headers.x = []"), &[("headers.x", "no source")]);
+    check(
+        &with("stream_by = [\"/t\", \"address\"]\nkey = []\nid = []"),
+        &[("stream_by", "can't choose the stream")],
+    );
+    check(
+        &with("time = [\"address\"]\ntime_header = \"t\""),
+        &[("time", "no time")],
+    );
 }
 
 #[test]
@@ -206,10 +214,23 @@ fn what_is_wrong_with_headers_and_answers_is_said_by_key() {
         &[("answers.accepted.redirect", "in the head")],
     );
     check(
+        &with(
+            "answers.accepted.redirect = [\"address\"]\nanswers.accepted.allowed = [\"https://a/\"]",
+        ),
+        &[("answers.accepted.redirect", "where the client is")],
+    );
+    check(
         "paths = [\"/m\"]\nfixed = true\nstream = \"raw\"\nkey = []",
         &[("stream", "fixed"), ("key", "fixed")],
     );
     check("paths = [\"/m\"]\nfixed = true", &[]);
+}
+
+#[test]
+fn what_decides_must_be_there_once() {
+    let text = "paths = [\"/a\"]\nstream = \"raw\"\nkey = [\"basic\", \"header:x-key\"]\nid = [\"header:x-key\"]";
+    let route = endpoint("r", text).unwrap();
+    assert_eq!(route.single, ["authorization", "x-key"]);
 }
 
 #[test]

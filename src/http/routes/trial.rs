@@ -2,10 +2,13 @@
 //! without sending anything.
 //!
 //! It's the same code that takes real requests, up to the lanes. What only Kafka or other requests decide isn't known here: the
-//! partition, room, quotas, who may send.
+//! partition, what the topic takes, room, quotas, who may send. The client's address is 192.0.2.1.
 
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
 
@@ -13,21 +16,26 @@ use super::answers::{bytes_of, nothing_taken};
 use super::asked::Asked;
 use super::endpoint::{Endpoint, Streams};
 use super::extras::Extras;
-use super::head::Head;
+use super::head::{Head, Whose};
 use super::plan::stream_of;
 use super::read::{self, Read};
+use super::records::{Costs, NeedsKey, Records};
 use super::settings::Form;
 use super::table::{Endpoints, Matched};
 use crate::decode::{Limits, Picked, encoding};
 use crate::event::headers;
+use crate::http::admission::too_large_together;
 use crate::http::answer::{self, EventError, Problem, Reply};
+use crate::http::body::BodyFault;
 use crate::http::head::{Lines, encoding_of};
 use crate::http::plan::{body_problem, error_of};
+use crate::http::reasons::problem_of_unsorted;
+use crate::http::settings as http;
 use crate::receipt::Outcome;
-use crate::route::{OnMissingKey, Privacy};
+use crate::route::{self, OnMissingKey, Privacy};
 
-/// As much may a body be after decompression.
-const MOST_BYTES: usize = 64 << 20;
+/// The client's address: one of those that are for examples (RFC 5737).
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// A request as it's written in a file.
 #[derive(Debug)]
@@ -131,16 +139,23 @@ impl Written {
     }
 }
 
+/// What a request is tried against.
+#[derive(Clone, Copy, Debug)]
+pub struct Against<'a> {
+    /// The routes.
+    pub endpoints: &'a Endpoints,
+    /// The streams, also those that are gone.
+    pub streams: &'a Streams,
+    /// What a body may hold.
+    pub limits: &'a Limits,
+    /// The port, for what a body may have in bytes.
+    pub http: &'a http::Settings,
+}
+
 /// Tries a request. `now_ms` is the time of its arrival.
-pub fn attempt(
-    endpoints: &Endpoints,
-    streams: &Streams,
-    limits: &Limits,
-    request: &Written,
-    now_ms: i64,
-) -> Result<Trial, String> {
+pub fn attempt(against: &Against<'_>, request: &Written, now_ms: i64) -> Result<Trial, String> {
     let (path, method) = (request.uri.path(), &request.method);
-    let (endpoint, captures) = match endpoints.find(path, method) {
+    let (endpoint, captures) = match against.endpoints.find(path, method) {
         Some(Matched::Route(endpoint, captures)) => (endpoint, captures),
         Some(Matched::Others(methods)) => {
             let methods: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
@@ -164,11 +179,17 @@ pub fn attempt(
         answer: Told::default(),
         overloaded: Told::default(),
     };
-    let (reply, target) = match Head::of(endpoint, &asked) {
+    let (reply, target) = match Head::of(endpoint, &asked, || ADDRESS.into()) {
         Err(problem) => (problem.reply(), None),
         Ok(head) => {
             let target = head.target.clone();
-            let taken = trial.take(endpoint, streams, limits, request, &asked, &head, now_ms);
+            let trying = Trying {
+                against,
+                endpoint,
+                head: &head,
+                now_ms,
+            };
+            let taken = trial.take(&trying, request, asked.query);
             (taken.unwrap_or_else(|problem| problem.reply()), target)
         }
     };
@@ -178,66 +199,93 @@ pub fn attempt(
     Ok(trial)
 }
 
+/// A request of a route that is tried.
+struct Trying<'a> {
+    against: &'a Against<'a>,
+    endpoint: &'a Endpoint,
+    head: &'a Head,
+    now_ms: i64,
+}
+
+impl<'a> Trying<'a> {
+    /// A stream that takes events, with its name.
+    fn stream(&self, name: &str) -> Option<(&'a String, &'a route::Settings)> {
+        let found = self.against.streams.get_key_value(name);
+        found.filter(|(_, settings)| !settings.gone)
+    }
+
+    fn is_gone(&self, name: &str) -> bool {
+        let settings = self.against.streams.get(name);
+        settings.is_some_and(|settings| settings.gone)
+    }
+
+    /// The event's bytes of a request.
+    fn body(&self, request: &Written, query: &str) -> Result<Bytes, Problem> {
+        let (coding, http) = (
+            encoding_of(&Lines::of(&request.headers))?,
+            self.against.http,
+        );
+        let (limit, bytes) = (http.max_body.as_u64(), request.body.len() as u64);
+        if bytes > limit {
+            return Err(problem_of_unsorted(BodyFault::TooLarge { limit }));
+        }
+        let most = http.max_decompressed.as_u64() as usize;
+        let plain = encoding::decompress(coding, &request.body, most, &mut |_| true);
+        let plain = plain.map_err(|error| problem_of_unsorted(BodyFault::Encoding(error)))?;
+        let is_query = self.endpoint.form == Form::Query;
+        let query = is_query.then(|| Bytes::copy_from_slice(query.as_bytes()));
+        read::event_of(query.as_ref(), plain.into())
+    }
+}
+
 impl Trial {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what is configured, and what a request says"
-    )]
     fn take(
         &mut self,
-        endpoint: &Endpoint,
-        streams: &Streams,
-        limits: &Limits,
+        trying: &Trying<'_>,
         request: &Written,
-        asked: &Asked<'_>,
-        head: &Head,
-        now_ms: i64,
+        query: &str,
     ) -> Result<Reply, Problem> {
+        let Trying { endpoint, head, .. } = *trying;
         if endpoint.is_fixed {
             return Ok(nothing_taken());
         }
-        let coding = encoding_of(&Lines::of(&request.headers))?;
-        let plain = encoding::decompress(coding, &request.body, MOST_BYTES, &mut |_| true);
-        let plain = plain.map_err(|error| {
-            let status = hyper::StatusCode::BAD_REQUEST;
-            Problem::new(status, "corrupt_encoding", error.to_string())
-        })?;
-        let body = match endpoint.form {
-            Form::Query => asked.query.as_bytes().to_vec(),
-            _ => plain,
-        };
+        if let Whose::Nobody = head.whose(endpoint, |name| trying.stream(name)) {
+            return Err(head.nowhere(endpoint, |name| trying.is_gone(name)));
+        }
+        let body = trying.body(request, query)?;
         let mut picked = Picked::default();
+        let limits = trying.against.limits;
         read::decode(endpoint, head, &body, limits, &mut picked).map_err(body_problem)?;
         let mut errors: Vec<_> = picked.decoded.rejected.drain(..).map(error_of).collect();
+        let Ok(around) = read::around(endpoint, &body, &picked, |_| Ok::<_, Infallible>(()));
         let read = Read {
             endpoint,
             head,
             body: &body,
             picked: &picked,
+            around: &around,
             sender: None,
         };
+        let (mut costs, most) = (
+            Costs::default(),
+            trying.against.http.max_decompressed.as_u64(),
+        );
         for position in 0..picked.decoded.events.len() {
-            match stored(&read, streams, now_ms, position) {
+            match stored(trying, &read, position, &mut costs) {
                 Ok(stored) => self.stored.push(stored),
                 Err(error) => errors.push(error),
+            }
+            if costs.bytes > most {
+                self.stored.clear();
+                return Err(too_large_together(most));
             }
         }
         errors.sort_by_key(|error| error.index);
         let refused = errors.iter();
         let refused = refused.map(|error| (error.index, error.code, error.detail.clone()));
         self.refused = refused.collect();
-        if self.stored.is_empty() {
-            return Err(match errors.is_empty() {
-                true => {
-                    let status = hyper::StatusCode::BAD_REQUEST;
-                    Problem::new(
-                        status,
-                        "empty",
-                        "the body holds no event; send at least one",
-                    )
-                }
-                false => answer::unacceptable(errors.into()),
-            });
+        if self.stored.is_empty() && (!errors.is_empty() || !head.is_batch()) {
+            return Err(read::none_to_take(errors));
         }
         let outcome = Outcome {
             acked: self.stored.len() as u32,
@@ -250,51 +298,43 @@ impl Trial {
 
 /// What would be stored of the event at `position`.
 fn stored(
+    trying: &Trying<'_>,
     read: &Read<'_>,
-    streams: &Streams,
-    now_ms: i64,
     position: usize,
+    costs: &mut Costs,
 ) -> Result<Stored, EventError> {
-    let event = &read.picked.decoded.events[position];
-    let error = |code, detail| EventError {
-        index: event.index,
+    let index = read.picked.decoded.events[position].index;
+    let known = |name: &str| trying.stream(name);
+    let stream = stream_of(read, position, known, |name| trying.is_gone(name));
+    let (stream, settings) = stream.map_err(|(code, detail)| EventError {
+        index,
         code,
         detail,
-    };
-    let stream = stream_of(
+    })?;
+    let key = settings.address_key.as_deref().unwrap_or_default();
+    let privacy = Privacy::new(settings.addresses, &settings.drop_headers, key);
+    let max_event = u64::from(trying.against.limits.max_event());
+    let needs_key = settings.on_missing_key == OnMissingKey::Reject;
+    let records = Records {
         read,
-        position,
-        |name| streams.get_key_value(name),
-        |_| false,
-    );
-    let (stream, settings) = stream.map_err(|(code, detail)| error(code, detail))?;
-    let endpoint = read.endpoint;
-    let found = read.first(&endpoint.key, position, None);
-    let key = found.and_then(|found| found.into_key());
-    let is_wanted = settings.on_missing_key == OnMissingKey::Reject;
-    if key.is_none() && !endpoint.key.is_empty() && is_wanted {
-        let detail = format!("there's no key at {}", endpoint.key_text);
-        return Err(error("key_missing", detail));
-    }
-    // Nobody's address is known, so that the key of hashes doesn't matter.
-    let privacy = Privacy::new(settings.addresses, &settings.drop_headers, "");
-    let extras = Extras::of(read, &privacy, now_ms);
-    let (gets_id, extra) = extras.event(position, event.index);
-    let block = extra
-        .as_ref()
-        .map_or(&[][..], |extra| extra.headers.block(read.body));
-    let headers = headers::iter(block);
+        extras: Extras::of(read, &privacy, trying.now_ms, max_event),
+        max_event,
+        needs_key: needs_key.then_some(NeedsKey::Stream),
+    };
+    let event = records.event(position, |_, _, _| None)?;
+    costs.add(&event, read.body);
+    let headers = headers::iter(event.header_block(read.body));
     let headers =
         headers.map(|(name, value)| (name.to_owned(), value.unwrap_or_default().to_vec()));
     Ok(Stored {
         stream: stream.clone(),
         range: (event.start, event.end),
-        key: key.and_then(|key| Some(key.bytes(read.body)?.to_vec())),
-        gets_id,
+        key: event.key.bytes(read.body).map(<[u8]>::to_vec),
+        gets_id: event.header_id.is_some(),
         time_ms: read.time(position),
-        timestamp_ms: extra.as_ref().and_then(|extra| extra.timestamp_ms),
+        timestamp_ms: event.timestamp_ms(),
         headers: headers.collect(),
-        value: event.bytes(read.body).unwrap_or_default().to_vec(),
+        value: event.value(read.body).to_vec(),
     })
 }
 

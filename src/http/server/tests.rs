@@ -89,6 +89,7 @@ fn port(budget: &Arc<Budget>) -> Arc<Port> {
         budget: Arc::clone(budget),
         framed: Share::of_streams(),
         answers: Share::of_answers(),
+        unsorted: Account::of_nobody(budget),
         tls: arc_swap::ArcSwapOption::empty(),
         addresses: Arc::default(),
     })

@@ -200,3 +200,20 @@ fn with_status(status: u16) -> Answer {
         ..Answer::default()
     }
 }
+
+#[tokio::test]
+async fn a_body_has_its_own_type_and_not_the_one_of_what_it_replaces() {
+    for (body, given, shown) in [
+        ("taken", None, "text/plain; charset=utf-8"),
+        ("{\"ok\":true}", None, "application/json"),
+        ("<p>", Some("text/html"), "text/html"),
+    ] {
+        let answer = Answer {
+            body: Some(body.into()),
+            r#type: given.map(Into::into),
+            ..Answer::default()
+        };
+        let (_, head, text) = applied(&answers("bad", answer), 400, None).await;
+        assert_eq!((&*head, &*text), (shown, body));
+    }
+}

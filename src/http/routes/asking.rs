@@ -1,0 +1,200 @@
+//! What the streams of one request are asked for, in two steps. First all that can be said for certain is judged for each stream: sizes, memory,
+//! rates. What is wrong there refuses the request, and nothing of it is taken. Then the lanes are asked, and each may still refuse its part.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::plan::{self, Group, Room};
+use super::read::Read;
+use crate::budget::Held;
+use crate::http::admission::{Ready, With};
+use crate::http::answer::{EventError, Problem};
+use crate::http::body::BodyFault;
+use crate::http::entry::Entry;
+use crate::http::plan::{EVENT_OVERHEAD_BYTES, Plan, wanted};
+use crate::http::port::Local;
+use crate::http::reasons::{not_ready, problem_of};
+use crate::http::rejected::Rejected;
+use crate::http::snapshot::Snapshot;
+use crate::http::streams::Route;
+use crate::lane::{Lane, Wanted};
+use crate::receipt::{Arrival, Parcels};
+
+/// Events of one stream that were admitted.
+pub(super) struct Admitted {
+    pub(super) route: Arc<Route>,
+    pub(super) parcels: Parcels,
+}
+
+/// Events of one stream whose lanes took none of them, when those of others were admitted.
+pub(super) struct NotAdmitted {
+    pub(super) route: Arc<Route>,
+    /// Why.
+    pub(super) problem: Problem,
+    /// Their places in the request.
+    pub(super) indices: Vec<u32>,
+}
+
+/// A request of which nothing is taken.
+pub(super) struct Failed {
+    /// The stream that it's about, if that's known.
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) problem: Problem,
+}
+
+impl Failed {
+    /// About this stream.
+    pub(super) fn of(route: &Arc<Route>, problem: Problem) -> Failed {
+        Failed {
+            route: Some(Arc::clone(route)),
+            problem,
+        }
+    }
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Failed {
+        Failed {
+            route: None,
+            problem,
+        }
+    }
+}
+
+/// What became of a request's body.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) admitted: SmallVec<[Admitted; 1]>,
+    /// Events that can never be taken.
+    pub(super) rejected: Rejected,
+    pub(super) not_admitted: Vec<NotAdmitted>,
+    /// What is charged for what the head said, if no stream is charged for it.
+    pub(super) head: Option<Held>,
+}
+
+/// Events of one stream of which only the lanes have to be asked.
+pub(super) struct Prepared<'a> {
+    route: &'a Arc<Route>,
+    with: With<'a>,
+    plan: Plan,
+    wanted: SmallVec<[Wanted<'a>; 1]>,
+    ready: Ready<'a>,
+    body: Bytes,
+    held: Held,
+}
+
+/// What one stream of a request is asked for.
+pub(super) struct Asking<'a> {
+    pub(super) local: &'a Local,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) entry: Option<&'a Entry>,
+    pub(super) read: &'a Read<'a>,
+    pub(super) group: &'a Group<'a>,
+    /// The lanes of its topic, by partition.
+    pub(super) lanes: &'a [Arc<Lane>],
+    pub(super) arrival: Arrival,
+}
+
+impl<'a> Asking<'a> {
+    /// Plans the events of one stream, and takes for them what isn't the lanes' to give. `held` is what the request's body is charged, if
+    /// the stream is charged for it; else its events get a body of their own.
+    pub(super) fn prepare(
+        &self,
+        body: &Bytes,
+        held: Option<Held>,
+        room: &mut Room,
+        errors: &mut Vec<EventError>,
+    ) -> Result<Option<Prepared<'a>>, Problem> {
+        let (group, arrival) = (self.group, self.arrival);
+        let route = group.route;
+        let lanes = match self.lanes {
+            [] => route.topic.unrouted(),
+            known => known,
+        };
+        if lanes.is_empty() {
+            return Err(not_ready(route));
+        }
+        let exhausted = |exhausted| problem_of(BodyFault::Memory(exhausted), self.local, route);
+        let is_own = held.is_none();
+        let hold = || {
+            let bytes = EVENT_OVERHEAD_BYTES + group.bytes(self.read);
+            route.account.hold(bytes)
+        };
+        let mut held = held.map_or_else(hold, Ok).map_err(exhausted)?;
+        let mut charge = |bytes| held.grow(bytes).map_err(exhausted);
+        let at_ms = arrival.unix_ms;
+        let read = self.read;
+        let mut plan = plan::plan(read, group, lanes, at_ms, room, &mut charge, errors)?;
+        if plan.events.is_empty() {
+            return Ok(None);
+        }
+        let body = match is_own {
+            true => Bytes::from(plan::own_body(&mut plan, body)),
+            false => body.clone(),
+        };
+        let with = With {
+            local: self.local,
+            snapshot: self.snapshot,
+            route,
+            entry: self.entry,
+        };
+        let wanted = wanted(&plan, lanes);
+        let ready = with.prepare(&plan, &wanted, arrival, &mut held)?;
+        Ok(Some(Prepared {
+            route,
+            with,
+            plan,
+            wanted,
+            ready,
+            body,
+            held,
+        }))
+    }
+}
+
+/// Asks the lanes, stream by stream. What lanes refuse costs the events of other streams nothing; if all refuse, that is the request's
+/// problem.
+pub(super) fn commit(
+    prepared: SmallVec<[Prepared<'_>; 1]>,
+    arrival: Arrival,
+) -> Result<Taken, Failed> {
+    let mut taken = Taken::default();
+    let is_one = prepared.len() == 1;
+    for one in prepared {
+        let Prepared {
+            route,
+            with,
+            plan,
+            wanted,
+            ready,
+            body,
+            held,
+        } = one;
+        let indices = match is_one {
+            true => Vec::new(),
+            false => plan.events.iter().map(|event| event.index).collect(),
+        };
+        let route = Arc::clone(route);
+        match with.commit(ready, plan, &wanted, body, arrival, held) {
+            Ok((parcels, _)) => taken.admitted.push(Admitted { route, parcels }),
+            Err(problem) => taken.not_admitted.push(NotAdmitted {
+                route,
+                problem: *problem,
+                indices,
+            }),
+        }
+    }
+    if taken.admitted.is_empty() {
+        let all = taken.not_admitted.into_iter();
+        return match all.max_by_key(|it| it.problem.retry_after) {
+            Some(longest) => Err(Failed {
+                route: Some(longest.route),
+                problem: longest.problem,
+            }),
+            None => Ok(Taken::default()),
+        };
+    }
+    Ok(taken)
+}
