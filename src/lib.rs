@@ -48,6 +48,7 @@
 //! | `partitions`, `limits`, if there is a log | writing down what is known of topics, for the next start |
 //! | `burial`, `resume`, `redrive`, for a while | the end of a client that failed; partitions that go on; dead letters that are sent again |
 //! | `reload`, for a while | reading the files that a reload, keys and certificates need, from disks that may hang |
+//! | `manager`, if there is a service manager | telling it of start, reload, stop and status |
 //! | control (`main`), and helpers of its runtime for a while | admin port, signals, reload, stop; the log's end, an adopted directory |
 //!
 //! HTTP threads never wait for a cluster, and clusters share nothing but the memory budget, so that a dead one costs
@@ -65,8 +66,8 @@
 //! | stage | may import |
 //! | --- | --- |
 //! | `cli` | – |
-//! | `commands` | `app` `auth` `cli` `config` `event` `http` `lifecycle` `produce` `route` `spill` `telemetry` `tls` |
-//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `owner` `produce` `rate` `route` `spill` `telemetry` `tls` |
+//! | `commands` | `app` `auth` `cli` `config` `event` `http` `lifecycle` `produce` `route` `service` `spill` `telemetry` `tls` |
+//! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `owner` `produce` `rate` `route` `service` `spill` `telemetry` `tls` |
 //! | `admin` | `auth` `budget` `http` `lane` `lifecycle` `owner` `produce` `route` `spill` `telemetry` `tls` |
 //! | `http` | `auth` `budget` `decode` `event` `lane` `lifecycle` `owner` `produce` `rate` `receipt` `route` `telemetry` `tls` |
 //! | `config` | `admin` `auth` `decode` `http` `lane` `lifecycle` `owner` `produce` `rate` `route` `spill` `telemetry` `tls` |
@@ -83,6 +84,7 @@
 //! | `rate` | – |
 //! | `telemetry` | – |
 //! | `lifecycle` | – |
+//! | `service` | – |
 //! | `tls` | – |
 //!
 //! `tests/tidy.rs` holds the code to this table, and the files of one stage to one direction.
@@ -151,5 +153,6 @@ pub mod lifecycle;
 pub mod owner;
 pub mod rate;
 pub mod receipt;
+pub mod service;
 pub mod telemetry;
 pub mod tls;

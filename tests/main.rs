@@ -36,6 +36,7 @@ mod routes;
 mod sdks;
 mod spilling;
 mod support;
+mod systemd;
 mod tidy;
 mod tls;
 mod topics;

@@ -48,7 +48,11 @@ pub(crate) fn with<F: Future<Output = ()>>(
     let worker = worker::spawn(Arc::clone(&cluster), Default::default()).expect("a thread");
     life.enter(Phase::Running);
     data.set_nonblocking(true).expect("a socket's mode");
-    let data = vec![(data, listener::Way::Plain)];
+    let data = vec![listener::Listening {
+        socket: data,
+        way: listener::Way::Plain,
+        is_kept: false,
+    }];
     let accept = listener::accept(data, Arc::clone(&port), life.watch(), |accepted| {
         server.deal(accepted)
     });

@@ -5,6 +5,7 @@ mod beside;
 mod certificates;
 pub mod drain;
 mod limits;
+mod listeners;
 mod moves;
 mod owners;
 mod partitions;
@@ -28,6 +29,7 @@ use anyhow::{Context, Result, anyhow};
 
 use self::backend::Backend;
 use self::drain::{Drain, Left};
+use self::listeners::Listeners;
 use self::owners::Owners;
 use self::reload::Reloader;
 pub use self::reload::Source;
@@ -37,9 +39,9 @@ use self::wait::wait_for;
 use crate::admin::{Adopted, Guard, Redriver, Reloads, Sampler, Trend, View};
 use crate::budget::{self, Budget, Share};
 use crate::config::Config;
-use crate::http::listener::{self, Way};
-use crate::http::{self, Port, Server, Snapshot, linger};
+use crate::http::{Port, Server, Snapshot, linger};
 use crate::lifecycle::{Life, Phase, Vitals, Watch, reached};
+use crate::service::Sockets;
 
 /// Everything, wired and bound, with nothing running yet.
 pub struct App {
@@ -51,8 +53,7 @@ pub struct App {
     adopting: Vec<Drain>,
     port: Arc<Port>,
     source: Source,
-    data: Vec<(std::net::TcpListener, Way)>,
-    admin: std::net::TcpListener,
+    listeners: Listeners,
 }
 
 /// Everything, running.
@@ -98,8 +99,8 @@ pub struct Account {
 }
 
 impl App {
-    /// Wires all stages and binds both ports.
-    pub fn build(config: Config) -> Result<App> {
+    /// Wires all stages and opens both ports: on `sockets`, and where there are none on what is configured.
+    pub fn build(config: Config, sockets: Sockets) -> Result<App> {
         let budget = Budget::new(config.memory.budget.as_u64());
         let limits = config.decode.limits().context("decode")?;
         let backend = Backend::build(&config, &config.spill, &budget)?;
@@ -136,8 +137,7 @@ impl App {
             start: Instant::now(),
         };
         Ok(App {
-            data: bind(&config.http)?,
-            admin: listener::bind(config.admin.listen)?,
+            listeners: Listeners::open(&config, sockets)?,
             life: Life::default(),
             budget,
             backend,
@@ -172,12 +172,11 @@ impl App {
             adopting,
             port,
             source,
-            data,
-            admin,
+            listeners,
         } = self;
         let (config, backend) = (Arc::new(ArcSwap::from_pointee(config)), Arc::new(backend));
-        let admin_address = admin.local_addr()?;
-        let [data_address, secure] = addresses(&data)?;
+        let admin_address = listeners.admin.local_addr()?;
+        let [data_address, secure] = listeners.addresses()?;
         let moves = moves::unfinished(&backend.clusters(), &port.now().shown);
         backend.spawn()?;
         let vitals = Vitals::new(&life.watch());
@@ -205,12 +204,12 @@ impl App {
             .map(|drain| tokio::spawn(adopt(drain, Arc::clone(&view), life.watch())))
             .collect();
         let door = Door {
-            listeners: data,
+            listeners,
             port: Arc::clone(&port),
             watch: life.watch(),
             server: Arc::clone(&server),
         };
-        vital::spawn(door, admin, &view, wishes)?;
+        vital::spawn(door, &view, wishes)?;
         let reloader = Reloader::new(source, &config, &backend, owners, port, &view, moves);
         vital::reload(reloader, asks, &view, life.watch());
         life.enter(Phase::Running);
@@ -249,11 +248,32 @@ impl Running {
         &self.view
     }
 
-    /// Has the configuration read again and put in force, without waiting for it; `by` is who wants it. The log and the admin port
+    /// Has the configuration read again and put in force; `by` is who wants it. Ends when that is over. The log and the admin port
     /// tell the outcome.
-    pub fn reload(&self, by: &'static str) {
+    pub fn reload(&self, by: &'static str) -> impl Future<Output = ()> + use<> {
         let view = Arc::clone(&self.view);
-        tokio::spawn(async move { view.reloads.ask(false, by).await });
+        async move { drop(view.reloads.ask(false, by).await) }
+    }
+
+    /// How it is, in one line for whoever manages the process.
+    pub fn status(&self) -> String {
+        let readiness = self.view.readiness();
+        let word = if readiness.ready {
+            "ready"
+        } else {
+            "not ready"
+        };
+        let mut status = word.to_owned();
+        if let [first, more @ ..] = &readiness.reasons[..] {
+            status += &format!(": {first}");
+            if !more.is_empty() {
+                status += &format!(" (and {} more)", more.len());
+            }
+        }
+        if let Some((_, why)) = &self.view.reloads.loaded().failed {
+            status += &format!("; the last reload failed: {why}");
+        }
+        status
     }
 
     /// Waits until a part has failed that the process can't do without.
@@ -312,24 +332,6 @@ impl Running {
         life.enter(Phase::Stopped);
         account(&view)
     }
-}
-
-/// Binds what the data port listens on.
-fn bind(settings: &http::Settings) -> Result<Vec<(std::net::TcpListener, Way)>> {
-    let plain = settings.plain.then_some((settings.listen, Way::Plain));
-    let secure = settings.tls.listen.map(|address| (address, Way::Tls));
-    let wanted = plain.into_iter().chain(secure);
-    let bound = wanted.map(|(address, way)| Ok((listener::bind(address)?, way)));
-    bound.collect()
-}
-
-/// Where it's listened, without TLS and with it.
-fn addresses(data: &[(std::net::TcpListener, Way)]) -> std::io::Result<[Option<SocketAddr>; 2]> {
-    let mut addresses = [None; 2];
-    for (listener, way) in data {
-        addresses[usize::from(*way == Way::Tls)] = Some(listener.local_addr()?);
-    }
-    Ok(addresses)
 }
 
 /// Brings an adopted directory to Kafka until nothing is left, or until the process drains.

@@ -3,36 +3,46 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::listeners::Listeners;
 use super::reload::Reloader;
+use super::wait::wait_for;
 use crate::admin::looks;
 use crate::admin::reload::Ask;
 use crate::admin::sampler::Wishes;
 use crate::admin::{self, View};
-use crate::http::listener::{self, Way};
+use crate::http::listener::{self, Listening};
 use crate::http::{Port, Server};
 use crate::lifecycle::{Vital, Vitals, Watch};
 
+/// How long connections wait in a socket that was there before this process until it is ready: a client of Kafka needs about a second
+/// at its start, and until then requests would be refused that a restart must not cost. Longer than this Kafka is away, and whoever
+/// waits is to be told so.
+const READY_WITHIN: Duration = Duration::from_secs(3);
+
 /// What accepting needs.
 pub(super) struct Door {
-    pub(super) listeners: Vec<(std::net::TcpListener, Way)>,
+    pub(super) listeners: Listeners,
     pub(super) port: Arc<Port>,
     pub(super) watch: Watch,
     pub(super) server: Arc<Server>,
 }
 
 /// Starts all of them. Must be called within the control runtime, which serves the admin port.
-pub(super) fn spawn(
-    door: Door,
-    admin: std::net::TcpListener,
-    view: &Arc<View>,
-    wishes: Wishes,
-) -> io::Result<()> {
+pub(super) fn spawn(door: Door, view: &Arc<View>, wishes: Wishes) -> io::Result<()> {
     let vitals: &Vitals = &view.vitals;
     looks::spawn(view, wishes, vitals.guard("the sampler's thread"))?;
-    accept(door, vitals.guard("accepting connections"))?;
+    let Door {
+        listeners: Listeners { data, admin },
+        port,
+        watch,
+        server,
+    } = door;
+    let door = (data, port, watch, server);
+    accept(door, view, vitals.guard("accepting connections"))?;
     let (view, vital) = (Arc::clone(view), vitals.guard("the admin port"));
     tokio::spawn(async move {
         if let Err(error) = admin::server::serve(admin, view).await {
@@ -57,19 +67,24 @@ pub(super) fn reload(
 }
 
 /// Accepting has a thread of its own: `http` says why there is one acceptor.
-fn accept(door: Door, vital: Vital) -> io::Result<()> {
+fn accept(
+    (data, port, watch, server): (Vec<Listening>, Arc<Port>, Watch, Arc<Server>),
+    view: &Arc<View>,
+    vital: Vital,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let view = Arc::clone(view);
     let run = move || {
-        let Door {
-            listeners,
-            port,
-            watch,
-            server,
-        } = door;
-        let deal = |accepted| server.deal(accepted);
-        let accepting = listener::accept(listeners, port, watch, deal);
+        let accepting = async {
+            if data.iter().any(|it| it.is_kept) {
+                wait_for(|| view.readiness().ready, READY_WITHIN).await;
+            }
+            drop(view);
+            let deal = |accepted| server.deal(accepted);
+            listener::accept(data, port, watch, deal).await
+        };
         if let Err(error) = runtime.block_on(accepting) {
             vital.fail(error);
         }

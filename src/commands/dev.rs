@@ -15,6 +15,7 @@ use super::{Failure, control_runtime};
 use crate::app::App;
 use crate::config::Config;
 use crate::lifecycle::signals::Signals;
+use crate::service::Sockets;
 use crate::telemetry::logs;
 use crate::{produce, route};
 
@@ -34,7 +35,8 @@ pub fn run(listen: SocketAddr, admin: SocketAddr, quiet: bool) -> Result<(), Fai
     let done = control_runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(Failure::internal)?;
         let shown = config.clusters[STREAM].clone();
-        let app = App::build(config).map_err(|error| Failure::unavailable(format!("{error:#}")))?;
+        let app = App::build(config, Sockets::default())
+            .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
         let running = app
             .spawn()
             .map_err(|error| Failure::unavailable(format!("{error:#}")))?;

@@ -12,6 +12,7 @@ pub mod check;
 mod connect;
 pub mod dev;
 pub mod key;
+mod managed;
 pub mod reload;
 pub mod serve;
 pub mod spill;

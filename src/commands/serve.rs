@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::managed::Managed;
 use super::{Failure, configuration, control_runtime};
 use crate::app::{Account, App, Running, Source};
 use crate::lifecycle::signals::{Signals, Wish};
+use crate::service::Sockets;
 use crate::telemetry::logs;
 
 /// Files that are open beside connections: those of the Kafka clients, of the spill log, and the process's own.
@@ -15,6 +17,11 @@ const OTHER_FILES: u64 = 1_024;
 
 /// Runs until a signal, then stops in order. What the spill directories `adopt` hold goes to Kafka as well.
 pub fn run(file: &Path, adopt: &[PathBuf]) -> Result<(), Failure> {
+    // Before anything else: what they are is said in the environment, by number.
+    let sockets = Sockets::inherited();
+    let sockets = sockets.map_err(|error| {
+        Failure::unavailable(format!("sockets of the service manager: {error}"))
+    })?;
     let config = configuration(file)?;
     logs::start(&config.log).map_err(Failure::config)?;
     log_panics();
@@ -29,7 +36,7 @@ pub fn run(file: &Path, adopt: &[PathBuf]) -> Result<(), Failure> {
     control_runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(Failure::internal)?;
         let unavailable = |error| Failure::unavailable(format!("{error:#}"));
-        let mut app = App::build(config).map_err(unavailable)?;
+        let mut app = App::build(config, sockets).map_err(unavailable)?;
         app.reload_from(source(file));
         for dir in adopt {
             app.adopt(dir).map_err(unavailable)?;
@@ -75,6 +82,7 @@ fn raise_open_files(connections: usize) {
 
 /// Waits for a signal, or for a part to fail, and stops; a further signal hurries. A hang-up reloads meanwhile.
 pub(super) async fn until_stopped(running: Running, signals: &mut Signals) -> Result<(), Failure> {
+    let mut managed = Managed::begin(&running)?;
     let failed = loop {
         tokio::select! {
             wish = signals.next() => match wish {
@@ -82,11 +90,13 @@ pub(super) async fn until_stopped(running: Running, signals: &mut Signals) -> Re
                     tracing::info!(signal, "stopping; once more to hurry");
                     break None;
                 }
-                Wish::Reload => running.reload("SIGHUP"),
+                Wish::Reload => managed.hang_up(&running),
             },
             why = running.fails() => break Some(why),
+            () = managed.goes_on(&running) => {}
         }
     };
+    let _told = managed.stopping(running.watch());
     let hurry = async {
         signals.stop().await;
     };

@@ -45,6 +45,32 @@ pub enum Way {
     Tls,
 }
 
+/// A listening socket.
+#[derive(Debug)]
+pub struct Listening {
+    /// The socket.
+    pub socket: std::net::TcpListener,
+    /// How its connections begin.
+    pub way: Way,
+    /// Somebody else holds it open as well, before and after this process. What isn't accepted waits for the next one.
+    pub is_kept: bool,
+}
+
+impl Listening {
+    /// One of this process alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`].
+    pub fn bind(address: SocketAddr, way: Way) -> io::Result<Listening> {
+        Ok(Listening {
+            socket: bind(address)?,
+            way,
+            is_kept: false,
+        })
+    }
+}
+
 /// A connection with what it's charged for, given back when this is dropped.
 #[derive(Debug)]
 pub struct Accepted {
@@ -123,19 +149,25 @@ fn hold_back(listener: &TcpListener) {
 
 /// Listeners that are accepted from in turn.
 struct Listeners {
-    all: Vec<(TcpListener, Way)>,
+    /// With how connections begin, and whether somebody else holds it open as well.
+    all: Vec<(TcpListener, Way, bool)>,
     /// The one whose turn it is, so that a flood on one keeps nobody of another waiting.
     next: Cell<usize>,
+    /// Whether somebody else holds all of them open as well.
+    are_kept: bool,
 }
 
 impl Listeners {
-    fn new(listeners: Vec<(std::net::TcpListener, Way)>) -> io::Result<Listeners> {
-        let all = listeners
-            .into_iter()
-            .map(|(listener, way)| Ok((TcpListener::from_std(listener)?, way)));
+    fn new(listeners: Vec<Listening>) -> io::Result<Listeners> {
+        let are_kept = listeners.iter().all(|it| it.is_kept);
+        let all = listeners.into_iter().map(|it| {
+            let socket = TcpListener::from_std(it.socket)?;
+            Ok((socket, it.way, it.is_kept))
+        });
         Ok(Listeners {
             all: all.collect::<io::Result<_>>()?,
             next: Cell::new(0),
+            are_kept,
         })
     }
 
@@ -144,7 +176,7 @@ impl Listeners {
             let count = self.all.len();
             let first = self.next.get();
             for at in (first..first + count).map(|at| at % count) {
-                let (listener, way) = &self.all[at];
+                let (listener, way, _) = &self.all[at];
                 if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                     self.next.set(at + 1);
                     return Poll::Ready(accepted.map(|(stream, peer)| (stream, peer, *way)));
@@ -155,16 +187,21 @@ impl Listeners {
         .await
     }
 
-    fn hold_back(&self) {
-        self.all
-            .iter()
-            .for_each(|(listener, _)| hold_back(listener));
+    /// Accepts what is under way before they are closed. A socket that somebody else holds open resets nobody, and must not be
+    /// held back: the filter would stay on it for the next process.
+    async fn last_call(&self) {
+        if self.are_kept {
+            return;
+        }
+        let own = self.all.iter().filter(|(_, _, is_kept)| !is_kept);
+        own.for_each(|(listener, _, _)| hold_back(listener));
+        tokio::time::sleep(LAST_CALL).await;
     }
 }
 
 /// Accepts until the process closes, and what was under way then; `deal` takes each connection.
 pub async fn accept(
-    listeners: Vec<(std::net::TcpListener, Way)>,
+    listeners: Vec<Listening>,
     port: Arc<Port>,
     mut watch: Watch,
     mut deal: impl FnMut(Accepted),
@@ -174,8 +211,7 @@ pub async fn accept(
     let mut replaced = port.replaced.subscribe();
     let closing = async {
         reached(&mut watch, Phase::Closing).await;
-        listeners.hold_back();
-        tokio::time::sleep(LAST_CALL).await;
+        listeners.last_call().await;
     };
     let mut closing = std::pin::pin!(closing);
     loop {

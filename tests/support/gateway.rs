@@ -52,6 +52,18 @@ impl Gateway {
         arguments: &[&str],
         env: &[(&str, &str)],
     ) -> Result<Gateway, String> {
+        let given = [Stdio::null(), Stdio::null()];
+        Gateway::try_start_given(given, by, config, arguments, env)
+    }
+
+    /// As [`Gateway::try_start`], with something as standard input and output.
+    pub fn try_start_given(
+        [stdin, stdout]: [Stdio; 2],
+        by: &[&str],
+        config: &str,
+        arguments: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<Gateway, String> {
         let place = Place::take();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("forebay.toml");
@@ -61,7 +73,7 @@ impl Gateway {
         if let [_, more @ ..] = by {
             command.args(more).arg(forebay);
         }
-        let mut child = command
+        let child = command
             .args(["serve", "--config"])
             .arg(&file)
             .args(arguments)
@@ -71,15 +83,19 @@ impl Gateway {
             .env("FOREBAY__SHUTDOWN__IDLE", "200ms")
             .env("NO_COLOR", "1")
             .envs(env.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdin(stdin)
+            .stdout(stdout)
             .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .spawn();
+        Gateway::listening(child.unwrap(), folder, place)
+    }
+
+    /// Waits until the process listens, and learns where.
+    fn listening(mut child: Child, folder: TempDir, place: Place) -> Result<Gateway, String> {
         let log = Arc::new(Mutex::new(String::new()));
         let lines = BufReader::new(child.stderr.take().unwrap());
         let written = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
                 let mut log = written.lock().unwrap();
                 log.push_str(&line);
@@ -93,6 +109,8 @@ impl Gateway {
                 break line.to_owned();
             }
             if let Some(status) = child.try_wait().unwrap() {
+                // Its last words may still be on their way; they end with the process.
+                reading.join().unwrap();
                 return Err(format!("{status}\n{}", log.lock().unwrap()));
             }
             assert!(

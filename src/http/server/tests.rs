@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::super::listener::{self, Way};
+use super::super::listener::{self, Listening, Way};
 use super::super::{Routes, Settings, Snapshot};
 use super::*;
 use crate::budget::{Account, Budget, Share};
@@ -125,8 +125,8 @@ fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
     let healthy = Thread::spawn((1, 2), &local.port, &life.watch(), &vitals);
     let threads = vec![sick.unwrap(), healthy.unwrap()];
     let server = Arc::new(Server { threads });
-    let data = listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let address = data.local_addr().unwrap();
+    let data = Listening::bind(([127, 0, 0, 1], 0).into(), Way::Plain).unwrap();
+    let address = data.socket.local_addr().unwrap();
     let (dealer, watch) = (Arc::clone(&server), life.watch());
     let accepting = {
         let port = Arc::clone(&local.port);
@@ -134,12 +134,7 @@ fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
             let runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = { runtime }.enable_all().build().unwrap();
             let deal = |accepted| dealer.deal(accepted);
-            runtime.block_on(listener::accept(
-                vec![(data, Way::Plain)],
-                port,
-                watch,
-                deal,
-            ))
+            runtime.block_on(listener::accept(vec![data], port, watch, deal))
         })
     };
     let open = || [0, 1].map(|at| server.threads[at].connections.load(Acquire));
