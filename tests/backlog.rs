@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::kafka::{self, Kafka, Ledger, consume_all};
+use crate::kafka::{self, Evidence, Kafka, consume_all};
 use crate::support::bounds::{BROKERS_READY, DIES, DRAINED, FLOWS_AGAIN, SPILLS, STARTS};
 use crate::support::command;
 use crate::support::eventually;
@@ -93,7 +93,7 @@ fn the_directory_of_a_dead_gateway_is_drained_or_adopted() {
     });
     drop(gateway);
     kafka.kill_all();
-    let mut sent = Ledger::default();
+    let mut sent = Evidence::default();
     let mut spill = |name: &str| {
         let mut gateway = Gateway::ready(&config);
         assert_eq!(

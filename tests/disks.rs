@@ -13,7 +13,7 @@ mod sickness;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::kafka::Ledger;
+use crate::kafka::Evidence;
 use crate::support::bounds::STARTS;
 use crate::support::gateway::Gateway;
 use crate::support::http::Client;
@@ -58,7 +58,7 @@ fn under_fire_or_skip(
 
 /// After a crash: Kafka is back, the gateway starts again over what the disk has, and everything arrives.
 #[track_caller]
-fn assert_all_comes_back(mut outage: Outage, sent: Ledger) {
+fn assert_all_comes_back(mut outage: Outage, sent: Evidence) {
     outage.gate.open();
     outage.start_again();
     outage.gateway.wait_ready(STARTS);

@@ -62,7 +62,7 @@ impl Run {
             gateway,
             groups,
         } = self;
-        let mut sent = kafka::Ledger::default();
+        let mut sent = kafka::Evidence::default();
         for group in groups {
             sent.extend(group.stop().0);
         }

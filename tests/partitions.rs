@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdkafka::Message;
 
-use crate::kafka::{self, Audit, Kafka, Ledger, consume_each};
+use crate::kafka::{self, Audit, Evidence, Kafka, consume_each};
 use crate::support::eventually;
 use crate::support::gate::Gate;
 use crate::support::gateway::{Gateway, config_to};
@@ -101,7 +101,7 @@ impl Scene {
 
 /// What the senders were told against what the topic holds, each key in the order in which the broker stored it, whatever the
 /// partition.
-fn audit_over_partitions(kafka: &Kafka, topic: &str, mut sent: Ledger) -> Audit {
+fn audit_over_partitions(kafka: &Kafka, topic: &str, mut sent: Evidence) -> Audit {
     // Of each key, by time and partition: the events in the order of the partition.
     let mut stored = BTreeMap::<(Vec<u8>, i64, i32), Vec<u64>>::new();
     consume_each(kafka.bootstrap(), topic, 180 * SECOND, |message| {

@@ -116,7 +116,7 @@ fn a_right_that_goes_under_traffic(name: &str, deny: fn(&Guarded)) {
         });
         flow(FLOWS_WITHIN);
     }
-    let mut sent = crate::kafka::Ledger::default();
+    let mut sent = crate::kafka::Evidence::default();
     for group in groups {
         sent.extend(group.stop().0);
     }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kafka::{self, Ledger};
+use crate::kafka::{self, Evidence};
 use crate::support::bounds::{BROKERS_READY, DIES, DRAINED, FLOWS_AGAIN, SPILLS, STARTS};
 use crate::support::command;
 use crate::support::eventually;
@@ -47,10 +47,10 @@ fn an_outage_is_200s_that_say_spilled_and_nothing_is_lost_or_out_of_order() {
     groups
         .iter()
         .for_each(|group| group.wait_for_acks(200, FLOWS_AGAIN));
-    let mut sent = Ledger::default();
+    let mut sent = Evidence::default();
     for group in groups {
-        let (ledger, latencies) = group.stop();
-        sent.extend(ledger);
+        let (evidence, latencies) = group.stop();
+        sent.extend(evidence);
         // After the first half second each second of the outage has its 200s.
         for second in 1..20 {
             let from = outage + SECOND * second;
@@ -96,7 +96,7 @@ fn kill_9_during_an_outage_loses_nothing_that_was_acknowledged() {
     groups
         .iter()
         .for_each(|group| group.wait_for_acks(200, FLOWS_AGAIN));
-    let mut sent = Ledger::default();
+    let mut sent = Evidence::default();
     groups
         .into_iter()
         .for_each(|group| sent.extend(group.stop().0));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::kafka::{Audit, Kafka, Ledger};
+use crate::kafka::{Audit, Evidence, Kafka};
 use crate::support::bounds::{BROKERS_READY, DIES, DRAINED, STARTS};
 use crate::support::gateway::Gateway;
 use crate::support::outage::{
@@ -156,7 +156,7 @@ impl World {
         self.kafka.wait_ready(BROKERS_READY);
         // With several faults at once some lanes wait behind the others' backlog.
         self.flows(DRAINED);
-        let mut sent = Ledger::default();
+        let mut sent = Evidence::default();
         for group in self.senders.drain(..) {
             sent.extend(group.stop().0);
         }

@@ -1,7 +1,7 @@
 //! The audit of one run: what the senders were told against what the topic
 //! holds, event by event. Pure; nothing here knows Kafka.
 //!
-//! Fed through a [`Ledger`], which keeps 16 bytes per attempt and 16 per record
+//! Fed through a [`Evidence`], which keeps 16 bytes per attempt and 16 per record
 //! and every key once, so that runs of millions of events fit.
 //!
 //! The order rule: per key, the first occurrences of acknowledged events, in
@@ -39,7 +39,7 @@ pub(crate) struct Sent {
 
 /// Collects both sides of an audit.
 #[derive(Default)]
-pub(crate) struct Ledger {
+pub(crate) struct Evidence {
     keys: HashMap<Arc<[u8]>, u32>,
     attempts: Vec<Attempt>,
     found: Vec<Found>,
@@ -59,7 +59,7 @@ struct Found {
     partition: i32,
 }
 
-impl Ledger {
+impl Evidence {
     /// Notes an attempt. Per key, the order of the calls is the sender's order:
     /// that of the acknowledgements, if it waits for one before the next.
     ///
@@ -75,8 +75,8 @@ impl Ledger {
         self.found.push(Found { id, key, partition });
     }
 
-    /// Takes over what another ledger collected.
-    pub(crate) fn extend(&mut self, other: Ledger) {
+    /// Takes over what another one collected.
+    pub(crate) fn extend(&mut self, other: Evidence) {
         let mut numbers = vec![0; other.keys.len()];
         for (name, number) in &other.keys {
             numbers[*number as usize] = self.key(name);
@@ -199,18 +199,18 @@ impl Audit {
         records: &[Record],
         id: impl Fn(&Record) -> u64,
     ) -> Audit {
-        let mut ledger = Ledger::default();
+        let mut evidence = Evidence::default();
         for Sent { key, id, outcome } in sent {
-            ledger.sent(&key, id, outcome);
+            evidence.sent(&key, id, outcome);
         }
         for record in records {
-            ledger.found(
+            evidence.found(
                 record.key.as_deref().unwrap_or_default(),
                 id(record),
                 record.partition,
             );
         }
-        ledger.audit()
+        evidence.audit()
     }
 
     fn add_key(&mut self, key: &Arc<[u8]>, attempts: &[Attempt], found: &[Found]) {

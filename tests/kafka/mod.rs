@@ -44,7 +44,7 @@ mod topics;
     reason = "which ones are used depends on the tests there are"
 )]
 pub(crate) use self::{
-    audit::{Audit, Inversion, Ledger, Offender, Outcome, Sent},
+    audit::{Audit, Evidence, Inversion, Offender, Outcome, Sent},
     cluster::Kafka,
     consume::{Record, consume_all, consume_each},
     old::{OldKafka, old_or_skip},

@@ -2,7 +2,7 @@
 
 use super::moved::on_log;
 use super::*;
-use crate::kafka::Ledger;
+use crate::kafka::Evidence;
 use crate::support::bounds::DIES;
 use crate::support::outage::start_again;
 use crate::support::sender::{Plan, Senders, key_and_id};
@@ -173,7 +173,7 @@ fn a_stream_that_moves_under_traffic_keeps_its_order() {
             stream(&gateway)["moving"].is_null()
         });
     }
-    let (mut sent, latencies): (Ledger, _) = senders.stop();
+    let (mut sent, latencies): (Evidence, _) = senders.stop();
     let failed = latencies
         .iter()
         .filter(|(_, _, status)| *status != 200)

@@ -5,7 +5,7 @@
 //! percentile compared with that of a span without reloads: on a machine that does nothing else.
 
 use super::*;
-use crate::kafka::Ledger;
+use crate::kafka::Evidence;
 use crate::support::bounds::DIES;
 use crate::support::outage::{Outage, assert_kept, start_again};
 use crate::support::sender::{Plan, Senders, p99, rate};
@@ -205,12 +205,12 @@ fn change_on(
 
 /// Ends the senders. What they sent, and how long answers took; each of them was a 200.
 #[track_caller]
-fn ended(senders: [Senders; 2]) -> (Ledger, Vec<(Instant, Duration, u16)>) {
-    let mut sent = Ledger::default();
+fn ended(senders: [Senders; 2]) -> (Evidence, Vec<(Instant, Duration, u16)>) {
+    let mut sent = Evidence::default();
     let mut latencies = Vec::new();
     for group in senders {
-        let (ledger, took) = group.stop();
-        sent.extend(ledger);
+        let (evidence, took) = group.stop();
+        sent.extend(evidence);
         latencies.push(took);
     }
     let all = latencies.iter().flatten();
@@ -332,7 +332,7 @@ fn a_kill_in_the_middle_of_a_reload_loses_nothing() {
             group.wait_for_acks(100, STARTS);
         }
     }
-    let mut sent = Ledger::default();
+    let mut sent = Evidence::default();
     for group in senders {
         sent.extend(group.stop().0);
     }

@@ -11,7 +11,7 @@ use super::gate::Gate;
 use super::gateway::{Gateway, config};
 use super::outage::wait_until_delivered_within;
 use super::sender::key_and_id;
-use crate::kafka::{self, Audit, Kafka, Ledger, Right, User, consume_each};
+use crate::kafka::{self, Audit, Evidence, Kafka, Right, User, consume_each};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -165,7 +165,7 @@ impl Guarded {
     /// Everything is in Kafka within [`MENDED_WITHIN`], nothing became a dead letter, the gateway stops in order, and each
     /// id is looked for: in the topic, and in what it held before it was deleted.
     #[track_caller]
-    pub fn end(&mut self, gateway: Gateway, sent: Ledger) -> Audit {
+    pub fn end(&mut self, gateway: Gateway, sent: Evidence) -> Audit {
         wait_until_delivered_within(&gateway, MENDED_WITHIN);
         assert_eq!(dead_letters(&gateway), 0, "{:#}", gateway.status());
         let log = gateway.stop();
@@ -175,7 +175,7 @@ impl Guarded {
 
     /// As [`Guarded::end`], for a gateway without a log.
     #[track_caller]
-    pub fn end_without_log(&mut self, gateway: Gateway, sent: Ledger) -> Audit {
+    pub fn end_without_log(&mut self, gateway: Gateway, sent: Evidence) -> Audit {
         eventually("nothing is in flight", MENDED_WITHIN, || {
             gateway.events("events", "in_flight") == 0
         });
@@ -185,7 +185,7 @@ impl Guarded {
 
     /// What the senders were told against what the topic holds, and held.
     #[track_caller]
-    pub fn audit(&mut self, mut sent: Ledger) -> Audit {
+    pub fn audit(&mut self, mut sent: Evidence) -> Audit {
         self.read();
         // One partition for all: a key's may be another one after the topic was created again.
         for (key, id) in self.found.drain(..) {

@@ -11,7 +11,7 @@ use super::eventually;
 use super::gate::Gate;
 use super::gateway::{Gateway, config_to};
 use super::sender::{Senders, key_and_id};
-use crate::kafka::{Audit, Kafka, Ledger, consume_each};
+use crate::kafka::{Audit, Evidence, Kafka, consume_each};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -34,7 +34,7 @@ pub fn start_again(config: &str, data: std::net::SocketAddr) -> Gateway {
 }
 
 /// What the senders were told against what the topic holds.
-pub fn audit(kafka: &Kafka, topic: &str, mut sent: Ledger) -> Audit {
+pub fn audit(kafka: &Kafka, topic: &str, mut sent: Evidence) -> Audit {
     let within = SECOND * 180;
     consume_each(kafka.bootstrap(), topic, within, |message| {
         let (key, id) = key_and_id(message.key(), message.payload().unwrap());
@@ -48,7 +48,7 @@ pub fn audit(kafka: &Kafka, topic: &str, mut sent: Ledger) -> Audit {
 /// Stops a gateway that never crashed and audits its topic. An event is there twice only if the gateway says why: brokers that
 /// were killed have forgotten which batches they hold, or the client was replaced.
 #[track_caller]
-pub fn stop_and_audit(gateway: Gateway, kafka: &Kafka, topic: &str, sent: Ledger) -> Audit {
+pub fn stop_and_audit(gateway: Gateway, kafka: &Kafka, topic: &str, sent: Evidence) -> Audit {
     let count = |name: &str| gateway.status()["clusters"]["main"][name].as_u64().unwrap();
     let (new_epochs, replaced) = (count("new_epochs"), count("replaced_clients"));
     let log = gateway.stop();
@@ -172,7 +172,7 @@ impl Outage {
 
     /// Kafka is back: everything is delivered, the gateway stops in order, and the topic is audited.
     #[track_caller]
-    pub fn end(self, sent: Ledger) -> Audit {
+    pub fn end(self, sent: Evidence) -> Audit {
         self.gate.open();
         wait_until_delivered(&self.gateway);
         let log = self.gateway.stop();
@@ -182,7 +182,7 @@ impl Outage {
 
     /// kill -9, restart, and [`Outage::end`].
     #[track_caller]
-    pub fn crash_and_end(mut self, sent: Ledger) -> Audit {
+    pub fn crash_and_end(mut self, sent: Evidence) -> Audit {
         self.crash();
         self.gate.open();
         self.start_again();

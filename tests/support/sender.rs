@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::http::{Answer, Client};
-use crate::kafka::{Ledger, Outcome};
+use crate::kafka::{Evidence, Outcome};
 
 /// How senders behave.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub struct Senders {
     stop: Arc<AtomicBool>,
     /// Events that got a 2xx so far.
     pub acked: Arc<AtomicU64>,
-    ledger: Arc<Mutex<Ledger>>,
+    evidence: Arc<Mutex<Evidence>>,
     latencies: Arc<Mutex<Vec<(Instant, Duration, u16)>>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -59,7 +59,7 @@ impl Senders {
     pub fn start(name: &str, address: SocketAddr, stream: &str, plan: &Plan) -> Senders {
         let stop = Arc::new(AtomicBool::new(false));
         let acked = Arc::new(AtomicU64::new(0));
-        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let evidence = Arc::new(Mutex::new(Evidence::default()));
         let latencies = Arc::new(Mutex::new(Vec::new()));
         let threads = (0..plan.connections).map(|number| {
             let sender = Sender {
@@ -71,7 +71,7 @@ impl Senders {
                 plan: plan.clone(),
                 stop: Arc::clone(&stop),
                 acked: Arc::clone(&acked),
-                ledger: Arc::clone(&ledger),
+                evidence: Arc::clone(&evidence),
                 latencies: Arc::clone(&latencies),
                 next: 0,
             };
@@ -81,7 +81,7 @@ impl Senders {
             threads: threads.collect(),
             stop,
             acked,
-            ledger,
+            evidence,
             latencies,
         }
     }
@@ -99,14 +99,14 @@ impl Senders {
     }
 
     /// Ends them and returns what they were told, and their latencies.
-    pub fn stop(self) -> (Ledger, Vec<(Instant, Duration, u16)>) {
+    pub fn stop(self) -> (Evidence, Vec<(Instant, Duration, u16)>) {
         self.stop.store(true, Release);
         for thread in self.threads {
             thread.join().unwrap();
         }
-        let ledger = std::mem::take(&mut *self.ledger.lock().unwrap());
+        let evidence = std::mem::take(&mut *self.evidence.lock().unwrap());
         let latencies = std::mem::take(&mut *self.latencies.lock().unwrap());
-        (ledger, latencies)
+        (evidence, latencies)
     }
 }
 
@@ -164,7 +164,7 @@ struct Sender {
     plan: Plan,
     stop: Arc<AtomicBool>,
     acked: Arc<AtomicU64>,
-    ledger: Arc<Mutex<Ledger>>,
+    evidence: Arc<Mutex<Evidence>>,
     latencies: Arc<Mutex<Vec<(Instant, Duration, u16)>>>,
     /// Ids of this sender's events: one sequence over all its keys.
     next: u64,
@@ -254,7 +254,7 @@ impl Sender {
                 };
                 errors.iter().map(entry).collect()
             });
-        let mut ledger = self.ledger.lock().unwrap();
+        let mut evidence = self.evidence.lock().unwrap();
         for (index, (key, id)) in events.iter().enumerate() {
             let outcome = match (answer, &listed) {
                 (None, _) => Outcome::Unknown,
@@ -268,7 +268,7 @@ impl Sender {
                 },
                 _ => Outcome::Refused,
             };
-            ledger.sent(key.as_bytes(), *id, outcome);
+            evidence.sent(key.as_bytes(), *id, outcome);
         }
     }
 }
