@@ -22,7 +22,7 @@ pub(super) struct Gap {
 }
 
 /// Finds gaps in the ordinals of lanes: stored records that are gone.
-pub(super) struct Ledger {
+pub(super) struct Ordinals {
     /// By lane: the ordinal that comes next, and when the one before it was stored.
     expected: HashMap<Box<[u8]>, (u64, u64)>,
     /// What the watermarks don't know was never acknowledged, so that it begins with the lane's first record. If one of their
@@ -31,10 +31,10 @@ pub(super) struct Ledger {
     pub(super) gaps: Vec<Gap>,
 }
 
-impl Ledger {
-    pub(super) fn new(acks: Option<&Acks>, knows_beginnings: bool) -> Ledger {
+impl Ordinals {
+    pub(super) fn new(acks: Option<&Acks>, knows_beginnings: bool) -> Ordinals {
         let lanes = acks.into_iter().flat_map(|acks| &acks.lanes);
-        Ledger {
+        Ordinals {
             expected: lanes
                 .map(|(name, mark)| (name.clone(), (mark.events, 0)))
                 .collect(),

@@ -8,7 +8,7 @@ use super::Lsn;
 use super::acks::{self, Acks, Tally, Watermark};
 use super::disk::{Cache, Disk, Entry, File, read_exact};
 use super::frame::PAGE;
-use super::gaps::{Gap, Ledger};
+use super::gaps::{Gap, Ordinals};
 use super::opened::{Damage, OpenError};
 use super::scan::{Found, Step, Walk, read_body};
 use super::seal::{self, Seal, Span};
@@ -152,7 +152,7 @@ fn new_log_id() -> u128 {
 
 impl Survey {
     fn read_contents(&mut self, heads: &[Headed]) {
-        let mut ledger = Ledger::new(self.acks.as_ref(), self.damage.bad_watermarks == 0);
+        let mut ordinals = Ordinals::new(self.acks.as_ref(), self.damage.bad_watermarks == 0);
         for (at, head) in heads.iter().enumerate() {
             let header = &head.header;
             if head.bytes < header.size {
@@ -169,7 +169,7 @@ impl Survey {
             let contents = match read_seal(head) {
                 Some(seal) => {
                     for (name, span) in &seal.lanes {
-                        ledger.note(name, span.first, span.end, span.since_ms);
+                        ordinals.note(name, span.first, span.end, span.since_ms);
                     }
                     Surveyed {
                         id: header.id,
@@ -178,17 +178,17 @@ impl Survey {
                         lanes: seal.lanes,
                     }
                 }
-                None => Scan::new(head, told_end, &mut self.damage, &mut ledger).run(),
+                None => Scan::new(head, told_end, &mut self.damage, &mut ordinals).run(),
             };
             let lsns = contents.lanes.iter().map(|(_, span)| span.last_lsn);
             self.last_lsn = self.last_lsn.max(lsns.max().unwrap_or(0));
             self.segments.push(contents);
         }
         for (name, tally) in self.tallies() {
-            ledger.note_end(name, tally.end);
+            ordinals.note_end(name, tally.end);
         }
-        self.damage.lost_events = ledger.gaps.iter().map(|gap| gap.to - gap.from).sum();
-        self.gaps = ledger.gaps;
+        self.damage.lost_events = ordinals.gaps.iter().map(|gap| gap.to - gap.from).sum();
+        self.gaps = ordinals.gaps;
     }
 
     /// How much of each lane was stored, as far as the watermarks' file tells.
@@ -228,7 +228,7 @@ struct Scan<'a> {
     /// Where it ended, as the next segment's header tells.
     told_end: Option<u64>,
     damage: &'a mut Damage,
-    ledger: &'a mut Ledger,
+    ordinals: &'a mut Ordinals,
     lanes: HashMap<Box<[u8]>, Span>,
     end: u64,
 }
@@ -238,14 +238,14 @@ impl<'a> Scan<'a> {
         head: &'a Headed,
         told_end: Option<u64>,
         damage: &'a mut Damage,
-        ledger: &'a mut Ledger,
+        ordinals: &'a mut Ordinals,
     ) -> Scan<'a> {
         damage.scanned_segments += 1;
         Scan {
             head,
             told_end,
             damage,
-            ledger,
+            ordinals,
             lanes: HashMap::new(),
             end: DATA,
         }
@@ -325,7 +325,7 @@ impl<'a> Scan<'a> {
         for run in frame.runs() {
             let last_lsn = run.first_lsn + u64::from(run.count) - 1;
             let end = run.ordinal + u64::from(run.count);
-            self.ledger
+            self.ordinals
                 .note(run.lane, run.ordinal, end, frame.header.written_ms);
             match self.lanes.get_mut(run.lane) {
                 Some(span) => {
