@@ -71,7 +71,7 @@ impl Log {
         let (quota, min_free) = (settings.quota.as_u64(), settings.min_free.as_u64());
         shared.space.change(quota, min_free);
         shared.inbox.change(settings.queue.as_u64());
-        shared.health.change(settings.stalled_after);
+        shared.intake.change(settings.stalled_after);
         shared.bell.ring();
     }
 
@@ -173,7 +173,7 @@ impl Log {
         if bytes > limit {
             return Some(AppendError::TooLarge { bytes, limit });
         }
-        self.shared.health.refusal(self.shared.clock.now_ms())
+        self.shared.intake.refusal(self.shared.clock.now_ms())
     }
 
     /// Reads a lane from its first unacknowledged record on. One reader per lane is meant; it belongs to who acknowledges.
@@ -251,14 +251,14 @@ impl Log {
 
     /// Whether new records are taken.
     pub fn state(&self) -> super::State {
-        self.shared.health.state(self.shared.clock.now_ms())
+        self.shared.intake.state(self.shared.clock.now_ms())
     }
 
     /// The log at this moment. Takes locks of the data path for a moment, and never waits for the disk.
     pub fn stats(&self) -> Stats {
         let shared = &*self.shared;
         let mut stats = shared.counters.report();
-        stats.state = shared.health.state(shared.clock.now_ms());
+        stats.state = shared.intake.state(shared.clock.now_ms());
         stats.used_bytes = shared.space.used();
         stats.quota_bytes = shared.space.quota();
         (stats.room_bytes, stats.room_age) = shared.space.room();
@@ -294,7 +294,7 @@ impl Drop for Log {
             // Whoever did it has waited for as long as it wanted to.
             return;
         }
-        if let Err(error) = self.close(self.shared.health.stalled_after()) {
+        if let Err(error) = self.close(self.shared.intake.stalled_after()) {
             tracing::warn!(%error, "the spill log was dropped while the disk was busy; nothing acknowledged is lost");
         }
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::bell::Bell;
 use super::clock::Clock;
 use super::disk::Disk;
-use super::health::Health;
 use super::inbox::Inbox;
 use super::index::Index;
+use super::intake::Intake;
 use super::opened::{LostLane, OpenError, Recovered, RecoveredLane};
 use super::runs::OpenSegments;
 use super::segment::Name;
@@ -68,7 +68,7 @@ pub(super) fn open(
     tell(&recovered);
     let shared = Arc::new(Shared {
         inbox: Inbox::new(settings.queue.as_u64()),
-        health: Health::new(settings.stalled_after),
+        intake: Intake::new(settings.stalled_after),
         log_id: found.log_id,
         epoch: found.epoch + 1,
         acks_generation: found.acks.as_ref().map_or(0, |acks| acks.generation),

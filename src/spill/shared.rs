@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::bell::Bell;
 use super::clock::Clock;
 use super::disk::{Disk, Lock};
-use super::health::Health;
 use super::inbox::Inbox;
 use super::index::Index;
+use super::intake::Intake;
 use super::runs::OpenSegments;
 use super::space::Space;
 use super::stats::Counters;
@@ -20,7 +20,7 @@ pub(super) struct Shared {
     pub(super) log_id: u128,
     pub(super) epoch: u64,
     pub(super) inbox: Inbox,
-    pub(super) health: Health,
+    pub(super) intake: Intake,
     pub(super) counters: Counters,
     pub(super) index: Mutex<Index>,
     pub(super) space: Space,

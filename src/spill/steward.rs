@@ -199,13 +199,13 @@ impl Steward {
     /// Keeps one file ready, and with it finds out whether the disk takes writes again.
     fn keep_spare(&mut self, now_ms: u64) -> Option<u64> {
         let shared = &*self.shared;
-        let retry_at_ms = shared.health.retry_at_ms();
+        let retry_at_ms = shared.intake.retry_at_ms();
         if shared.space.spares() > 0 && retry_at_ms.is_none() {
             return None;
         }
         // A full log is looked after whenever there was something to take away, a failing one when its pause is over.
         let not_before = match retry_at_ms {
-            Some(_) if shared.health.is_full() => 0,
+            Some(_) if shared.intake.is_full() => 0,
             Some(at) => at,
             None => self.spare_at_ms,
         };
@@ -219,20 +219,20 @@ impl Steward {
         match proven {
             Ok(spare) => {
                 shared.space.keep(spare);
-                shared.health.healed();
+                shared.intake.healed();
                 None
             }
             Err(error) => {
                 self.spare_at_ms = now_ms + PACE_MS;
                 if retry_at_ms.is_some() {
-                    shared.health.failed(&error, now_ms);
+                    shared.intake.failed(&error, now_ms);
                 } else if is_no_space(&error) {
                     // The writer still has room; it tells when it has none.
                     tracing::debug!(%error, "no room for the next segment");
                 } else {
                     self.trouble("can't prepare a segment", &error);
                 }
-                shared.health.retry_at_ms().or(Some(self.spare_at_ms))
+                shared.intake.retry_at_ms().or(Some(self.spare_at_ms))
             }
         }
     }

@@ -78,15 +78,15 @@ impl Writer {
         if batch.is_empty() {
             return false;
         }
-        self.shared.health.begins(self.shared.clock.now_ms());
+        self.shared.intake.begins(self.shared.clock.now_ms());
         // Stable: appends of one lane stay in order.
         batch.sort_by_key(|job| job.lane);
         let runs = self.plan(&batch);
-        let written = match self.shared.health.refusal(self.shared.clock.now_ms()) {
+        let written = match self.shared.intake.refusal(self.shared.clock.now_ms()) {
             None | Some(AppendError::Stalled { .. }) => self.write(&batch, &runs),
             Some(why) => Err(why),
         };
-        self.shared.health.rests();
+        self.shared.intake.rests();
         self.shared
             .inbox
             .release(batch.iter().map(Job::bytes).sum());
@@ -142,7 +142,7 @@ impl Writer {
                     let len = self.buffer.bytes().len() as u64;
                     let events = runs.iter().map(|run| run.count).sum();
                     self.shared.counters.wrote(len, events, started.elapsed());
-                    self.shared.health.wrote();
+                    self.shared.intake.wrote();
                     self.publish(runs, now_ms);
                     return Ok(());
                 }
@@ -167,7 +167,7 @@ impl Writer {
     }
 
     fn failed(&self, error: &io::Error) -> AppendError {
-        let answer = self.shared.health.failed(error, self.shared.clock.now_ms());
+        let answer = self.shared.intake.failed(error, self.shared.clock.now_ms());
         self.shared.bell.ring();
         answer
     }

@@ -253,7 +253,7 @@ fn a_write_that_hangs_is_noticed() {
     let mut world = opened();
     let now_ms = world.now_ms;
     let shared = std::sync::Arc::clone(&world.running().shared);
-    shared.health.begins(now_ms);
+    shared.intake.begins(now_ms);
     assert!(world.append(0, 1, 10).is_ok());
     world.advance(2_000);
     let refused = world.append(0, 1, 10).unwrap_err();
@@ -264,7 +264,7 @@ fn a_write_that_hangs_is_noticed() {
         }
     );
     assert_eq!(world.log().stats().state, State::Stalled);
-    shared.health.rests();
+    shared.intake.rests();
     world.write_all();
     assert!(store(&mut world, 0));
 }

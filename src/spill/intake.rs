@@ -17,7 +17,7 @@ const FIRST_PAUSE_MS: u64 = 1_000;
 const LONGEST_PAUSE_MS: u64 = 60_000;
 
 /// The state, shared between threads.
-pub(super) struct Health {
+pub(super) struct Intake {
     state: AtomicU8,
     /// When it's tried again, if the state isn't healthy.
     retry_at_ms: AtomicU64,
@@ -28,9 +28,9 @@ pub(super) struct Health {
     stalled_after_ms: AtomicU64,
 }
 
-impl Health {
-    pub(super) fn new(stalled_after: Duration) -> Health {
-        Health {
+impl Intake {
+    pub(super) fn new(stalled_after: Duration) -> Intake {
+        Intake {
             state: AtomicU8::new(HEALTHY),
             retry_at_ms: AtomicU64::new(0),
             pause_ms: AtomicU64::new(FIRST_PAUSE_MS),
