@@ -124,6 +124,28 @@
 //! - An acknowledgement may race the client's deadline. Both sides of that race go through one atomic of the parcel.
 //! - A lane that stands still gets nothing more handed over, so that what waits in it can still be refused for certain.
 //!
+//! # Words
+//!
+//! | word | means |
+//! | --- | --- |
+//! | event | what one client wants stored. [`decode::Event`] is where it stands in a body, [`event::Event`] what is carried for it until it's durable |
+//! | stream | what a client names: `[streams.NAME]`, with an owner, counts and limits |
+//! | route | `[routes.NAME]`, paths on which an SDK sends as it's made to (`http/routes`). In the code a stream's way to its topic has the name, too: [`http::streams::Route`], and the stage [`route`], which chooses key and partition |
+//! | source, owner | who sends, known by a key ([`auth`]); the team that a stream or cluster belongs to ([`owner`]) |
+//! | lane | the events of one stream for one partition, in order. The log has one of the same name for what it holds of them (`spill/lane`) |
+//! | ring, window | what a lane has that isn't handed to Kafka, and what is handed over and not yet acknowledged |
+//! | admit, refuse | the one decision on an event: it's forebay's from now on, or its client is told why not |
+//! | parcel, receipt | the events of one request for one lane; what became of them, which the answer waits for |
+//! | ledger | a stream's counts of what became of its events ([`receipt::Ledger`]) |
+//! | durable | acknowledged by Kafka with `acks=all`, or fsynced in the log |
+//! | log, spill, backlog, replay | the log on disk; to write to it for want of Kafka; what waits in it; to bring that to Kafka |
+//! | dead letter, redrive | an event that Kafka refused for good after it was acknowledged; to send such ones again |
+//! | drain | to bring to Kafka all that was taken before, and take nothing new: of a lane, a stream that moves or goes, a process that stops, a directory |
+//! | unknown, late | an event that Kafka had in hand when its client was answered; one of those that was stored after all |
+//! | lost, residual | events dropped without an answer; those that no count explains. Both are 0, or forebay has a bug |
+//! | share, rate | what an owner, a stream or a cluster may hold of memory or disk; what may come in a second |
+//! | health, intake | how a cluster is ([`produce::health`]); whether the log takes records (`spill/intake`) |
+//!
 //! # Reading order
 //!
 //! This page, `app`, `http/ingest`, `decode/mod`, `route/key`, `lane/mod`, `lane/admit`, `lane/worker`, `receipt`,
