@@ -71,7 +71,8 @@ pub enum Command {
     /// Have a gateway that runs read its configuration again: all of it comes into force while traffic flows, or none.
     ///
     /// The gateway reads the file that it was started with, and its secrets, with its own environment. `kill -HUP` and POST /reload
-    /// do the same. Exit code 78: the file is wrong, or needs a restart; nothing has changed.
+    /// do the same. Exit code 78: the file is wrong, or needs a restart; nothing has changed. 69: the gateway can't be asked, or can't read
+    /// the file now; nothing has changed. 75: it takes long and goes on; /status says what becomes of it.
     Reload {
         /// The configuration file: it says where the admin port is, and is checked first.
         #[arg(long, short, value_name = "FILE")]

@@ -104,6 +104,7 @@ impl View {
             time_to_loss: self.trend.time_to_loss(),
             config_generation: loaded.generation,
             config_reload_failed: loaded.failed.is_some(),
+            key_files_failed: loaded.keys_failed.is_some(),
         };
 
         metrics::render(Samples {

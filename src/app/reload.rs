@@ -32,7 +32,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use self::looks::Seen;
+use self::looks::KeyFiles;
 pub use self::read::Source;
 use self::read::{Files, changed_files, files_of, read};
 use super::backend::Backend;
@@ -83,6 +83,8 @@ pub(super) struct Reloader {
     files: Files,
     /// When certificates are looked at.
     renewals: Renewals,
+    /// Files with keys of sources.
+    keys: KeyFiles,
     /// Streams whose new events wait.
     moves: Moves,
 }
@@ -95,6 +97,7 @@ pub(super) fn loaded(config: &Config, generation: u64) -> Loaded {
         at: SystemTime::now(),
         text: print::effective(config),
         failed: None,
+        keys_failed: None,
     }
 }
 
@@ -120,6 +123,7 @@ impl Reloader {
             beside: Beside::default(),
             files: Files::default(),
             renewals: Renewals::default(),
+            keys: KeyFiles::default(),
             moves,
         }
     }
@@ -130,7 +134,6 @@ impl Reloader {
         let look = move || files_of(&config);
         self.files = self.beside.run(READ_WITHIN, look).await.unwrap_or_default();
         let mut closing = std::pin::pin!(reached(&mut watch, Phase::Closing));
-        let mut seen = Seen::default();
         let mut look_at_keys = tokio::time::interval(LOOK_AT_KEYS_EVERY);
         look_at_keys.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -141,8 +144,7 @@ impl Reloader {
                 () = &mut closing => return,
                 ask = asks.recv() => {
                     let Some(ask) = ask else { return };
-                    // Who asked was told that it takes too long, and may have asked again.
-                    if ask.answer.is_closed() {
+                    if !ask.begin() {
                         tracing::warn!(by = ask.by, "a reload wasn't begun: nobody waits for it any more");
                         continue;
                     }
@@ -152,12 +154,14 @@ impl Reloader {
                     drop(ask.answer.send(outcome));
                 }
                 () = tokio::time::sleep(look.unwrap_or(LOOK_EVERY)), if look.is_some() => self.let_go(),
-                _ = look_at_keys.tick() => if self.has_key_files() && *now.borrow() == Phase::Running {
-                    self.look_at_keys(&mut seen).await;
+                _ = look_at_keys.tick() => if *now.borrow() == Phase::Running {
+                    self.look_at_keys();
                 },
-                () = self.renewals.due(&self.config.load().http.tls) => {
-                    self.renewals.look(&self.port, &self.beside).await;
-                }
+                looked = self.keys.looking.looked() => if *now.borrow() == Phase::Running {
+                    self.take_keys(looked).await;
+                },
+                () = self.renewals.due(&self.config.load().http.tls) => self.renewals.begin(&self.port),
+                looked = self.renewals.looking.looked() => self.renewals.take(&self.port, looked),
             }
         }
     }
@@ -187,11 +191,7 @@ impl Reloader {
                     generation = now.generation,
                     "the configuration was not reloaded, and nothing has changed: {why}"
                 );
-                let failed = Some((SystemTime::now(), why.to_owned()));
-                self.view.reloads.note(Loaded {
-                    failed,
-                    ..(*now).clone()
-                });
+                self.view.reloads.failed(why);
             }
         }
     }
@@ -214,7 +214,10 @@ impl Reloader {
         let (new, files, tls) = match reading.await {
             Ok(Ok(read)) => read,
             Ok(Err(why)) => return Outcome::Wrong(why),
-            Err(why) => return Outcome::Wrong(format!("reading the files failed: {why}")),
+            // The file may be right: it's us who couldn't read it.
+            Err(why) => {
+                return Outcome::Unavailable(format!("reading the files failed: {why}"));
+            }
         };
         // A cluster that is started now would be drained by nobody.
         if !is_running() {
@@ -241,6 +244,7 @@ impl Reloader {
             if let Err(why) = self.apply(&plan, new).await {
                 return Outcome::Wrong(why);
             }
+            self.view.reloads.succeeded();
             self.files = files;
             self.port.tls.store(tls);
         }

@@ -71,6 +71,14 @@ impl Failure {
         }
     }
 
+    /// 75: it has begun, goes on, and nobody knows yet how it ends.
+    pub fn goes_on(message: impl ToString) -> Failure {
+        Failure {
+            code: 75,
+            message: message.to_string(),
+        }
+    }
+
     /// Tells the person, and gives the exit code.
     pub fn report(self) -> ExitCode {
         eprintln!("forebay: {}", self.message);

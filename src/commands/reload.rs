@@ -44,6 +44,10 @@ pub fn reload(
             changes.len(),
             answer["generation"]
         ),
+        (202, _) => {
+            let what = answer["detail"].as_str().unwrap_or(&body);
+            return Err(Failure::goes_on(what));
+        }
         (401, _) => return Err(Failure::unavailable(body.trim())),
         (503, why) => return Err(Failure::unavailable(why.unwrap_or(&body))),
         (_, Some(why)) => {

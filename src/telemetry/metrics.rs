@@ -102,6 +102,12 @@ const PROCESS: &[Metric<ProcessSample>] = &[
         "1 if the last reload failed, and so changed nothing; /status says why",
         Read::Gauge(|s| f64::from(s.config_reload_failed)),
     ),
+    (
+        "key_files_failed",
+        None,
+        "1 while a file of keys that has changed can't be taken, and its keys stay as they were; /status says why",
+        Read::Gauge(|s| f64::from(s.key_files_failed)),
+    ),
 ];
 
 const CLUSTER: &[Metric<ClusterSample>] = &[

@@ -55,6 +55,8 @@ pub struct ProcessSample {
     pub config_generation: u64,
     /// The last reload failed.
     pub config_reload_failed: bool,
+    /// A file of keys that has changed can't be taken.
+    pub key_files_failed: bool,
 }
 
 /// A cluster at one moment.

@@ -54,6 +54,11 @@ impl Server {
         Server::of(settings, contents, protocols, Some(self)).map(Some)
     }
 
+    /// Whether both were made of files with the same content.
+    pub fn has_files_of(&self, other: &Server) -> bool {
+        self.digest == other.digest
+    }
+
     /// What a connection is begun with.
     pub fn config(&self) -> &Arc<ServerConfig> {
         &self.config

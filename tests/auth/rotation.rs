@@ -98,3 +98,79 @@ fn a_file_of_keys_that_has_changed_is_read_again_by_itself() {
         assert!(!log.contains(key), "{key} in {log}");
     }
 }
+
+/// Whether a reload has failed, and whether files of keys can't be taken, as `/status` and the metrics say.
+fn facts(gateway: &Gateway) -> (bool, bool) {
+    let (status, metrics) = (gateway.status(), gateway.get("/metrics").1);
+    let fact = |field: &str, metric: &str| {
+        let is_so = status["configuration"][field].as_bool().unwrap();
+        let line = format!("forebay_{metric}{{}} {}.0\n", u8::from(is_so));
+        assert!(metrics.contains(&line), "{line}{metrics}");
+        is_so
+    };
+    (
+        fact("last_reload_failed", "config_reload_failed"),
+        fact("key_files_failed", "key_files_failed"),
+    )
+}
+
+#[test]
+fn keys_that_are_renewed_make_no_failed_reload_good_and_the_other_way_round() {
+    let mock = Mock::start(1, &[("events", 2), ("others", 2)]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    std::fs::write(&file, "the-first-key\n").unwrap();
+    let reference = format!("\"${{file:{}}}\"", file.display());
+    let good = config_with(&mock, &reference);
+    let gateway = Gateway::ready(&good);
+    let second = [JSON, ("authorization", "Bearer the-second-key")];
+    gateway.rewrite(&format!("{good}[nothing]\n"));
+    assert_eq!(gateway.reload("").0, 422);
+    assert_eq!(facts(&gateway), (true, false));
+    std::fs::write(&file, "the-first-key\nthe-second-key\n").unwrap();
+    eventually("the new key", Duration::from_secs(5), || {
+        post(&gateway, EVENTS, &second).status == 200
+    });
+    assert_eq!(facts(&gateway), (true, false));
+    // Cut in the middle of a key: half of it is no key.
+    std::fs::write(&file, "the-first-key\nthe-secon").unwrap();
+    eventually("a file that is cut is told", Duration::from_secs(5), || {
+        facts(&gateway) == (true, true)
+    });
+    assert_eq!(post(&gateway, EVENTS, &second).status, 200);
+    let half = [JSON, ("authorization", "Bearer the-secon")];
+    check(&post(&gateway, EVENTS, &half), 401, "unknown_key");
+    std::fs::write(&file, "the-second-key\n").unwrap();
+    eventually("it's whole", Duration::from_secs(5), || {
+        facts(&gateway) == (true, false)
+    });
+    gateway.rewrite(&good);
+    assert_eq!(gateway.reload("").0, 200);
+    assert_eq!(facts(&gateway), (false, false));
+    let log = gateway.stop();
+    assert!(log.contains("may be cut"), "{log}");
+}
+
+#[test]
+fn a_file_of_keys_that_hangs_holds_up_no_reload() {
+    let mock = Mock::start(1, &[("events", 2), ("others", 2)]);
+    let folder = tempfile::tempdir().unwrap();
+    let [file, pipe] = ["keys", "pipe"].map(|name| folder.path().join(name));
+    std::fs::write(&file, "the-first-key\n").unwrap();
+    let reference = format!("\"${{file:{}}}\"", file.display());
+    let gateway = Gateway::ready(&config_with(&mock, &reference));
+    // Who reads it waits for somebody who writes.
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    std::fs::rename(&pipe, &file).unwrap();
+    // A look begins within half a second, and reads a moment later.
+    std::thread::sleep(Duration::from_millis(1_500));
+    gateway.rewrite(&config_with(&mock, "\"the-second-key\""));
+    let begun = Instant::now();
+    let (status, answer) = gateway.reload("");
+    assert_eq!(status, 200, "{answer}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{answer}");
+    let second = [JSON, ("authorization", "Bearer the-second-key")];
+    check(&post(&gateway, EVENTS, &second), 200, "");
+    gateway.stop();
+}

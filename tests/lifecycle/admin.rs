@@ -41,6 +41,7 @@ const METRICS: &[(&str, &str)] = &[
     ("events_spilled", "counter"),
     ("events_unknown", "counter"),
     ("events_waiting", "gauge"),
+    ("key_files_failed", "gauge"),
     ("lanes_direct", "gauge"),
     ("lanes_replaying", "gauge"),
     ("lanes_spilling", "gauge"),

@@ -1,6 +1,7 @@
 //! Keys and secrets of sources: from what is written, files and variables to what is kept.
 //!
-//! A file may hold many keys, one a line; lines that begin with `#` are for people. Keys are hashed here, so that no configuration in
+//! A file may hold many keys, one a line; lines that begin with `#` are for people. A file of several lines ends with a newline: one that
+//! doesn't may be cut, and half of a key would be a key that is easier to guess. Keys are hashed here, so that no configuration in
 //! memory has one in the clear. Where they come from files it's kept which, so that a file that changes can be read again without all
 //! else: somebody may be in the middle of editing that.
 
@@ -9,9 +10,9 @@ use std::collections::BTreeMap;
 use super::super::Config;
 use super::super::check::{Mistake, dotted};
 use super::super::in_files::{Given, OfSource};
-use super::super::secret::expand;
+use super::super::secret::{Source, expand};
 use super::super::tree::{Node, place_at};
-use super::files::{FILE_MAX, read};
+use super::files::{FILE_MAX, read, read_file};
 use crate::auth::settings::Key;
 
 type Env = BTreeMap<String, String>;
@@ -91,9 +92,21 @@ fn whole(text: &str, env: &Env) -> Result<Vec<String>, String> {
     expand(text, |source| read(source, env, FILE_MAX)).map(|secret| vec![secret])
 }
 
+/// What a reference to keys stands for.
+fn lines_of(source: Source<'_>, env: &Env) -> Result<String, String> {
+    let text = match source {
+        Source::Variable(_) => return read(source, env, FILE_MAX),
+        Source::File(path) => read_file(path, FILE_MAX)?,
+    };
+    if text.trim_end().contains('\n') && !text.ends_with('\n') {
+        return Err("its last line doesn't end, so that the file may be cut; end it with a newline, or wait until it's written".into());
+    }
+    Ok(text)
+}
+
 /// The keys that a text stands for, hashed.
 fn hashed(text: &str, env: &Env) -> Result<Vec<String>, String> {
-    let expanded = expand(text, |source| read(source, env, FILE_MAX))?;
+    let expanded = expand(text, |source| lines_of(source, env))?;
     let lines = expanded.lines().map(str::trim);
     let keys = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     let keys = keys.map(|line| Key::parse(line).map(|key| key.written()));

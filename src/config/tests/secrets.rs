@@ -196,6 +196,42 @@ fn the_effective_configuration_shows_every_size_exactly() {
 }
 
 #[test]
+fn a_file_of_keys_that_may_be_cut_or_has_none_is_a_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("keys");
+    let sources = format!(
+        "[http]\nauth = [\"bearer\"]\n[sources.shop]\nkeys = [\"${{file:{}}}\"]\n",
+        file.display()
+    );
+    let text = format!("{SMALL}{sources}");
+    for (keys, what) in [
+        ("a-key-that-is-whole\na-key-that-i", "may be cut"),
+        ("# of the shop\na-key-that-i", "may be cut"),
+        ("", "no key"),
+        ("# of the shop\n", "no key"),
+    ] {
+        std::fs::write(&file, keys).unwrap();
+        let all = mistakes(&text, &[]);
+        let [mistake] = &all[..] else {
+            panic!("{all:?}");
+        };
+        assert!(
+            mistake.contains(what) && !mistake.contains("a-key"),
+            "{mistake}"
+        );
+    }
+    // As platforms write a single one.
+    for keys in [
+        "a-key-that-is-whole",
+        "a-key-that-is-whole\n",
+        "\na-key-that-is-whole\nanother-one\n",
+    ] {
+        std::fs::write(&file, keys).unwrap();
+        assert!(load_text(&text, &[]).is_ok(), "{keys:?}");
+    }
+}
+
+#[test]
 fn keys_of_sources_are_hashed_and_come_from_files_and_variables_as_well() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("keys");
