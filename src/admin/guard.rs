@@ -51,7 +51,8 @@ impl Wanted {
     fn new(settings: &Settings) -> Wanted {
         let token = settings.token.as_ref();
         Wanted {
-            token: token.map(|token| digest(&SHA256, token.as_bytes())),
+            // As it's shown: a file may end in more than one newline.
+            token: token.map(|token| digest(&SHA256, token.trim().as_bytes())),
             of: settings.token_for,
         }
     }
@@ -114,6 +115,9 @@ mod tests {
         for shown in ["Bearer right", "bearer  right "] {
             assert!(guard.lets_in(&request("POST", "/dead/redrive", &[shown])));
         }
+        settings.token = Some(" right\n\n".into());
+        guard.change(&settings);
+        assert!(guard.lets_in(&request("POST", "/reload", &["Bearer right"])));
         settings.token_for = TokenFor::All;
         guard.change(&settings);
         assert!(!guard.lets_in(&request("GET", "/config", &[])));

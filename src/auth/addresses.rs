@@ -28,6 +28,14 @@ struct Slot {
     next_ns: AtomicU64,
 }
 
+/// What an address is counted as: itself, but of IPv6 its network of 64 bits, as that is what one client has at least.
+pub fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
+    }
+}
+
 /// What addresses have done lately.
 #[derive(Debug)]
 pub struct Addresses {
@@ -79,13 +87,7 @@ impl Addresses {
     }
 
     fn hash(&self, address: IpAddr) -> u64 {
-        let bits = match address.to_canonical() {
-            IpAddr::V4(address) => u64::from(address.to_bits()),
-            IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
-        };
-        self.hashing
-            .hash_one((address.to_canonical().is_ipv6(), bits))
-            .max(1)
+        self.hashing.hash_one(counted(address)).max(1)
     }
 
     fn group(&self, who: u64) -> &[Slot; WAYS] {

@@ -32,8 +32,12 @@ pub struct Ways {
     pub asks: bool,
     /// It may be in the body.
     pub look_into_body: bool,
+    /// It may be a client certificate.
+    pub certificate: bool,
     /// The sources by name that signatures are said to be of.
     pub named: Vec<String>,
+    /// The captures of a path that the ids of sources are looked for in.
+    pub captures: Vec<String>,
 }
 
 /// What ways to show a key ask for, or what is wrong with them.
@@ -43,6 +47,8 @@ pub fn ways(texts: &[String]) -> Result<Ways, String> {
     Ok(Ways {
         asks: !policy.is_open(),
         look_into_body: kinds.any(|kind| matches!(kind, Kind::Member(_))),
+        certificate: policy.has_certificates(),
+        captures: policy.captures().map(str::to_owned).collect(),
         named: policy.named().map(str::to_owned).collect(),
     })
 }

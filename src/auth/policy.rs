@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::refusal::Refusal;
 use super::signature::{Given, Whose};
 use super::source::{Refused, Source};
-use super::view::{Found, View};
+use super::view::{Found, Place, View};
 use crate::decode::Pointer;
 
 /// The ways in which keys are shown.
@@ -81,6 +81,17 @@ impl Policy {
             Kind::Signature(it) => match &it.whose {
                 Whose::Named(name) => Some(&**name),
                 Whose::Id(_) => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// The captures of a path that the ids of sources are looked for in.
+    pub fn captures(&self) -> impl Iterator<Item = &str> {
+        self.kinds.iter().filter_map(|kind| match kind {
+            Kind::Signature(it) => match &it.whose {
+                Whose::Id(Place::Capture(name)) => Some(&**name),
+                _ => None,
             },
             _ => None,
         })

@@ -127,7 +127,7 @@ impl Parts<'_> {
 }
 
 impl Access {
-    /// Of these settings, or nothing if they leave all open. It goes on with what `before` has counted.
+    /// Of these settings, or nothing if they leave all open and there was no source before. It goes on with what `before` has counted.
     /// `now` is the time since the start.
     pub fn new(
         parts: &Parts<'_>,
@@ -141,7 +141,9 @@ impl Access {
             streams,
             routes,
         } = parts;
-        if !parts.ask_for_something() {
+        // What was counted of sources stays, though all is open now.
+        let has_counted = before.is_some_and(|before| !before.counts.is_empty());
+        if !parts.ask_for_something() && !has_counted {
             return Ok(None);
         }
         let mut counts = before
@@ -365,5 +367,30 @@ mod tests {
         };
         assert_eq!(access(&asking, None), Some(false));
         assert_eq!(access(&asking, Some(Vec::new())), Some(true));
+    }
+
+    #[test]
+    fn what_was_counted_of_sources_stays_though_all_is_open_again() {
+        let (none, no_cors) = (BTreeMap::new(), BTreeMap::new());
+        let (http, streams, routes) = (Settings::default(), BTreeMap::new(), BTreeMap::new());
+        let access = |sources, before: Option<&Access>| {
+            let parts = Parts {
+                sources,
+                cors: &no_cors,
+                http: &http,
+                streams: &streams,
+                routes: &routes,
+            };
+            Access::new(&parts, before, Duration::ZERO).unwrap()
+        };
+        let shop = BTreeMap::from([("shop".to_owned(), auth::Settings::default())]);
+        let first = access(&shop, None).unwrap();
+        first.keys().by_name("shop").unwrap().counts.refuse();
+        let refused = |access: &Access| access.samples().iter().map(|it| it.refused).sum::<u64>();
+        let open = access(&none, Some(&first)).unwrap();
+        assert_eq!((refused(&open), open.port.policy.is_open()), (1, true));
+        let again = access(&shop, Some(&open)).unwrap();
+        assert_eq!(refused(&again), 1);
+        assert!(access(&none, None).is_none());
     }
 }

@@ -38,8 +38,15 @@ struct Seen {
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     address: IpAddr,
+    /// The subject of its certificate, and the other names in it: the connection's own.
+    names: Option<Arc<[String]>>,
+}
+
+impl Caller {
     /// The subject of its certificate, and the other names in it.
-    pub(super) names: Vec<String>,
+    pub(super) fn names(&self) -> &[String] {
+        self.names.as_deref().unwrap_or_default()
+    }
 }
 
 impl Callers {
@@ -80,10 +87,9 @@ impl Callers {
         if certificate.is_none() && self.most_failures == 0 {
             return None;
         }
-        let names = certificate.map(|it| [std::slice::from_ref(&it.subject), &it.names].concat());
         Some(Caller {
             address: address(),
-            names: names.unwrap_or_default(),
+            names: certificate.map(|it| Arc::clone(it.names())),
         })
     }
 

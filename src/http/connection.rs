@@ -20,7 +20,7 @@ use super::peer::Peer;
 use super::port::Local;
 use super::protocols;
 use super::proxy;
-use super::secure::Secure;
+use super::secure;
 use super::settings::Settings;
 use super::unread;
 use super::watch::{Activity, Times};
@@ -110,7 +110,7 @@ impl Connection {
         let Some(server) = local.port.tls.load_full() else {
             return;
         };
-        match Secure::shake(socket, &server, &settings.tls, &local.handshakes).await {
+        match secure::shake(socket, &server, &settings.tls, &local.handshakes).await {
             Ok((secure, certificate)) => {
                 self.serve(
                     secure,

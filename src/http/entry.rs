@@ -94,7 +94,7 @@ impl Entry {
             uri: request.uri(),
             method: request.method(),
             endpoints: by.map(|by| by.all),
-            names: caller.map_or(&[], |caller| &caller.names),
+            names: caller.map_or(&[], Caller::names),
         };
         let judged = match access.callers().may_try(caller) {
             Ok(()) => gate.policy.before_body(&view, access.keys(), now),

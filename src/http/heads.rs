@@ -7,10 +7,12 @@
 
 use std::time::{Duration, Instant};
 
+use hyper::body::Body;
 use hyper::{HeaderMap, Request, StatusCode, Uri, Version};
 
 use super::answer::Problem;
 use super::forget::STREAM_BYTES;
+use super::head::{Lines, check_framing};
 use super::port::{Local, Port};
 use super::retry;
 use super::watch::Activity;
@@ -37,7 +39,7 @@ pub(super) fn charge_head<B>(
     request: &mut Request<B>,
 ) -> Result<Option<HeldByProcess>, Box<Problem>> {
     if request.headers().len() > most {
-        return Err(refuse(request, too_many(most)));
+        return Err(forget(request, too_many(most)));
     }
     if request.version() != Version::HTTP_2 {
         return Ok(None);
@@ -56,7 +58,7 @@ fn charge_stream<B>(
     HeldByProcess::hold_part(&port.budget, &port.framed, bytes).map_err(|exhausted| {
         let detail = exhausted.to_string();
         let problem = Problem::unavailable("no_memory", detail, retry::SHORTEST);
-        refuse(request, problem)
+        forget(request, problem)
     })
 }
 
@@ -137,13 +139,28 @@ impl Framed {
 
 /// Forgets a request's head, and ends the connection with this problem.
 #[cold]
-pub(super) fn refuse<B>(request: &mut Request<B>, problem: Problem) -> Box<Problem> {
-    *request.headers_mut() = HeaderMap::new();
-    *request.uri_mut() = Uri::default();
+fn forget<B>(request: &mut Request<B>, problem: Problem) -> Box<Problem> {
+    forget_head_of(request);
     Box::new(Problem {
         close: true,
         ..problem
     })
+}
+
+/// Forgets the head of a request that may not come now. What decides where it ends is judged as for any; the connection goes on unless
+/// there is a body that nobody reads, because another one would cost its client and us more.
+#[cold]
+pub(super) fn turn_away<B: Body>(request: &mut Request<B>, problem: Problem) -> Box<Problem> {
+    let framing = check_framing(request, &Lines::of(request.headers()));
+    let close = !request.body().is_end_stream();
+    let problem = framing.err().unwrap_or(Problem { close, ..problem });
+    forget_head_of(request);
+    Box::new(problem)
+}
+
+fn forget_head_of<B>(request: &mut Request<B>) {
+    *request.headers_mut() = HeaderMap::new();
+    *request.uri_mut() = Uri::default();
 }
 
 fn head_bytes(headers: &HeaderMap, uri: &Uri) -> u64 {

@@ -56,7 +56,7 @@ pub fn handle(
     let introduce = |access: &Arc<Access>| access.introduce(busy.peer(), settings, &mut request);
     let mut charged = match access.map(introduce).transpose() {
         Ok(_) => charge_head(&local, settings.max_headers, &mut request),
-        Err(problem) => Err(heads::refuse(&mut request, problem)),
+        Err(problem) => Err(heads::turn_away(&mut request, problem)),
     };
     async move {
         let mut answered = Answered::at(Instant::now());

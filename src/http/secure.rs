@@ -38,10 +38,7 @@ pub(super) struct Wire {
 }
 
 /// What is decrypted.
-#[derive(Debug)]
-pub(super) struct Secure {
-    stream: TlsStream<Wire>,
-}
+pub(super) type Secure = TlsStream<Wire>;
 
 /// A handshake that failed.
 #[derive(Debug)]
@@ -61,57 +58,55 @@ impl Failed {
     }
 }
 
-impl Secure {
-    /// Does the handshake, in its turn among those of this thread.
-    pub(super) async fn shake(
-        socket: TcpStream,
-        server: &tls::Server,
-        settings: &tls::Settings,
-        handshakes: &Handshakes,
-    ) -> Result<(Secure, Option<Box<Certificate>>), Failed> {
-        let wire = Wire {
-            socket,
-            came: 0,
-            most: MOST_OF_HANDSHAKE,
-        };
-        let acceptor = TlsAcceptor::from(Arc::clone(server.config()));
-        let accept = acceptor.accept_with(wire, |it| it.set_buffer_limit(Some(OUT_BYTES)));
-        let mut accept = pin!(accept.into_fallible());
-        let mut over = pin!(sleep(settings.handshake_timeout));
-        let mut place = handshakes.enter(settings.max_handshakes);
-        let mut pause: Option<Pin<Box<Sleep>>> = None;
-        let shaken = std::future::poll_fn(|cx| {
-            if over.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(Failed::untold("tls_timeout")));
-            }
-            if place.is_taken(cx) {
-                return Poll::Ready(Err(Failed::untold("too_many_handshakes")));
-            }
-            loop {
-                if let Some(waiting) = &mut pause {
-                    ready!(waiting.as_mut().poll(cx));
-                    pause = None;
-                }
-                match handshakes.turn(Instant::now()) {
-                    Ok(()) => break,
-                    Err(next) => pause = Some(Box::pin(sleep_until(next))),
-                }
-            }
-            let begun = Instant::now();
-            let polled = accept.as_mut().poll(cx);
-            handshakes.took(begun.elapsed());
-            polled.map_err(|(error, wire)| failed(&error, wire))
-        });
-        let mut stream = shaken.await?;
-        let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let certificate = Certificate::of(shown).map(Box::new);
-        if certificate.is_none() && !shown.is_empty() {
-            return Err(Failed::untold("tls_client_certificate"));
+/// Does the handshake, in its turn among those of this thread.
+pub(super) async fn shake(
+    socket: TcpStream,
+    server: &tls::Server,
+    settings: &tls::Settings,
+    handshakes: &Handshakes,
+) -> Result<(Secure, Option<Box<Certificate>>), Failed> {
+    let wire = Wire {
+        socket,
+        came: 0,
+        most: MOST_OF_HANDSHAKE,
+    };
+    let acceptor = TlsAcceptor::from(Arc::clone(server.config()));
+    let accept = acceptor.accept_with(wire, |it| it.set_buffer_limit(Some(OUT_BYTES)));
+    let mut accept = pin!(accept.into_fallible());
+    let mut over = pin!(sleep(settings.handshake_timeout));
+    let mut place = handshakes.enter(settings.max_handshakes);
+    let mut pause: Option<Pin<Box<Sleep>>> = None;
+    let shaken = std::future::poll_fn(|cx| {
+        if over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(Failed::untold("tls_timeout")));
         }
-        let wire = stream.get_mut().0;
-        (wire.came, wire.most) = (0, MOST_OF_RECORD);
-        Ok((Secure { stream }, certificate))
+        if place.is_taken(cx) {
+            return Poll::Ready(Err(Failed::untold("too_many_handshakes")));
+        }
+        loop {
+            if let Some(waiting) = &mut pause {
+                ready!(waiting.as_mut().poll(cx));
+                pause = None;
+            }
+            match handshakes.turn(Instant::now()) {
+                Ok(()) => break,
+                Err(next) => pause = Some(Box::pin(sleep_until(next))),
+            }
+        }
+        let begun = Instant::now();
+        let polled = accept.as_mut().poll(cx);
+        handshakes.took(begun.elapsed());
+        polled.map_err(|(error, wire)| failed(&error, wire))
+    });
+    let mut stream = shaken.await?;
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let certificate = Certificate::of(shown).map(Box::new);
+    if certificate.is_none() && !shown.is_empty() {
+        return Err(Failed::untold("tls_client_certificate"));
     }
+    let wire = stream.get_mut().0;
+    (wire.came, wire.most) = (0, MOST_OF_RECORD);
+    Ok((stream, certificate))
 }
 
 fn failed(error: &io::Error, wire: Wire) -> Failed {
@@ -125,7 +120,10 @@ fn failed(error: &io::Error, wire: Wire) -> Failed {
     }
     let was_told = error.kind() == io::ErrorKind::InvalidData && wire.came <= wire.most;
     Failed {
-        reason: Some(tls::reason(error)),
+        reason: Some(match wire.came > wire.most {
+            true => tls::TOO_LARGE,
+            false => tls::reason(error),
+        }),
         socket: was_told.then_some(wire.socket),
     }
 }
@@ -177,53 +175,12 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl AsyncRead for Secure {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.stream.get_mut().0.came = 0;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Secure {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-}
-
 impl Transport for Secure {
     fn into_socket(self) -> TcpStream {
-        self.stream.into_inner().0.socket
+        self.into_inner().0.socket
+    }
+
+    fn was_useful(&mut self) {
+        self.get_mut().0.came = 0;
     }
 }

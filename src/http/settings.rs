@@ -42,7 +42,7 @@ pub struct Settings {
     /// Open connections at once, all clients together. Default: 10,000, or as many as five eighths of `memory.budget` hold if
     /// that is fewer, so that a small budget needs no second setting. More wait in the kernel's backlog.
     pub max_connections: Option<usize>,
-    /// Open connections at once from one client address. Default 0, which means no limit of its own:
+    /// Open connections at once from one client address, of IPv6 from one network of 64 bits. Default 0, which means no limit of its own:
     /// behind a load balancer all clients share a few addresses.
     pub max_connections_per_address: usize,
     /// Requests per second from one client address, with one second's worth at once; more is a 429. Default 0: no limit of its own, because
@@ -181,6 +181,6 @@ mod tests {
         let at = |settings: &Settings| [2048, 512, 1].map(|mib| settings.connections(mib << 20));
         assert_eq!(at(&settings), [10_000, 4_311, 8]);
         settings.tls.client_certificates = tls::settings::ClientCertificates::Optional;
-        assert_eq!(at(&settings), [10_000, 3_561, 6]);
+        assert_eq!(at(&settings), [10_000, 3_276, 6]);
     }
 }

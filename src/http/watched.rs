@@ -19,6 +19,10 @@ use crate::telemetry::Refusals;
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// The socket below.
     fn into_socket(self) -> TcpStream;
+
+    /// Bytes came of it that can be used.
+    #[inline(always)]
+    fn was_useful(&mut self) {}
 }
 
 impl Transport for TcpStream {
@@ -145,6 +149,9 @@ impl<T: Transport> AsyncRead for Watched<T> {
         let before = buffer.filled().len();
         let polled = self.polled(|transport| transport.poll_read(cx, buffer));
         if let Some(came @ [_, ..]) = buffer.filled().get(before..) {
+            if let Some(transport) = &mut self.transport {
+                transport.was_useful();
+            }
             if self.preface.is_some() {
                 self.look_at_first(came);
             }

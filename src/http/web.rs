@@ -13,6 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::access::{Access, Gate};
 use super::answer::{Problem, Reply};
+use super::head::{Lines, check_framing};
 use super::routes::Endpoints;
 use super::sending::Sending;
 use crate::auth::Refusal;
@@ -58,7 +59,8 @@ impl Web {
             allowed: origin.and_then(|origin| cors.allowed(origin)),
             kind: match origin {
                 None => Kind::Plain,
-                Some(_) if asked.is_some() => Kind::Preflight,
+                // A preflight has no body. With one it's a request like any other.
+                Some(_) if asked.is_some() && request.body().is_end_stream() => Kind::Preflight,
                 Some(_) => Kind::Sent,
             },
             gate: Arc::clone(gate),
@@ -69,6 +71,9 @@ impl Web {
     pub(super) fn answer<B: Body>(&self, request: &Request<B>) -> Option<Result<Reply, Problem>> {
         match (self.kind, &self.allowed) {
             (Kind::Plain, _) | (Kind::Sent, Some(_)) => None,
+            _ if let Err(problem) = check_framing(request, &Lines::of(request.headers())) => {
+                Some(Err(problem))
+            }
             (Kind::Preflight, Some(_)) => Some(Ok(self.preflight())),
             (Kind::Preflight | Kind::Sent, None) => {
                 let why = Refusal::OriginNotAllowed;

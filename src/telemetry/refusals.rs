@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The reasons: codes of problems, as answers have them in their `type`; and why a connection, or a stream of HTTP/2, ended without one.
-pub const REASONS: [&str; 37] = [
+pub const REASONS: [&str; 38] = [
     "not_found",
     "unknown_stream",
     "empty_key",
@@ -31,6 +31,7 @@ pub const REASONS: [&str; 37] = [
     "tls_refused_by_client",
     "tls_client_certificate",
     "tls_broken_off",
+    "tls_too_large",
     "no_key",
     "unknown_key",
     "key_expired",

@@ -28,6 +28,6 @@ pub mod settings;
 mod tests;
 
 pub use certificate::Certificate;
-pub use reason::reason;
+pub use reason::{TOO_LARGE, reason};
 pub use server::Server;
 pub use settings::Settings;

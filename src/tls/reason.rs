@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustls::{CertificateError, Error};
+use rustls::Error;
 
 /// The client doesn't speak TLS, or breaks its rules.
 const MALFORMED: &str = "tls_malformed";
@@ -14,6 +14,8 @@ const UNKNOWN_NAME: &str = "tls_unknown_name";
 const REFUSED: &str = "tls_refused_by_client";
 /// The client shows no certificate, or a bad one.
 const CLIENT_CERTIFICATE: &str = "tls_client_certificate";
+/// The client sends more than any handshake has.
+pub const TOO_LARGE: &str = "tls_too_large";
 /// The client went away in the middle.
 const BROKEN_OFF: &str = "tls_broken_off";
 
@@ -29,10 +31,4 @@ pub fn reason(error: &io::Error) -> &'static str {
         Some(Error::General(what)) if what.contains("no server certificate") => UNKNOWN_NAME,
         Some(_) => MALFORMED,
     }
-}
-
-/// Why a client's certificate isn't taken although it is good: it's larger than what is kept for it.
-pub fn too_large() -> io::Error {
-    let error = Error::InvalidCertificate(CertificateError::BadEncoding);
-    io::Error::new(io::ErrorKind::InvalidData, error)
 }

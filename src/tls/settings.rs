@@ -96,13 +96,16 @@ impl Default for Settings {
 /// one that is and isn't read yet (16 KiB), what its client doesn't take ([`super::server::OUT_BYTES`]), and 4 KiB for its state.
 const CONNECTION_BYTES: u64 = 48 * 1024;
 
+/// What a connection with the names of its client holds beside that: their text, and what each takes without any.
+const NAMES_BYTES: u64 = 8 * 1024;
+
 impl Settings {
     /// What a connection over TLS is charged beside what any connection is, in bytes.
     pub fn connection_bytes(&self) -> u64 {
         match self.client_certificates {
             ClientCertificates::None => CONNECTION_BYTES,
-            // The certificate is kept, with those that signed it.
-            _ => CONNECTION_BYTES + super::certificate::MOST_BYTES as u64,
+            // The certificate is kept, with those that signed it, and its names.
+            _ => CONNECTION_BYTES + super::certificate::MOST_BYTES as u64 + NAMES_BYTES,
         }
     }
 

@@ -235,8 +235,7 @@ fn clients_are_let_in_by_their_certificates_and_are_who_these_say() {
         let server = Server::build(&settings, &[], None).unwrap();
         let (seen, _) = shake(&server, &known, "a.org").unwrap();
         let certificate = Certificate::of(seen.peer_certificates().unwrap()).unwrap();
-        assert_eq!(certificate.subject, "CN=phone\\, 1");
-        assert_eq!(certificate.names, ["phone.example"]);
+        assert_eq!(**certificate.names(), ["CN=phone\\, 1", "phone.example"]);
         // What a session is resumed with says the same.
         let (again, _) = shake(&server, &known, "a.org").unwrap();
         assert_eq!(again.handshake_kind(), Some(HandshakeKind::Resumed));
@@ -248,6 +247,27 @@ fn clients_are_let_in_by_their_certificates_and_are_who_these_say() {
         let without = shake(&server, &unknown, "a.org");
         assert_eq!(without.is_ok(), asked == ClientCertificates::Optional);
     }
+}
+
+#[test]
+fn a_client_has_only_so_many_names_and_copies_share_them() {
+    let phones = Authority::new("phones");
+    let of = |names: &[String]| {
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        Certificate::of(&[phones.sign(&names, "phone").0])
+    };
+    let numbered = |count: usize| -> Vec<_> { (0..count).map(|n| format!("n{n}.org")).collect() };
+    let most = of(&numbered(certificate::MOST_NAMES - 1)).unwrap();
+    assert_eq!(most.names().len(), certificate::MOST_NAMES);
+    assert!(Arc::ptr_eq(most.clone().names(), most.names()));
+    assert_eq!(of(&numbered(certificate::MOST_NAMES)), None);
+    let label = "x".repeat(60);
+    let long = |count: usize| -> Vec<_> {
+        let name = |n| format!("n{n}.{label}.{label}.{label}.org");
+        (0..count).map(name).collect()
+    };
+    assert!(of(&long(20)).is_some());
+    assert_eq!(of(&long(24)), None);
 }
 
 #[test]

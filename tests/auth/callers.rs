@@ -20,6 +20,29 @@ fn an_address_has_its_rate_of_requests_whatever_it_asks_for() {
 }
 
 #[test]
+fn an_address_above_its_rate_keeps_its_connection_unless_a_body_is_left_on_it() {
+    let (_mock, gateway) = started("[http]\nmax_requests_per_address = 1\n");
+    let mut client = gateway.client();
+    check(&client.post(EVENTS, &[JSON], EVENT), 200, "");
+    for _ in 0..3 {
+        let answer = client.get("/nothing");
+        check(&answer, 429, "address_quota");
+        assert_eq!(answer.header("connection"), None);
+    }
+    // What decides where a request ends is judged all the same.
+    let bad = "GET /nothing HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n";
+    client.write(bad.as_bytes()).unwrap();
+    let answer = client.answer().unwrap();
+    check(&answer, 400, "bad_host");
+    assert_eq!(answer.header("connection"), Some("close"));
+    let mut client = gateway.client();
+    let answer = client.post(EVENTS, &[JSON], EVENT);
+    check(&answer, 429, "address_quota");
+    assert_eq!(answer.header("connection"), Some("close"));
+    gateway.stop();
+}
+
+#[test]
 fn who_shows_wrong_keys_is_soon_not_looked_at() {
     let (_mock, gateway) = started(
         "[http]\nauth = [\"bearer\"]\nmax_failures_per_address = 3\ntrusted = [\"127.0.0.0/8\"]\naddress_from = \"x-forwarded-for\"\n\

@@ -25,9 +25,30 @@ fn a_flood_of_wrong_keys_hurts_nobody_and_is_told_in_few_lines() {
             check(&client.post(EVENTS, &[JSON, good], EVENT), 200, "");
         }
     });
+    // With bodies, each of which ends its connection unread.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let gateway = &gateway;
+            scope.spawn(move || {
+                let (wrong, body) = (("authorization", "Bearer wrong"), [b' '; 20_000]);
+                for _ in 0..300 {
+                    check(
+                        &gateway.client().post(EVENTS, &[JSON, wrong], &body),
+                        401,
+                        "unknown_key",
+                    );
+                }
+            });
+        }
+        let mut client = gateway.client();
+        let good = ("authorization", "Bearer shop-key-1");
+        for _ in 0..100 {
+            check(&client.post(EVENTS, &[JSON, good], EVENT), 200, "");
+        }
+    });
     let metrics = gateway.get("/metrics").1;
     assert!(
-        metrics.contains("forebay_refusals_total{reason=\"unknown_key\"} 8000\n"),
+        metrics.contains("forebay_refusals_total{reason=\"unknown_key\"} 8600\n"),
         "{metrics}"
     );
     let grown = gateway.resident().saturating_sub(before);

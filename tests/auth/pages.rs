@@ -159,3 +159,29 @@ origins = ["https://shop.example"]
     check(&post(&gateway, EVENTS, &[JSON, key]), 200, "");
     gateway.stop();
 }
+
+#[test]
+fn a_preflight_is_judged_by_where_it_ends_as_any_request() {
+    let (_mock, gateway) =
+        started("[http]\ncors = \"web\"\n[cors.web]\norigins = [\"https://shop.example\"]\n");
+    let ask = |more: &str, behind: &str| {
+        let mut client = gateway.client();
+        let head = format!(
+            "OPTIONS {EVENTS} HTTP/1.1\r\norigin: https://shop.example\r\naccess-control-request-method: POST\r\n{more}\r\n{behind}"
+        );
+        client.write(head.as_bytes()).unwrap();
+        let answer = client.answer().unwrap();
+        (answer.status, answer.header("connection") == Some("close"))
+    };
+    assert_eq!(ask("host: test\r\n", ""), (204, false));
+    assert_eq!(ask("host: test\r\ncontent-length: 0\r\n", ""), (204, false));
+    assert_eq!(ask("", ""), (400, true));
+    assert_eq!(ask("host: a\r\nhost: b\r\n", ""), (400, true));
+    let coded = "host: test\r\ntransfer-encoding: gzip, chunked\r\n";
+    assert_eq!(ask(coded, "0\r\n\r\n"), (501, true));
+    // None has a body. What is no preflight gets what any OPTIONS gets.
+    let smuggled = "POST /v1/events/events HTTP/1.1\r\nhost: test\r\n\r\n";
+    let with_body = format!("host: test\r\ncontent-length: {}\r\n", smuggled.len());
+    assert_eq!(ask(&with_body, smuggled), (405, true));
+    gateway.stop();
+}

@@ -53,6 +53,22 @@ fn with_too_many_handshakes_the_eldest_is_ended_and_a_new_one_has_its_turn() {
     drop(stalled);
 }
 
+#[test]
+fn a_handshake_that_is_too_large_is_counted_as_such() {
+    let world = World::new("");
+    // Records of a ClientHello of 60 KiB, one behind the other: the library would take it.
+    let record = [&[0x16, 3, 1, 0x40, 0][..], &[0; 0x4000]].concat();
+    let mut first = record.clone();
+    first[5..9].copy_from_slice(&[1, 0, 0xf0, 0]);
+    let mut socket = stalled(world.address(), &first);
+    // It may be closed before all of it is written.
+    for _ in 0..3 {
+        socket.write_all(&record).unwrap_or_default();
+    }
+    eventually("it's counted", SOON, || world.refused("tls_too_large") == 1);
+    assert_eq!(world.refused("tls_broken_off"), 0);
+}
+
 /// A record of the largest size that never ends: 16 KiB that can't be decrypted.
 fn record() -> Vec<u8> {
     [&[0x17, 3, 3, 0x41, 0][..], &[7; 16_000]].concat()

@@ -7,6 +7,7 @@ use super::table::Endpoints;
 
 pub use super::answers::OUTCOMES;
 pub use super::settings::Settings;
+use super::template;
 
 /// One thing that is wrong with a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,4 +47,9 @@ pub fn make(
         })),
     }
     Err(wrong)
+}
+
+/// The captures that each path of a route has.
+pub fn captures(settings: &Settings) -> Vec<String> {
+    template::captures(&settings.paths)
 }

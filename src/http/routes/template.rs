@@ -154,6 +154,17 @@ fn literal(path: &str, text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The captures that each of these paths has. What is wrong with a path is told elsewhere.
+pub(super) fn captures(paths: &[String]) -> Vec<String> {
+    let patterns = paths.iter().filter_map(|path| parse(path).ok()).flatten();
+    let names = patterns.map(|pattern| pattern.names().map(str::to_owned).collect::<Vec<_>>());
+    let in_both = |one: Vec<String>, other: Vec<String>| {
+        let both = one.into_iter().filter(|name| other.contains(name));
+        both.collect()
+    };
+    names.reduce(in_both).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
