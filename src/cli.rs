@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Takes attribution events over HTTP and hands them to Apache Kafka; a 2xx means that they are there.
 #[derive(Debug, Parser)]
@@ -77,15 +77,12 @@ pub enum Command {
         /// The configuration file: it says where the admin port is, and is checked first.
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// Where the admin port is, if the file isn't to say it: http://HOST:PORT.
-        #[arg(long, value_name = "URL")]
-        admin: Option<String>,
+        /// The admin port.
+        #[command(flatten)]
+        admin: Where,
         /// Only say what would change, and what that means.
         #[arg(long)]
         dry_run: bool,
-        /// File with the admin port's token. Default: admin.token of the configuration file.
-        #[arg(long, value_name = "FILE")]
-        admin_token_file: Option<PathBuf>,
     },
     /// Make a key for a source, or hash one.
     Key {
@@ -121,6 +118,21 @@ pub enum Command {
     },
 }
 
+/// Where a gateway's admin port is, and how to ask it.
+#[derive(Clone, Debug, Args)]
+pub struct Where {
+    /// Where the admin port is, if the file isn't to say it: http://HOST:PORT, or https://HOST:PORT if it speaks TLS.
+    #[arg(long, value_name = "URL")]
+    pub admin: Option<String>,
+    /// File with the certificates (PEM) of the authorities by which the admin port is known, if it speaks TLS. Default: those in
+    /// admin.tls.cert of the configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub admin_ca: Option<PathBuf>,
+    /// File with the admin port's token. Default: admin.token of the configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+}
+
 /// What can be done with keys.
 #[derive(Debug, Subcommand)]
 pub enum Key {
@@ -137,12 +149,9 @@ pub enum Configuration {
     Diff {
         /// The configuration file.
         file: PathBuf,
-        /// Where the gateway's admin port is, if the file isn't to say it: http://HOST:PORT.
-        #[arg(long, value_name = "URL")]
-        admin: Option<String>,
-        /// File with the admin port's token. Default: admin.token of the configuration file.
-        #[arg(long, value_name = "FILE")]
-        admin_token_file: Option<PathBuf>,
+        /// The admin port.
+        #[command(flatten)]
+        admin: Where,
     },
 }
 

@@ -70,21 +70,12 @@ fn main() -> std::process::ExitCode {
             config,
             admin,
             dry_run,
-            admin_token_file,
-        } => {
-            let token = admin_token_file.as_deref();
-            reload::reload(config.as_deref(), admin.as_deref(), token, dry_run)
-        }
+        } => reload::reload(config.as_deref(), &admin, dry_run),
         Command::Key { what: Key::New } => key::new(),
         Command::Key { what: Key::Hash } => key::hash(),
         Command::Config {
-            what:
-                Configuration::Diff {
-                    file,
-                    admin,
-                    admin_token_file,
-                },
-        } => reload::diff(&file, admin.as_deref(), admin_token_file.as_deref()),
+            what: Configuration::Diff { file, admin },
+        } => reload::diff(&file, &admin),
         Command::Tail {
             stream,
             config,

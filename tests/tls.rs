@@ -1,5 +1,6 @@
 //! The data port over TLS.
 
+mod admin;
 mod certificates;
 mod clients;
 mod ends;

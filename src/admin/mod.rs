@@ -14,7 +14,8 @@
 //! | `/openapi.json` | the native API of the data port as OpenAPI 3.1, with the streams that are configured |
 //! | `/` | a page for people |
 //!
-//! With `admin.token` set, a change needs it, and the rest as well if `admin.token_for` says so ([`guard`]).
+//! With `admin.token` set, a change needs it, and the rest as well if `admin.token_for` says so ([`guard`]). With `[admin.tls]` all of it goes
+//! over TLS, so that nobody on the way learns the token.
 //!
 //! It only reads, but for redrive and reload. Most of it is counters and gauges, which need no lock. The reason of a fault is a text under a lock
 //! that everybody holds for a copy of it and no longer. The log's statistics need locks of the data path: the sampler's thread

@@ -1,4 +1,5 @@
-//! The admin port's server: few requests, small answers, on the control thread.
+//! The admin port's server: few requests, small answers, on the control thread. It speaks TLS if it has a certificate (`[admin.tls]`), and
+//! then nothing else.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,14 +13,20 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::page;
 use super::view::View;
+use crate::tls;
 
 /// Connections at once; a monitoring system needs a handful.
 const MAX_CONNECTIONS: usize = 64;
+/// How long a handshake may take, and a head.
+const BEGUN_WITHIN: Duration = Duration::from_secs(10);
 /// A connection that lives longer is closed: monitoring systems connect again, and nothing can hang.
 const LIFETIME: Duration = Duration::from_secs(60);
 
@@ -41,31 +48,65 @@ pub async fn serve(listener: std::net::TcpListener, view: Arc<View>) -> io::Resu
         };
         let view = Arc::clone(&view);
         tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let view = Arc::clone(&view);
-                async move {
-                    if !view.guard.lets_in(&request) {
-                        return Ok(unauthorised());
+            // Each connection begins with what is in force then.
+            let served = async {
+                match view.tls.load_full() {
+                    None => serve_on(socket, view).await,
+                    Some(server) => {
+                        if let Some(secure) = shake(socket, &server).await {
+                            serve_on(secure, view).await;
+                        }
                     }
-                    // Whether the process lives is told without waiting for anything.
-                    if request.uri().path() != "/livez" {
-                        view.sampler.refresh().await;
-                    }
-                    if request.uri().path() == "/reload" && request.method() == Method::POST {
-                        let query = request.uri().query().unwrap_or_default();
-                        let (status, body) = view.reloads.answer(query).await;
-                        return Ok(reply(status, "application/json", format!("{body:#}\n")));
-                    }
-                    Ok::<_, Infallible>(answer(&view, &request))
                 }
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(10))
-                .serve_connection(TokioIo::new(socket), service);
-            drop(tokio::time::timeout(LIFETIME, connection).await);
+            };
+            drop(tokio::time::timeout(LIFETIME, served).await);
             drop(permit);
         });
+    }
+}
+
+/// Does a handshake, or gives up.
+async fn shake(socket: TcpStream, server: &tls::Server) -> Option<TlsStream<TcpStream>> {
+    let acceptor = TlsAcceptor::from(Arc::clone(server.config()));
+    let accept = acceptor.accept_with(socket, |it| {
+        it.set_buffer_limit(Some(tls::server::OUT_BYTES));
+    });
+    match tokio::time::timeout(BEGUN_WITHIN, accept).await {
+        Ok(Ok(secure)) => Some(secure),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a handshake with the admin port failed");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Serves what comes over one connection.
+async fn serve_on(socket: impl AsyncRead + AsyncWrite + Unpin, view: Arc<View>) {
+    let service = service_fn(move |request| {
+        let view = Arc::clone(&view);
+        async move {
+            if !view.guard.lets_in(&request) {
+                return Ok(unauthorised());
+            }
+            // Whether the process lives is told without waiting for anything.
+            if request.uri().path() != "/livez" {
+                view.sampler.refresh().await;
+            }
+            if request.uri().path() == "/reload" && request.method() == Method::POST {
+                let query = request.uri().query().unwrap_or_default();
+                let (status, body) = view.reloads.answer(query).await;
+                return Ok(reply(status, "application/json", format!("{body:#}\n")));
+            }
+            Ok::<_, Infallible>(answer(&view, &request))
+        }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(BEGUN_WITHIN)
+        .serve_connection(TokioIo::new(socket), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "an admin connection ended with an error");
     }
 }
 

@@ -1,9 +1,13 @@
 //! Settings of the admin port.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::tls;
 
 /// `[admin]`: health, metrics and status for people and machines that operate forebay.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -19,6 +23,59 @@ pub struct Settings {
     pub token: Option<String>,
     /// What the token is asked for. Default `changes`.
     pub token_for: TokenFor,
+    /// TLS on it, instead of none.
+    pub tls: Tls,
+}
+
+/// `[admin.tls]`: the certificate of the admin port. With one the port speaks TLS and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// File with the certificate and what it's signed by, up to the authority (PEM). Default: none, and no TLS.
+    pub cert: Option<PathBuf>,
+    /// File with its private key (PEM): PKCS #8, PKCS #1 or SEC 1. Default: none.
+    pub key: Option<PathBuf>,
+    /// How often the files are looked at; if they have changed, they are in force for the next connection. Default 10 s. 0: only when
+    /// the configuration is reloaded.
+    #[serde(with = "humantime_serde")]
+    pub check_files: Duration,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Tls {
+            cert: None,
+            key: None,
+            check_files: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Tls {
+    /// What TLS is begun with; nothing if it isn't spoken.
+    pub fn listener(&self) -> Option<tls::Settings> {
+        let (cert, key) = (self.cert.clone()?, self.key.clone()?);
+        let files = tls::settings::Files { cert, key };
+        Some(tls::Settings {
+            certificates: BTreeMap::from([("admin".to_owned(), files)]),
+            ..tls::Settings::default()
+        })
+    }
+
+    /// Whether all that is needed is said; if not, the key and what to do.
+    pub fn check(&self) -> Option<(&'static str, &'static str)> {
+        match (&self.cert, &self.key) {
+            (Some(_), None) => Some((
+                "key",
+                "there is a certificate without its key; give the file that has it",
+            )),
+            (None, Some(_)) => Some((
+                "cert",
+                "there is a key without its certificate; give the file that has it",
+            )),
+            _ => None,
+        }
+    }
 }
 
 /// What the token is asked for.
@@ -39,6 +96,7 @@ impl Default for Settings {
             wait_for_all: Duration::from_secs(10),
             token: None,
             token_for: TokenFor::default(),
+            tls: Tls::default(),
         }
     }
 }

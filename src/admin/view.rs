@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::adopted::Adopted;
 use super::guard::Guard;
@@ -16,6 +16,7 @@ use crate::http::{Port, Server};
 use crate::lane::Cluster;
 use crate::lifecycle::{Phase, Vitals, Watch};
 use crate::spill::Log;
+use crate::tls;
 
 /// Everything that the admin port looks at.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct View {
     pub vitals: Vitals,
     /// Who may ask for what.
     pub guard: Guard,
+    /// What connections to the admin port begin with; nothing if it speaks no TLS.
+    pub tls: ArcSwapOption<tls::Server>,
 }
 
 impl View {

@@ -28,6 +28,7 @@ use tokio::task::JoinHandle;
 use anyhow::{Context, Result, anyhow};
 
 use self::backend::Backend;
+use self::certificates::Certificates;
 use self::drain::{Drain, Left};
 use self::listeners::Listeners;
 use self::owners::Owners;
@@ -42,6 +43,7 @@ use crate::config::Config;
 use crate::http::{Port, Server, Snapshot, linger};
 use crate::lifecycle::{Life, Phase, Vitals, Watch, reached};
 use crate::service::Sockets;
+use crate::tls;
 
 /// Everything, wired and bound, with nothing running yet.
 pub struct App {
@@ -54,6 +56,7 @@ pub struct App {
     port: Arc<Port>,
     source: Source,
     listeners: Listeners,
+    admin_tls: Option<Arc<tls::Server>>,
 }
 
 /// Everything, running.
@@ -108,7 +111,7 @@ impl App {
         let terms = owners.terms(&config, &[], Duration::ZERO);
         let routes = routes::first(&config, &backend.clusters(), &terms);
         let routes = routes.map_err(|error| anyhow!(error))?;
-        let tls = certificates::first(&config)?;
+        let tls = Certificates::first(&config)?;
         let (http, idle) = (config.http.clone(), config.shutdown.idle);
         let mut snapshot = Snapshot::first(http, idle, limits, config.lane.clone(), routes);
         snapshot.wait_for_all = config.admin.wait_for_all;
@@ -132,12 +135,13 @@ impl App {
             framed: Share::of_streams(),
             answers: Share::of_answers(),
             unsorted: budget::Account::of_nobody(&budget),
-            tls: ArcSwapOption::from(tls),
+            tls: ArcSwapOption::from(tls.data),
             addresses: Arc::default(),
             start: Instant::now(),
         };
         Ok(App {
             listeners: Listeners::open(&config, sockets)?,
+            admin_tls: tls.admin,
             life: Life::default(),
             budget,
             backend,
@@ -173,6 +177,7 @@ impl App {
             port,
             source,
             listeners,
+            admin_tls,
         } = self;
         let (config, backend) = (Arc::new(ArcSwap::from_pointee(config)), Arc::new(backend));
         let admin_address = listeners.admin.local_addr()?;
@@ -198,6 +203,7 @@ impl App {
             sampler,
             vitals,
             guard: Guard::new(&config.load().admin),
+            tls: ArcSwapOption::from(admin_tls),
         });
         let adopting = adopting.into_iter();
         let adopting = adopting
@@ -210,6 +216,7 @@ impl App {
             server: Arc::clone(&server),
         };
         vital::spawn(door, &view, wishes)?;
+        vital::certificates(config.clone(), port.clone(), &view, life.watch());
         let reloader = Reloader::new(source, &config, &backend, owners, port, &view, moves);
         vital::reload(reloader, asks, &view, life.watch());
         life.enter(Phase::Running);

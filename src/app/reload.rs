@@ -37,7 +37,7 @@ pub use self::read::Source;
 use self::read::{Files, changed_files, files_of, read};
 use super::backend::Backend;
 use super::beside::Beside;
-use super::certificates::{self, Renewals};
+use super::certificates::Certificates;
 use super::moves::Moves;
 use super::owners::Owners;
 use super::routes::{self, Wired};
@@ -81,8 +81,6 @@ pub(super) struct Reloader {
     /// By cluster: what was in the files that its client reads itself, before it was made. Nothing is known of a cluster whose files
     /// couldn't be read in time: it gets another client with the next reload.
     files: Files,
-    /// When certificates are looked at.
-    renewals: Renewals,
     /// Files with keys of sources.
     keys: KeyFiles,
     /// Streams whose new events wait.
@@ -122,7 +120,6 @@ impl Reloader {
             replaced: Vec::new(),
             beside: Beside::default(),
             files: Files::default(),
-            renewals: Renewals::default(),
             keys: KeyFiles::default(),
             moves,
         }
@@ -160,8 +157,6 @@ impl Reloader {
                 looked = self.keys.looking.looked() => if *now.borrow() == Phase::Running {
                     self.take_keys(looked).await;
                 },
-                () = self.renewals.due(&self.config.load().http.tls) => self.renewals.begin(&self.port),
-                looked = self.renewals.looking.looked() => self.renewals.take(&self.port, looked),
             }
         }
     }
@@ -205,10 +200,10 @@ impl Reloader {
         let old = self.config.load_full();
         let (source, its) = (Arc::clone(&self.source), Arc::clone(&old));
         let before = self.files.clone();
-        let tls = self.port.tls.load_full();
+        let tls = Certificates::now(&self.port, &self.view);
         let reading = self.beside.run(READ_WITHIN, move || {
             let (new, files) = read(&source, &its, &before)?;
-            let tls = certificates::of(&new, tls.as_deref())?;
+            let tls = tls.next(&new)?;
             Ok((new, files, tls))
         });
         let (new, files, tls) = match reading.await {
@@ -246,7 +241,7 @@ impl Reloader {
             }
             self.view.reloads.succeeded();
             self.files = files;
-            self.port.tls.store(tls);
+            tls.put_in_force(&self.port, &self.view);
         }
         Outcome::Done(changes)
     }

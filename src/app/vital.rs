@@ -5,8 +5,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
+use super::certificates;
 use super::listeners::Listeners;
 use super::reload::Reloader;
 use super::wait::wait_for;
@@ -14,6 +16,7 @@ use crate::admin::looks;
 use crate::admin::reload::Ask;
 use crate::admin::sampler::Wishes;
 use crate::admin::{self, View};
+use crate::config::Config;
 use crate::http::listener::{self, Listening};
 use crate::http::{Port, Server};
 use crate::lifecycle::{Vital, Vitals, Watch};
@@ -62,6 +65,21 @@ pub(super) fn reload(
     let vital = view.vitals.guard("reloading the configuration");
     tokio::spawn(async move {
         reloader.run(asks, watch).await;
+        drop(vital);
+    });
+}
+
+/// Certificates are looked at by a task of their own, which no reload holds up.
+pub(super) fn certificates(
+    config: Arc<ArcSwap<Config>>,
+    port: Arc<Port>,
+    view: &Arc<View>,
+    watch: Watch,
+) {
+    let vital = view.vitals.guard("renewing certificates");
+    let view = Arc::clone(view);
+    tokio::spawn(async move {
+        certificates::renew(config, port, view, watch).await;
         drop(vital);
     });
 }

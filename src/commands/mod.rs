@@ -6,6 +6,7 @@
     reason = "commands talk to the person at the terminal"
 )]
 
+mod admin_port;
 pub mod attempt;
 mod brokers;
 pub mod check;

@@ -60,6 +60,7 @@ impl Effect {
     pub(super) fn of(path: &[&str]) -> Option<Effect> {
         Some(match path {
             ["http", "tls", "listen"] => Effect::Restart,
+            ["admin", "tls", _] => Effect::Connections,
             ["http", "tls", _] | ["http", "tls", "certificates", _, "cert" | "key"] => {
                 Effect::Connections
             }

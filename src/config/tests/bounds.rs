@@ -96,6 +96,7 @@ fn counts_have_bounds() {
 fn every_duration_has_bounds() {
     let may_be_zero = [
         "admin.wait_for_all",
+        "admin.tls.check_files",
         "cors.ads.max_age",
         "http.tls.check_files",
         "shutdown.grace",

@@ -66,6 +66,18 @@ fn the_same_configuration_changes_nothing() {
 }
 
 #[test]
+fn the_admin_port_gets_another_certificate_or_none_with_the_next_connection() {
+    let with = "[admin.tls]\ncert = \"a.pem\"\nkey = \"a.key\"\n";
+    assert_eq!(
+        lines(with, BASE),
+        [
+            "admin.tls.cert: \"a.pem\" -> (default) [for new connections]",
+            "admin.tls.key: \"a.key\" -> (default) [for new connections]",
+        ]
+    );
+}
+
+#[test]
 fn each_change_is_told_with_what_it_means_and_no_secret_is() {
     let new = BASE
         .replace("\"old\"", "\"new\"")

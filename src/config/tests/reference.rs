@@ -122,6 +122,8 @@ fn only_keys_without_a_default_value_are_off_in_it() {
             &["routes", "any", "answers", "any", "body"],
             &["routes", "any", "answers", "any", "location"],
             &["admin", "token"],
+            &["admin", "tls", "cert"],
+            &["admin", "tls", "key"],
         ]
     );
 }

@@ -312,3 +312,80 @@ fn who_may_send_is_checked_as_a_whole() {
         [""; 0]
     );
 }
+
+#[test]
+fn a_certificate_of_the_admin_port_has_its_key() {
+    let tls = |text: &str| problems(&format!("[admin.tls]\n{text}\n"), &[]);
+    let [cert, key] = ["cert = \"a\"\n", "key = \"b\"\n"];
+    let wrong = [
+        (cert, "admin.tls.key: there is a"),
+        (key, "admin.tls.cert: there is a"),
+    ];
+    for (text, expected) in wrong {
+        let found = tls(text);
+        assert!(
+            found.len() == 1 && found[0].starts_with(expected),
+            "{found:?}"
+        );
+    }
+    assert_eq!(tls(&[cert, key].concat()), [""; 0]);
+}
+
+#[test]
+fn who_may_send_can_do_so_as_it_is_said() {
+    let key = "keys = [\"a-key-of-somebody\"]";
+    let asks = "[http]\nauth = [\"bearer\"]\n";
+    let route =
+        "[routes.route]\npaths = [\"/in/{app}\", \"/to/{app}/{more}\"]\nstream = \"clicks\"\n";
+    for (more, expected) in [
+        (
+            format!("{asks}[sources.a]\n{key}\nroutes = [\"rout\"]\n{route}"),
+            "sources.a.routes: there is no route \"rout\"; did you mean \"route\"?",
+        ),
+        (
+            format!("{asks}[sources.a]\n{key}\n[sources.b]\n"),
+            "sources.b: it has nothing that a request could show",
+        ),
+        (
+            format!("{asks}[sources.a]\n{key}\nids = [\"app\"]\n"),
+            "sources.a.ids: they say whose signature it is",
+        ),
+        (
+            format!("{asks}[sources.a]\nsubjects = [\"CN=tv\"]\n"),
+            "sources.a.subjects: no client is asked for a certificate",
+        ),
+        (
+            format!("[http]\nauth = [\"mtls\"]\n[sources.a]\n{key}\n"),
+            "http.auth: \"mtls\": no client is asked for a certificate",
+        ),
+        (
+            format!("[http]\nauth = [\"hmac:x-sig source=a\"]\n[sources.a]\n{key}\n"),
+            "http.auth: source \"a\" is said to sign, and has no secrets",
+        ),
+        (
+            format!("[http]\nauth = [\"hmac:x-sig id=path:app\"]\n[sources.a]\n{key}\n"),
+            "http.auth: id=path:app: there is no capture {app}: no route has it",
+        ),
+        (
+            format!("[sources.a]\n{key}\n{route}auth = [\"hmac:x-sig id=path:ap\"]\n"),
+            "routes.route.auth: id=path:ap: there is no capture {ap}: not every path of the route has it",
+        ),
+        (
+            format!("[sources.a]\n{key}\n{route}auth = [\"hmac:x-sig id=path:more\"]\n"),
+            "routes.route.auth: id=path:more: there is no capture {more}: not every path of the route has it",
+        ),
+    ] {
+        let found = problems(&more, &[]);
+        assert!(
+            found.len() == 1 && found[0].starts_with(expected),
+            "{more}: {found:?}"
+        );
+    }
+    // Where a route says nothing itself, what the port asks for is asked of its paths.
+    for good in [
+        format!("[http]\nauth = [\"hmac:x-sig id=path:app\"]\n[sources.a]\n{key}\n{route}"),
+        format!("[sources.a]\n{key}\n{route}auth = [\"hmac:x-sig id=path:app\"]\n"),
+    ] {
+        assert_eq!(problems(&good, &[]), [""; 0]);
+    }
+}

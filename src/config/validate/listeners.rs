@@ -56,6 +56,11 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         let what = "there is no token that could be asked for; set admin.token";
         problems.add("admin.token_for", what);
     }
+    if let Some((key, what)) = admin.tls.check() {
+        problems.add(format!("admin.tls.{key}"), what);
+    }
+    let every = admin.tls.check_files;
+    problems.lasts("admin.tls.check_files", every, Duration::ZERO, HOUR);
 }
 
 /// Nobody's word is taken for where a request comes from unless it's trusted.
