@@ -45,7 +45,7 @@ impl Reloader {
             Ok(new) if new.sources == old.sources => Ok(false),
             Ok(new) => {
                 let plan = Plan::new(&old, &new);
-                self.apply(&plan, new).await.map(|()| true)
+                self.apply(&plan, *new).await.map(|()| true)
             }
             Err(why) => Err(why),
         };

@@ -52,7 +52,7 @@ pub(super) enum Look {
     /// Nothing that can be judged now: they are being written, or were judged a moment ago.
     Later,
     /// Other files, and the configuration with what they hold.
-    Read(Stamps, Result<Config, String>),
+    Read(Stamps, Result<Box<Config>, String>),
 }
 
 impl Seen {
@@ -91,8 +91,8 @@ impl Seen {
     }
 }
 
-fn read(config: &Config) -> Result<Config, String> {
-    let new = config.with_key_files()?;
+fn read(config: &Config) -> Result<Box<Config>, String> {
+    let new = Box::new(config.with_key_files()?);
     let lines = |problems: Vec<Problem>| {
         let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
         lines.join("; ")
