@@ -16,6 +16,7 @@ mod chaos;
 mod check;
 mod clusters;
 mod delivery;
+mod deploy;
 mod disks;
 mod door;
 mod doors;

@@ -1,0 +1,10 @@
+//! What `deploy/` has for operators, held to the programs that read it.
+
+mod chart;
+mod image;
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
