@@ -89,11 +89,12 @@ pub(super) struct Reloader {
 
 /// What is shown of a configuration that has come into force.
 pub(super) fn loaded(config: &Config, generation: u64) -> Loaded {
+    let text = print::effective(config);
     Loaded {
         generation,
-        hash: print::hash(config),
+        hash: print::hash(&text),
         at: SystemTime::now(),
-        text: print::effective(config),
+        text,
         failed: None,
         keys_failed: None,
     }

@@ -101,13 +101,17 @@ pub fn load(
     let mut all: Vec<Mistake> = ours
         .filter_map(|(name, value)| env::overlay(&mut root, name, value).err())
         .collect();
-    all.extend(check(&root));
+    let root = Node::Table(root);
+    // What fits as a whole has no mistake: a key that nobody knows wouldn't fit. Looking for mistakes tries each key by itself, which
+    // takes a second for some ten thousand of them.
+    let fitted = Config::deserialize(&root);
+    if let (Err(_), Node::Table(root)) = (&fitted, &root) {
+        all.extend(check(root));
+    }
     if !all.is_empty() {
         return Err(LoadError::Mistakes(Mistakes { path, all }));
     }
-
-    let root = Node::Table(root);
-    let mut config = Config::deserialize(&root).map_err(|fault| {
+    let mut config = fitted.map_err(|fault| {
         // `check` tries each value and each section alone, so nothing is left to be found here.
         let place = Place::Line { line: 1, column: 1 };
         let all = vec![Mistake::Unresolved {

@@ -44,9 +44,9 @@ pub(super) fn table(config: &Config) -> Result<toml::Table, toml::ser::Error> {
     Ok(tree)
 }
 
-/// A short name for what [`effective`] shows: the same for the same configuration, whatever its secrets are.
-pub fn hash(config: &Config) -> String {
-    format!("{:08x}", crc32c::crc32c(effective(config).as_bytes()))
+/// A short name for what [`effective`] shows, its `text`: the same for the same configuration, whatever its secrets are.
+pub fn hash(text: &str) -> String {
+    format!("{:08x}", crc32c::crc32c(text.as_bytes()))
 }
 
 /// A size with the largest unit that shows it exactly: `4MiB`, `900KiB`, `1000B`.

@@ -134,7 +134,8 @@ fn a_file_that_has_changed_is_told_once_and_of_its_cluster() {
 
 #[test]
 fn the_hash_tells_configurations_apart_but_no_secrets() {
-    use super::super::print::hash;
+    use super::super::print::{effective, hash};
+    let hash = |config| hash(&effective(config));
     let one = load_text(BASE, &[]).unwrap();
     let other = load_text(&BASE.replace("\"old\"", "\"new\""), &[]).unwrap();
     assert_eq!(hash(&one), hash(&other));
