@@ -42,7 +42,7 @@
 //! | `spill-writer`, `spill-steward` | the log: one durable write for all that waits; files and watermarks |
 //! | `spill-room` | the free space of the log's disk, which a disk that hangs doesn't tell |
 //! | `probe`, two for all clusters, and one more for each that hangs | partition counts, signs of life |
-//! | librdkafka's own, two per cluster and one per broker | batches on the wire |
+//! | librdkafka's own, two per cluster and one per broker; none for a cluster that is away | batches on the wire |
 //! | `accept` | accepting connections and dealing them out to HTTP threads |
 //! | `sampler` | a look at the log and the last seconds, once a second or when somebody asks, for the admin port |
 //! | `partitions`, `limits`, if there is a log | writing down what is known of topics, for the next start |

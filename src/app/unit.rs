@@ -164,6 +164,8 @@ impl Subject for Known {
             }
             Finding::Unusable { topic, code } => cluster.set_unusable(topic as u32, code),
             Finding::Stuck => cluster.replace_client(),
+            Finding::Away => cluster.goes_away(),
+            Finding::Back(address) => cluster.comes_back(address),
         }
         false
     }

@@ -77,6 +77,7 @@ impl Cluster {
             topic.limits.change(&settings);
         }
         if !produce::client::is_same(&before, &settings) {
+            self.away.forget();
             self.renew_client();
         }
         self.signal.wake();

@@ -29,6 +29,9 @@ impl<P: Client> Worker<P> {
             self.drop_client(now);
             self.clients.pause.succeeds();
         }
+        if self.stays_away(now) {
+            return;
+        }
         if self.clients.current.is_some() || !self.clients.pause.is_over(now) || !self.bury(now) {
             return;
         }
@@ -53,6 +56,26 @@ impl<P: Client> Worker<P> {
                 self.clients.pause.fails(now);
             }
         }
+    }
+
+    /// Whether the cluster is away, and there is to be no client. One that holds nothing is given up.
+    fn stays_away(&mut self, now: Instant) -> bool {
+        if !self.cluster.away.is_on() {
+            return false;
+        }
+        if self.clients.current.is_some() {
+            if self.lines.in_flight_events > 0 {
+                return false;
+            }
+            let cluster = self.cluster.name();
+            tracing::debug!(cluster, "no client is kept while nobody listens");
+            self.cluster.health().set_warm(false);
+            self.drop_client(now);
+            // Nothing has failed that another client would fail at.
+            self.clients.pause.succeeds();
+        }
+        self.bury(now);
+        true
     }
 
     /// After a batch failed, has everything come back, so that it can be sent again in order.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Guard};
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::away::Away;
 use super::routing::Memory;
 use super::signal::Signal;
 use super::topic::{Topic, TopicOf, Topics};
@@ -39,6 +40,7 @@ pub struct Cluster {
     /// Tells the worker that lanes have work.
     pub(super) signal: Signal,
     pub(super) stop: Stop,
+    pub(super) away: Away,
     pub(super) gauges: Gauges,
     /// Held by each thread that works for the cluster.
     pub(super) crew: Arc<()>,
@@ -133,6 +135,7 @@ impl Cluster {
             is_rerouting: AtomicBool::new(false),
             signal: Signal::default(),
             stop: Stop::default(),
+            away: Away::default(),
             gauges: Gauges::default(),
             crew: Arc::default(),
             name: name.into(),
@@ -234,6 +237,18 @@ impl Cluster {
     /// Whether a thread of the cluster still runs: its worker, the one that reads the log, or one that destroys a client.
     pub fn has_threads(&self) -> bool {
         Arc::strong_count(&self.crew) > 1
+    }
+
+    /// Nobody listens where its brokers are: the worker gives its client up when that holds nothing.
+    pub fn goes_away(&self) {
+        self.away.begins();
+        self.signal.wake();
+    }
+
+    /// Somebody listens at this address, or may do so where the configuration says: the worker makes a client.
+    pub fn comes_back(&self, address: Option<String>) {
+        self.away.ends(address);
+        self.signal.wake();
     }
 
     /// Tells the worker to finish: what it holds goes to Kafka until `at_most` has passed, the rest is refused.

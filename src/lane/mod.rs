@@ -17,7 +17,7 @@
 //! - Bounds: a lane in bytes and events, the window of a cluster likewise, everything together by the memory budget.
 //! - An event that Kafka doesn't take for its topic's fault comes back, and its lane waits: a topic and a lane have each a pause
 //!   that grows while tries fail. `parts` has what the worker consists of, and `clients`
-//!   keeps its client, with the pauses between one and the next.
+//!   keeps its client, with the pauses between one and the next. `away` has a cluster do without one while nobody is there.
 //! - Without a log there is nowhere to wait in: `refusing` tells clients for certain what isn't stored and won't be.
 //! - A topic whose events only Kafka can refuse, as the door can't know, sends seldom: `suspects` says when. Its neighbours have
 //!   to settle with it each time.
@@ -48,6 +48,7 @@
 
 pub mod admit;
 mod appended;
+mod away;
 mod burial;
 mod carried;
 mod change;

@@ -95,7 +95,7 @@ pub fn spawn(
 }
 
 fn new_client(cluster: &Cluster) -> KafkaResult<Native<Parcel>> {
-    let settings = cluster.settings();
+    let settings = cluster.away.settings(&cluster.settings());
     let client = Native::new(&client::producer(cluster.name(), &settings))?;
     Ok(match settings.answers {
         Answers::Together => client,

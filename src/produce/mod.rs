@@ -13,13 +13,16 @@
 //! - [`verdict`] is the only place that says whose fault a Kafka error is; [`trouble`] keeps the faults that last.
 //! - [`backoff`] says how long to wait after a failure.
 //! - [`health`] and [`probe`] know how the cluster is and how many partitions its topics have; [`topic_limits`] what they take. Probes share the threads of a [`pool`].
+//!   `absence` says when a cluster needs no client because nobody is there, and `knock` looks whether somebody is.
 //!
 //! What is absent: no event, no receipt, no lane and no HTTP is known here; nothing here decides about waiting.
 
+mod absence;
 pub mod backoff;
 pub mod client;
 pub mod files;
 pub mod health;
+mod knock;
 pub mod messages;
 pub mod native;
 pub mod pool;

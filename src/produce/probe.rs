@@ -6,7 +6,7 @@
 //! A cluster that can't be reached isn't waited for: librdkafka's wait looks for a broker at each change of a connection, asks for
 //! another connection when there is none, and each that fails is a change. Where connections are refused at once, that was 800
 //! wake-ups a second for each dead cluster. So the probe *knocks*: it asks whether a broker is there, which brings a connection on, and comes
-//! back later, after a pause that grows.
+//! back later, after a pause that grows. A cluster that is away for long has no client at all: see `absence`.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -18,6 +18,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::absence::{Absence, Knocked};
 use super::health::Health;
 use super::pool::{Pool, Round};
 use super::settings::Settings;
@@ -75,6 +76,7 @@ pub fn start(
         due: Vec::new(),
         next: 0,
         out: None,
+        away: Absence::of(&settings.bootstrap),
         is_new: true,
         unusable: Vec::new(),
         limits: Vec::new(),
@@ -125,6 +127,7 @@ struct Run {
     next: usize,
     /// Since the cluster couldn't be reached: the pause until the next knock.
     out: Option<Duration>,
+    away: Absence,
     /// Nothing was asked yet.
     is_new: bool,
     /// By topic: why it can't be used, if so.
@@ -143,7 +146,7 @@ impl Round for Run {
         self.take_changes();
         // A client that comes is told of at once.
         let Some(client) = self.client.get() else {
-            return Some(self.pause);
+            return Some(self.without_client());
         };
         let now = Instant::now();
         while let Some(topic) = self.client.next_asked() {
@@ -169,6 +172,10 @@ impl Round for Run {
             self.ask_limits(&client);
         }
         drop(client);
+        if self.away.begins(self.out.is_some()) {
+            self.health.trouble(self.away.to_string());
+            self.subject.hear(Finding::Away);
+        }
         if self.watchdog.is_due(self.health.stands_still_for(), now)
             && let is_in_order = self.watchdog.another_client_finds(&self.topics)
             && self.watchdog.condemns(is_in_order, Instant::now())
@@ -201,10 +208,8 @@ impl Run {
     fn fetch(&mut self, client: &Client<Context>, index: usize) -> KafkaResult<Metadata> {
         let topic = Some(self.topics[index].as_str());
         let is_out = |answer: &KafkaResult<Metadata>| {
-            let code = answer
-                .as_ref()
-                .err()
-                .and_then(KafkaError::rdkafka_error_code);
+            let error = answer.as_ref().err();
+            let code = error.and_then(KafkaError::rdkafka_error_code);
             code == Some(RDKafkaErrorCode::BrokerTransportFailure)
         };
         let mut answer = None;
@@ -230,6 +235,21 @@ impl Run {
         answer
     }
 
+    /// Knocks, if there is no client because the cluster is away. The pause until the next look.
+    fn without_client(&mut self) -> Duration {
+        match self.away.knock() {
+            Knocked::No => self.pause,
+            Knocked::InVain(pause) => pause.min(self.pause),
+            Knocked::Found(address) => {
+                // The next client is asked as the first one was.
+                (self.out, self.is_new) = (None, true);
+                self.due.fill(Instant::now());
+                self.subject.hear(Finding::Back(Some(address)));
+                self.pause
+            }
+        }
+    }
+
     fn is_stopped(&self) -> bool {
         self.orders.stop.load(Acquire)
     }
@@ -247,7 +267,10 @@ impl Run {
         if let Some(settings) = given {
             (self.pause, self.refresh) = (settings.probe, settings.metadata_refresh);
             self.watchdog = Watchdog::new(&self.cluster, &settings);
-            // It may be another Kafka by now.
+            // It may be another Kafka by now, and elsewhere.
+            if std::mem::replace(&mut self.away, Absence::of(&settings.bootstrap)).is_on() {
+                self.subject.hear(Finding::Back(None));
+            }
             self.due.fill(Instant::now());
         }
     }
@@ -264,6 +287,9 @@ impl Run {
             }
         };
         self.health.contact();
+        if self.away.ends(&metadata) {
+            self.subject.hear(Finding::Back(None));
+        }
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
             return;
         };
@@ -288,12 +314,8 @@ impl Run {
         if !found.partitions().is_empty() {
             if let Some(after) = self.unusable[index].ends(Instant::now()) {
                 let seconds = after.as_secs();
-                tracing::info!(
-                    cluster = self.cluster,
-                    topic,
-                    seconds,
-                    "topic can be used again"
-                );
+                let cluster = &self.cluster;
+                tracing::info!(cluster, topic, seconds, "topic can be used again");
             }
             self.due[index] = Instant::now() + self.refresh;
             self.limits[index].due.get_or_insert_with(Instant::now);

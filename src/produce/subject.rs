@@ -12,7 +12,7 @@ use super::topic_limits::{TopicConfig, TopicLimits};
 pub(super) const LIMITS_RETRY: Duration = Duration::from_secs(1);
 
 /// What a probe finds out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// How many partitions a topic has; topics are numbered as they were given.
     Partitions {
@@ -37,6 +37,10 @@ pub enum Finding {
     },
     /// The client makes no progress while another one finds the cluster in order: it is of no more use.
     Stuck,
+    /// Nobody has been there for long, and nobody listens where the brokers are.
+    Away,
+    /// Somebody listens again: the broker's address, if it's known.
+    Back(Option<String>),
 }
 
 /// A cluster as its probe sees it.

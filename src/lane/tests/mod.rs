@@ -20,6 +20,7 @@
 //! One finds nothing: copying the window also where the log may hold unread events. In these places the window is empty.
 
 mod audit;
+mod away;
 mod ends;
 mod events;
 mod faults;
