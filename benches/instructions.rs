@@ -30,6 +30,11 @@
 //! | pipelined | the same, 4 requests in one write |
 //! | batch50 | an array of 50 per POST, 32 connections |
 //! | h2c | one event per POST, 4 connections with 8 streams each |
+//! | bearer, bearer10k | `single` with a bearer's key, of 10 keys that there are, and of 10,000 |
+//! | stranger | the same with a key that nobody has: each is refused, and its connection ends |
+//! | route, route1k | `single` through a route, of 10, and of 1,000 (and 10,000 keys): Basic, a list of keys, a time, two headers |
+//! | route50 | `batch50` through it |
+//! | signed50, hash50 | `batch50` with an HMAC of the body, and that HMAC alone |
 
 #![allow(
     clippy::print_stdout,
@@ -49,8 +54,11 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::hmac;
+use clients::Asks;
 use forebay::decode::{self, Decoded, Pointer, Settings, Wanted};
 use reference::{Reference, is_worse, percent_above};
+use servers::What;
 use support::{Numbers, Shape};
 
 #[cfg(feature = "mimalloc")]
@@ -68,13 +76,15 @@ struct Case {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Decode,
+    Hash,
     /// HTTP/1.1, with so many requests in one write.
     Http1 {
         depth: usize,
-        is_bare: bool,
+        what: What,
+        asks: Asks,
     },
     Http2 {
-        is_bare: bool,
+        what: What,
     },
 }
 
@@ -83,22 +93,39 @@ impl Case {
     fn is_yardstick(&self) -> bool {
         match self.kind {
             Kind::Decode => false,
-            Kind::Http1 { is_bare, .. } | Kind::Http2 { is_bare } => is_bare,
+            Kind::Hash => true,
+            Kind::Http1 { what, .. } | Kind::Http2 { what } => what == What::Bare,
         }
     }
 
     /// hyper alone by the same protocol.
     fn yardstick(&self) -> Option<&'static Case> {
         let is_http2 = matches!(self.kind, Kind::Http2 { .. });
-        let alike =
-            |it: &&Case| it.is_yardstick() && is_http2 == matches!(it.kind, Kind::Http2 { .. });
+        let alike = |it: &&Case| match it.kind {
+            Kind::Http1 { what, .. } => what == What::Bare && !is_http2,
+            Kind::Http2 { what } => what == What::Bare && is_http2,
+            Kind::Decode | Kind::Hash => false,
+        };
         let has_one = !self.is_yardstick() && self.kind != Kind::Decode;
         CASES.iter().find(alike).filter(|_| has_one)
     }
 }
 
-const fn http1(name: &'static str, depth: usize, is_bare: bool, events: usize) -> Case {
-    let kind = Kind::Http1 { depth, is_bare };
+const fn http1(name: &'static str, depth: usize, what: What, events: usize) -> Case {
+    let asks = Asks::Native;
+    let kind = Kind::Http1 { depth, what, asks };
+    Case { name, kind, events }
+}
+
+const fn guarded(
+    name: &'static str,
+    asks: Asks,
+    keys: usize,
+    routes: usize,
+    events: usize,
+) -> Case {
+    let (depth, what) = (1, What::Guarded { keys, routes });
+    let kind = Kind::Http1 { depth, what, asks };
     Case { name, kind, events }
 }
 
@@ -106,15 +133,23 @@ const fn of(name: &'static str, kind: Kind, events: usize) -> Case {
     Case { name, kind, events }
 }
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 16] = [
     of("decode", Kind::Decode, 1),
     of("decode50", Kind::Decode, 50),
-    http1("bare", 1, true, 1),
-    of("bareh2c", Kind::Http2 { is_bare: true }, 1),
-    http1("single", 1, false, 1),
-    http1("pipelined", 4, false, 1),
-    http1("batch50", 1, false, 50),
-    of("h2c", Kind::Http2 { is_bare: false }, 1),
+    http1("bare", 1, What::Bare, 1),
+    of("bareh2c", Kind::Http2 { what: What::Bare }, 1),
+    http1("single", 1, What::Native, 1),
+    http1("pipelined", 4, What::Native, 1),
+    http1("batch50", 1, What::Native, 50),
+    of("h2c", Kind::Http2 { what: What::Native }, 1),
+    guarded("bearer", Asks::Bearer, 10, 10, 1),
+    guarded("bearer10k", Asks::Bearer, 10_000, 10, 1),
+    guarded("stranger", Asks::Stranger, 10, 10, 1),
+    guarded("route", Asks::Route, 10, 10, 1),
+    guarded("route1k", Asks::Route, 10_000, 1_000, 1),
+    guarded("route50", Asks::Route, 10, 10, 50),
+    guarded("signed50", Asks::Signed, 10, 10, 50),
+    of("hash50", Kind::Hash, 50),
 ];
 
 fn main() {
@@ -192,6 +227,7 @@ fn measure(case: &Case) -> f64 {
     let (few, many) = (2, 10);
     let thread = match case.kind {
         Kind::Decode => "instructions::decode",
+        Kind::Hash => "instructions::hash",
         _ => servers::MARK,
     };
     let counted = |times| callgrind::count(case.name, times, thread);
@@ -205,7 +241,7 @@ fn measure(case: &Case) -> f64 {
 fn requests(case: &Case, times: usize) -> usize {
     times
         * match case.kind {
-            Kind::Decode => 100,
+            Kind::Decode | Kind::Hash => 100,
             Kind::Http1 { depth, .. } => clients::CONNECTIONS * depth * 4,
             Kind::Http2 { .. } => clients::CONNECTIONS * 4,
         }
@@ -214,16 +250,26 @@ fn requests(case: &Case, times: usize) -> usize {
 fn run(case: &Case, times: usize) {
     match case.kind {
         Kind::Decode => decode(case.events, requests(case, times)),
-        Kind::Http1 { depth, is_bare } => {
-            servers::with(is_bare, false, |address| {
-                clients::http1(address, case.events, depth, times * 4)
+        Kind::Hash => hash(case.events, requests(case, times)),
+        Kind::Http1 { depth, what, asks } => {
+            servers::with(what, false, |address| {
+                clients::http1(address, asks, case.events, depth, times * 4)
             });
         }
-        Kind::Http2 { is_bare } => {
-            servers::with(is_bare, true, |address| {
+        Kind::Http2 { what } => {
+            servers::with(what, true, |address| {
                 clients::http2(address, case.events, times * 4)
             });
         }
+    }
+}
+
+#[inline(never)]
+fn hash(events: usize, times: usize) {
+    let body = support::body(&mut Numbers::new(7), Shape::Json, events, 0, false);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, servers::SECRET.as_bytes());
+    for _ in 0..times {
+        std::hint::black_box(hmac::sign(&key, std::hint::black_box(&body)));
     }
 }
 

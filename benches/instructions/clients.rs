@@ -2,11 +2,15 @@
 
 use std::net::SocketAddr;
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
+use crate::servers::{SECRET, key_of};
 use crate::support::{self, Numbers, Shape};
 
 /// Connections of HTTP/1.1, or streams of HTTP/2 on an eighth as many connections.
@@ -17,27 +21,92 @@ fn body(numbers: &mut Numbers, events: usize) -> Vec<u8> {
     support::body(numbers, Shape::Json, events, 0, false)
 }
 
+/// What a client shows and asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// The native endpoint, without a key.
+    Native,
+    /// The native endpoint, with a bearer's key.
+    Bearer,
+    /// The same with a key that nobody has. Each refusal ends its connection.
+    Stranger,
+    /// The native endpoint, with a signature of the body.
+    Signed,
+    /// A route, with the key as the user of Basic.
+    Route,
+}
+
+impl Asks {
+    /// The path, and headers that show a key.
+    fn head(self, body: &[u8]) -> (&'static str, String) {
+        const NATIVE: &str = "/v1/events/events";
+        match self {
+            Asks::Native => (NATIVE, String::new()),
+            Asks::Bearer => (NATIVE, format!("authorization: Bearer {}\r\n", key_of(3))),
+            Asks::Stranger => (
+                NATIVE,
+                "authorization: Bearer a-key-of-nobody-at-all\r\n".into(),
+            ),
+            Asks::Signed => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+                let tag = hmac::sign(&key, body);
+                let hex: String = tag.as_ref().iter().map(|it| format!("{it:02x}")).collect();
+                (NATIVE, format!("x-signature: {hex}\r\n"))
+            }
+            Asks::Route => {
+                let user = STANDARD.encode(format!("{}:", key_of(3)));
+                (
+                    "/sdk/r3/v1/track",
+                    format!("authorization: Basic {user}\r\n"),
+                )
+            }
+        }
+    }
+
+    /// How an answer begins, and whether the connection ends with it.
+    fn answer(self) -> (&'static [u8], bool) {
+        match self {
+            Asks::Stranger => (b"HTTP/1.1 401", true),
+            _ => (b"HTTP/1.1 20", false),
+        }
+    }
+}
+
 /// Each connection writes `depth` requests at once and reads their answers, `times`.
-pub(crate) async fn http1(address: SocketAddr, events: usize, depth: usize, times: usize) {
+pub(crate) async fn http1(
+    address: SocketAddr,
+    asks: Asks,
+    events: usize,
+    depth: usize,
+    times: usize,
+) {
     let mut numbers = Numbers::new(5);
     let tasks: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
             let mut bytes = Vec::new();
             for _ in 0..depth {
                 let body = body(&mut numbers, events);
-                let length = body.len();
-                let head = format!("POST /v1/events/events HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+                let (length, (path, shown)) = (body.len(), asks.head(&body));
+                let head = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\ncontent-type: application/json\r\n{shown}content-length: {length}\r\n\r\n");
                 bytes.extend_from_slice(head.as_bytes());
                 bytes.extend_from_slice(&body);
             }
             spawn_local(async move {
-                let mut socket = TcpStream::connect(address).await.expect("a server");
-                socket.set_nodelay(true).expect("a socket's mode");
+                let connect = async || {
+                    let socket = TcpStream::connect(address).await.expect("a server");
+                    socket.set_nodelay(true).expect("a socket's mode");
+                    socket
+                };
+                let (begin, is_last) = asks.answer();
+                let mut socket = connect().await;
                 let mut answers = Vec::new();
-                for _ in 0..times {
+                for time in 0..times {
+                    if is_last && time > 0 {
+                        socket = connect().await;
+                    }
                     socket.write_all(&bytes).await.expect("the server reads");
                     answers.clear();
-                    while memchr::memmem::find_iter(&answers, b"HTTP/1.1 20").count() < depth
+                    while memchr::memmem::find_iter(&answers, begin).count() < depth
                         || !(answers.ends_with(b"}") || answers.ends_with(b"\r\n\r\n"))
                     {
                         let read = socket.read_buf(&mut answers).await;

@@ -1,5 +1,6 @@
 //! The servers: the gateway's own HTTP thread in front of a mock cluster, or hyper alone.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -7,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use forebay::budget::Budget;
+use forebay::http::access::{self, Access};
+use forebay::http::routes::check::make;
 use forebay::http::{self, Port, Route, Routes, Server, Snapshot, Stream, listener};
 use forebay::lane::{self, Cluster, worker};
 use forebay::lifecycle::{Life, Phase, Vitals};
-use forebay::{decode, produce, route};
+use forebay::{auth, decode, produce, route};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -24,9 +27,33 @@ pub(crate) const MARK: &str = "hyper::proto::h";
 
 const PARTITIONS: usize = 4;
 
+/// What bodies are signed with.
+pub(crate) const SECRET: &str = "a secret of the bench";
+
+/// The key of a source, by number.
+pub(crate) fn key_of(number: usize) -> String {
+    format!("key-of-the-bench-{number:06}")
+}
+
+/// What stands behind the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// hyper alone.
+    Bare,
+    /// The gateway, with nothing configured but a stream.
+    Native,
+    /// The gateway, with sources and routes. The stream asks for a bearer's key, or a signature.
+    Guarded {
+        /// Keys of sources.
+        keys: usize,
+        /// Routes; one of them is asked.
+        routes: usize,
+    },
+}
+
 /// Starts a server with one HTTP thread, lets `load` use it, and ends.
 pub(crate) fn with<F: Future<Output = ()>>(
-    is_bare: bool,
+    what: What,
     is_http2: bool,
     load: impl FnOnce(SocketAddr) -> F,
 ) {
@@ -36,7 +63,7 @@ pub(crate) fn with<F: Future<Output = ()>>(
         .enable_all()
         .build()
         .expect("a runtime");
-    if is_bare {
+    if what == What::Bare {
         std::thread::spawn(move || bare(data, is_http2));
         return tokio::task::LocalSet::new().block_on(&runtime, load(address));
     }
@@ -44,7 +71,7 @@ pub(crate) fn with<F: Future<Output = ()>>(
     mock.create_topic("events", PARTITIONS as i32, 1)
         .expect("a topic");
     let life = Life::default();
-    let (server, port, cluster) = gateway(mock.bootstrap_servers(), &life);
+    let (server, port, cluster) = gateway(mock.bootstrap_servers(), what, &life);
     let worker = worker::spawn(Arc::clone(&cluster), Default::default()).expect("a thread");
     life.enter(Phase::Running);
     data.set_nonblocking(true).expect("a socket's mode");
@@ -68,7 +95,7 @@ pub(crate) fn with<F: Future<Output = ()>>(
     worker.join().expect("the worker ends");
 }
 
-fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) {
+fn gateway(bootstrap: String, what: What, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) {
     let settings = http::Settings {
         threads: 1,
         // Everything is some fifty times slower under valgrind.
@@ -89,6 +116,11 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
     let stream = route::Settings {
         key: Some("/user".into()),
         id: Some("/id".into()),
+        auth: (what != What::Native).then(|| {
+            ["hmac:x-signature source=signer", "bearer"]
+                .map(str::to_owned)
+                .into()
+        }),
         ..route::Settings::new("bench")
     };
     let topic = &cluster.topics()[0];
@@ -97,7 +129,11 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
     let limits = decode::Settings::default().limits();
     let limits = limits.expect("the default limits");
     let lanes = lane::Settings::default();
-    let snapshot = Snapshot::first(settings, Duration::ZERO, limits, lanes, routes);
+    let mut snapshot = Snapshot::first(settings, Duration::ZERO, limits, lanes, routes);
+    if let What::Guarded { keys, routes } = what {
+        let streams = BTreeMap::from([("events".to_owned(), stream)]);
+        guard(&mut snapshot, &streams, keys, routes);
+    }
     let port = Arc::new(Port {
         snapshot: arc_swap::ArcSwap::from_pointee(snapshot),
         replaced: tokio::sync::watch::Sender::default(),
@@ -114,6 +150,49 @@ fn gateway(bootstrap: String, life: &Life) -> (Server, Arc<Port>, Arc<Cluster>) 
     let server =
         Server::spawn(&port, &life.watch(), &Vitals::new(&life.watch())).expect("a thread");
     (server, port, cluster)
+}
+
+/// Puts so many keys and routes in front of the stream.
+fn guard(
+    snapshot: &mut Snapshot,
+    streams: &BTreeMap<String, route::Settings>,
+    keys: usize,
+    routes: usize,
+) {
+    let config = config(keys, routes);
+    let config: Front = toml::from_str(&config).expect("a configuration");
+    let endpoints = make(&config.routes, streams).expect("routes");
+    let parts = access::Parts {
+        sources: &config.sources,
+        cors: &BTreeMap::new(),
+        http: &http::Settings::default(),
+        streams,
+        routes: &config.routes,
+    };
+    let access = Access::new(&parts, None, Duration::ZERO).expect("sources");
+    (snapshot.endpoints, snapshot.access) = (Arc::new(endpoints), access);
+}
+
+/// What is in front of the stream.
+#[derive(serde::Deserialize)]
+struct Front {
+    sources: BTreeMap<String, auth::settings::Settings>,
+    routes: BTreeMap<String, http::settings::routes::Settings>,
+}
+
+fn config(keys: usize, routes: usize) -> String {
+    let mut config = format!("[sources.signer]\nsecrets = [\"{SECRET}\"]\n");
+    for key in 0..keys {
+        config += &format!("[sources.s{key}]\nkeys = [\"{}\"]\n", key_of(key));
+    }
+    for route in 0..routes {
+        config += &format!(
+            "[routes.r{route}]\npaths = [\"/sdk/r{route}/v1/{{t|track}}\"]\nstream = \"events\"\nkey = [\"/userId\", \"/user\"]\n\
+             time = [\"/timestamp\", \"/time\"]\ntimestamp = \"event\"\nauth = [\"basic\"]\n\
+             [routes.r{route}.headers]\nsent-by = [\"header:user-agent\"]\nkind = [\"/type\"]\n",
+        );
+    }
+    config
 }
 
 fn bare(data: TcpListener, is_http2: bool) {
