@@ -13,7 +13,6 @@
     reason = "a program that prints"
 )]
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -100,19 +99,14 @@ fn access(config: &Config) -> Access {
 fn text(changed: bool) -> String {
     let mut text = String::from("[clusters.main]\nbootstrap = \"127.0.0.1:1\"\n");
     for stream in 0..10 {
-        let _ = writeln!(
-            text,
-            "[streams.s{stream}]\ncluster = \"main\"\nkey = \"/user\""
-        );
+        text += &format!("[streams.s{stream}]\ncluster = \"main\"\nkey = \"/user\"\n");
     }
     for source in 0..SOURCES {
         let first = source * KEYS_OF_EACH + usize::from(changed && source == 7) * 1_000_000;
         let keys = (first..first + KEYS_OF_EACH).map(|key| format!("\"sha256:{key:064x}\""));
         let keys = keys.collect::<Vec<_>>().join(", ");
-        let _ = writeln!(
-            text,
-            "[sources.source-{source}]\nkeys = [{keys}]\nrate = {{ events = 1000 }}"
-        );
+        text +=
+            &format!("[sources.source-{source}]\nkeys = [{keys}]\nrate = {{ events = 1000 }}\n");
     }
     for route in 0..ROUTES {
         let kind = if changed && route == 7 {
@@ -120,11 +114,10 @@ fn text(changed: bool) -> String {
         } else {
             "type"
         };
-        let _ = writeln!(
-            text,
+        text += &format!(
             "[routes.route-{route}]\npaths = [\"/sdk/{route}/v1/{{t|track}}\"]\nstream = \"s{}\"\nkey = [\"/userId\", \"/user\"]\n\
              time = [\"/timestamp\"]\ntimestamp = \"event\"\nauth = [\"basic\", \"header:x-key\"]\nheaders.sent-by = [\"header:user-agent\"]\n\
-             headers.kind = [\"/{kind}\"]",
+             headers.kind = [\"/{kind}\"]\n",
             route % 10
         );
     }
