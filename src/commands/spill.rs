@@ -10,7 +10,7 @@ use crate::app::drain::{Choice, Drain, Left, Plan, Reason, Rest, destinations};
 use crate::config::Config;
 use crate::event::{Event, headers, wire};
 use crate::lifecycle::signals::Signals;
-use crate::spill::{Inspector, LostLane};
+use crate::spill::{Damage, Inspector, LostLane};
 use crate::telemetry::logs;
 
 /// Longer than anybody waits.
@@ -49,7 +49,7 @@ pub fn ls(dir: &Path, verify: bool) -> Result<(), Failure> {
             "{} segments, {} bytes on disk",
             found.segments, found.bytes
         )?;
-        writeln!(out, "damage: {:?}", found.damage)?;
+        writeln!(out, "{}", damage(&found.damage))?;
         found
             .lost
             .iter()
@@ -307,5 +307,54 @@ fn nobody_reads(error: std::io::Error) -> Result<(), Failure> {
     match error.kind() {
         std::io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(Failure::unavailable(error)),
+    }
+}
+
+/// What is wrong with the files, in words. What a crash leaves behind is said, and is no damage.
+fn damage(found: &Damage) -> String {
+    let words = [
+        (found.lost_events, "events lost"),
+        (found.bad_headers.into(), "segments with a damaged header"),
+        (found.bad_stretches.into(), "damaged stretches of pages"),
+        (found.cut_segments.into(), "segments cut short"),
+        (found.unreadable_files.into(), "segments that can't be read"),
+        (found.bad_watermarks.into(), "damaged watermarks"),
+    ];
+    let words = words.into_iter().filter(|(count, _)| *count > 0);
+    let words: Vec<_> = words
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let damage = match words.is_empty() {
+        true => "no damage".to_owned(),
+        false => format!("damage: {}", words.join(", ")),
+    };
+    let Damage {
+        torn_tails,
+        scanned_segments,
+        ..
+    } = found;
+    format!(
+        "{damage}; {torn_tails} writes cut off by a crash, {scanned_segments} segments without a seal"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_told_in_words() {
+        let none = "no damage; 0 writes cut off by a crash, 0 segments without a seal";
+        assert_eq!(damage(&Damage::default()), none);
+        let some = Damage {
+            lost_events: 7,
+            cut_segments: 1,
+            torn_tails: 2,
+            ..Damage::default()
+        };
+        assert_eq!(
+            damage(&some),
+            "damage: 7 events lost, 1 segments cut short; 2 writes cut off by a crash, 0 segments without a seal"
+        );
     }
 }

@@ -240,5 +240,11 @@ fn tell(recovered: &Recovered) {
         let (name, since) = (String::from_utf8_lossy(&lane.name), lane.since);
         tracing::error!(lane = %name, events = lane.events, ?since, "a lane of the spill log has lost events to damage of the disk, so many at least, the oldest about so long ago");
     }
-    tracing::info!(disk, segments, lanes, events, "spill log opened");
+    tracing::debug!(
+        disk,
+        segments,
+        lanes,
+        events,
+        "what the log's files hold is known"
+    );
 }
