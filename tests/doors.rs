@@ -118,10 +118,17 @@ fn haproxy(server: SocketAddr, send: &str, folder: &Path) -> Option<(Program, So
     let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = front.local_addr().unwrap();
     drop(front);
-    let text = format!(
-        "defaults\n  mode tcp\n  timeout connect 3s\n  timeout client 30s\n  timeout server 30s\n\
-         listen front\n  bind {address}\n  server gateway {server} {send}\n"
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/haproxy/tcp.cfg");
+    let text = std::fs::read_to_string(file).unwrap();
+    let text = text.replace("bind :443", &format!("bind {address}"));
+    // The other version as well; and one gateway, whose health is another test's subject.
+    let text = text.replace(
+        "check port 9090 inter 500ms fall 2 rise 2 send-proxy-v2",
+        send,
     );
+    let lines = text.lines().filter(|line| !line.contains(" 10.0.0."));
+    let text = lines.collect::<Vec<_>>().join("\n") + &format!("\n  server gateway {server}\n");
+    assert!(text.contains(&format!("default-server {send}\n")), "{text}");
     let file = folder.join(send);
     std::fs::write(&file, text).unwrap();
     let mut command = Command::new(program);

@@ -1,29 +1,17 @@
 //! A rolling restart behind the usual load balancers: no client sees a broken request.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::support::http::Client;
 use crate::support::{Program, program_or_skip};
 
-const HAPROXY: &str = "defaults
-  mode http
-  timeout connect 3s
-  timeout client 30s
-  timeout server 30s
-  option redispatch
-  http-reuse always
-frontend front
-  bind FRONT
-  default_backend gateways
-backend gateways
-  option httpchk GET /readyz
-  default-server check inter 300ms fall 1 rise 1
-";
+/// What stands around `deploy/nginx/forebay.conf`.
 const NGINX: &str = "daemon off;
 master_process off;
 pid FOLDER/pid;
@@ -36,20 +24,6 @@ http {
   fastcgi_temp_path FOLDER/fastcgi;
   uwsgi_temp_path FOLDER/uwsgi;
   scgi_temp_path FOLDER/scgi;
-  upstream gateways {
-SERVERS    keepalive 32;
-  }
-  server {
-    listen FRONT;
-    keepalive_requests 100000;
-    location / {
-      proxy_pass http://gateways;
-      proxy_http_version 1.1;
-      proxy_set_header Connection \"\";
-      proxy_set_header Host $host;
-    }
-  }
-}
 ";
 
 fn free() -> SocketAddr {
@@ -79,32 +53,62 @@ impl Place {
     }
 }
 
+/// The configuration of `deploy/` for a balancer that listens on `front`, with these gateways.
+fn configured(name: &str, places: &[Place], front: SocketAddr, folder: &Path) -> String {
+    let (file, listens) = match name {
+        "haproxy" => ("deploy/haproxy/http.cfg", "bind :80"),
+        _ => ("deploy/nginx/forebay.conf", "listen 80;"),
+    };
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains(listens), "{text}");
+    let text = text.replace(
+        listens,
+        &listens
+            .replace(":80", "80")
+            .replace("80", &front.to_string()),
+    );
+    let of = |(number, place): (usize, &Place)| match name {
+        "haproxy" => format!(
+            "  server s{number} {} port {}",
+            place.data,
+            place.admin.port()
+        ),
+        _ => format!("  server {} max_fails=1 fail_timeout=1s;", place.data),
+    };
+    let mut servers = places.iter().enumerate().map(of);
+    // The servers of the file are three, one a line.
+    let line = |line: &str| match line.contains(" 10.0.0.") {
+        true => servers.next().unwrap_or_default(),
+        false => line.to_owned(),
+    };
+    let text = text.lines().map(line).collect::<Vec<_>>().join("\n") + "\n";
+    assert!(servers.next().is_none(), "{text}");
+    match name {
+        "haproxy" => text,
+        _ => NGINX.replace("FOLDER", folder.to_str().unwrap()) + &text + "}\n",
+    }
+}
+
 fn balancer(name: &str, places: &[Place], folder: &Path) -> (Program, SocketAddr) {
     let front = free();
-    let is_haproxy = name == "haproxy";
-    let servers: String = places
-        .iter()
-        .enumerate()
-        .map(|(number, Place { data, admin })| match is_haproxy {
-            true => format!("  server s{number} {data} port {}\n", admin.port()),
-            false => format!("    server {data} max_fails=1 fail_timeout=1s;\n"),
-        })
-        .collect();
-    let text = if is_haproxy {
-        HAPROXY.to_owned() + &servers
-    } else {
-        NGINX.replace("SERVERS", &servers)
-    };
-    let text = text.replace("FRONT", &front.to_string());
     let file = folder.join(name);
-    std::fs::write(&file, text.replace("FOLDER", folder.to_str().unwrap())).unwrap();
+    std::fs::write(&file, configured(name, places, front, folder)).unwrap();
     let mut command = Command::new(name);
-    match is_haproxy {
-        true => command.arg("-db").arg("-f"),
-        false => command.arg("-c"),
+    match name {
+        "haproxy" => command.arg("-db").arg("-f"),
+        _ => command.arg("-c"),
     };
     command.arg(&file).stderr(Stdio::null());
     let balancer = Program(command.spawn().unwrap());
+    eventually("the balancer listens", 4 * SOON, || {
+        Client::try_connect(front).is_some()
+    });
+    (balancer, front)
+}
+
+/// Waits until an event gets through.
+fn wait_served(front: SocketAddr) {
     eventually("the balancer serves", 4 * SOON, || {
         let client = Client::try_connect(front);
         client.is_some_and(|mut client| {
@@ -112,7 +116,11 @@ fn balancer(name: &str, places: &[Place], folder: &Path) -> (Program, SocketAddr
                 && client.answer().is_ok_and(|answer| answer.status == 200)
         })
     });
-    (balancer, front)
+}
+
+fn has_balancers() -> bool {
+    let haproxy = program_or_skip("haproxy", &["haproxy"]);
+    haproxy.is_some() && program_or_skip("nginx", &["nginx-light"]).is_some()
 }
 
 /// Sends 25 requests per second over a kept connection until it's over, and notes what went wrong.
@@ -145,12 +153,9 @@ fn send(front: SocketAddr, is_over: &AtomicBool, wrong: &Mutex<Vec<String>>) -> 
 
 #[test]
 fn a_rolling_restart_behind_haproxy_and_nginx_breaks_no_request() {
-    let (Some(_), Some(_)) = (
-        program_or_skip("haproxy", &["haproxy"]),
-        program_or_skip("nginx", &["nginx-light"]),
-    ) else {
+    if !has_balancers() {
         return;
-    };
+    }
     let mock = mock();
     let places = [(); 3].map(|()| Place {
         data: free(),
@@ -159,6 +164,7 @@ fn a_rolling_restart_behind_haproxy_and_nginx_breaks_no_request() {
     let mut gateways = places.map(|place| Some(place.start(mock.bootstrap())));
     let folder = tempfile::tempdir().unwrap();
     let balancers = ["haproxy", "nginx"].map(|name| balancer(name, &places, folder.path()));
+    balancers.iter().for_each(|(_, front)| wait_served(*front));
     let (is_over, wrong) = (AtomicBool::new(false), Mutex::default());
     let sent: u64 = std::thread::scope(|scope| {
         let senders: Vec<_> = balancers
@@ -184,4 +190,58 @@ fn a_rolling_restart_behind_haproxy_and_nginx_breaks_no_request() {
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {sent}: {wrong:?}", wrong.len());
     assert!(sent > 2_000, "{sent} requests");
+}
+
+/// Reads a request on each connection, answers it or ends without an answer, and counts.
+fn stand_in(answer: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (mut read, mut bytes) = (Vec::new(), [0; 4096]);
+            let is_whole = |read: &[u8]| {
+                read.ends_with(b"}") || read.ends_with(b"\r\n\r\n") && read.starts_with(b"GET")
+            };
+            while !is_whole(&read) {
+                match stream.read(&mut bytes) {
+                    Ok(length) if length > 0 => read.extend(&bytes[..length]),
+                    _ => break,
+                }
+            }
+            counted.fetch_add(usize::from(is_whole(&read)), Relaxed);
+            drop(stream.write_all(answer));
+        }
+    });
+    (address, count)
+}
+
+#[test]
+fn a_balancer_sends_nothing_twice_that_may_have_been_taken_and_goes_on_where_nothing_was() {
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    if !has_balancers() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (admin, _) = stand_in(OK);
+    for name in ["haproxy", "nginx"] {
+        let silent = [(); 3].map(|()| stand_in(b""));
+        let places = [0, 1, 2].map(|at: usize| silent[at].0);
+        let places = places.map(|data| Place { data, admin });
+        let (_balancer, front) = balancer(name, &places, folder.path());
+        let answer = Client::connect(front).post(EVENTS, &[], EVENT.as_bytes());
+        assert_eq!(answer.status, 502, "{name}: {}", answer.text());
+        let taken: usize = silent.iter().map(|(_, it)| it.load(Relaxed)).sum();
+        assert_eq!(taken, 1, "{name}: who doesn't answer may have taken it");
+        // Two of three refuse connections, and nobody has noticed yet.
+        let (good, count) = stand_in(OK);
+        let places = [free(), good, free()].map(|data| Place { data, admin });
+        let (_balancer, front) = balancer(name, &places, folder.path());
+        for _ in 0..6 {
+            let answer = Client::connect(front).post(EVENTS, &[], EVENT.as_bytes());
+            assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        }
+        assert_eq!(count.load(Relaxed), 6, "{name}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::skip;
+use crate::support::program_or_skip;
 
 /// The exposure that `systemd-analyze security` may give the service at most, in tenths.
 const EXPOSURE: u32 = 20;
@@ -31,11 +31,7 @@ fn units() -> tempfile::TempDir {
 
 /// The major version of systemd here.
 fn version() -> Option<u32> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/systemd/systemd.sh");
-    let installed = Command::new(script).status();
-    if !installed.is_ok_and(|status| status.success()) {
-        return skip("systemd's view of the units", "there is no systemd-analyze");
-    }
+    program_or_skip("systemd-analyze", &["systemd"])?;
     let output = Command::new("systemd-analyze").arg("--version").output();
     let output = String::from_utf8(output.unwrap().stdout).unwrap();
     output.split_whitespace().nth(1)?.parse().ok()
