@@ -61,7 +61,8 @@ pub(super) struct With<'a> {
 pub(super) struct Ready<'a> {
     taken: shares::Taking<'a>,
     of_source: Option<Taken<'a>>,
-    amount: Amount,
+    /// The events, where something was taken for them of what isn't their stream's alone.
+    pub(super) amount: Amount,
 }
 
 impl<'a> With<'a> {
@@ -102,6 +103,31 @@ impl<'a> With<'a> {
             of_source: of_source.transpose()?.flatten(),
             amount,
         })
+    }
+
+    /// As [`With::prepare`], for one of several streams: nothing is taken of what they may have in common, their owner's rate and their
+    /// source's.
+    pub(super) fn prepare_part(
+        &self,
+        planned: &Plan,
+        wanted: &[Wanted<'_>],
+        arrival: Arrival,
+        held: &mut Held,
+    ) -> Result<Ready<'a>, Box<Problem>> {
+        self.charge(planned, held)?;
+        let amount = shares::amount_of(wanted);
+        let taken = shares::take_alone(self.route, amount, self.since_start(arrival))?;
+        shares::check_spill(self.route, wanted)?;
+        Ok(Ready {
+            taken,
+            of_source: None,
+            amount,
+        })
+    }
+
+    /// When a request came, as rates know the time.
+    pub(super) fn since_start(&self, arrival: Arrival) -> Duration {
+        arrival.at.duration_since(self.local.port.start)
     }
 
     /// Admits what was prepared, all of it or nothing: only its lanes may still say no.

@@ -57,6 +57,30 @@ fn take_some(route: &Route, amount: Amount, now: Duration) -> Result<Taking<'_>,
     Ok(Taking { stream, owner })
 }
 
+/// Takes what events need of the rate of their stream, and of no other.
+pub(super) fn take_alone<'a>(
+    route: &'a Route,
+    amount: Amount,
+    now: Duration,
+) -> Result<Taking<'a>, Problem> {
+    let stream = route.rate.as_ref().map(|rate| rate.take(amount, now));
+    let stream = stream.transpose().map_err(|over| over_rate(over, route))?;
+    Ok(Taking {
+        stream,
+        owner: None,
+    })
+}
+
+/// Takes what all streams of an owner need for a request of its rate. `route` is one of them.
+pub(super) fn take_of_owner(
+    route: &Route,
+    amount: Amount,
+    now: Duration,
+) -> Result<Option<Taken<'_>>, Problem> {
+    let owner = route.owner_rate.as_ref().map(|rate| rate.take(amount, now));
+    { owner.transpose() }.map_err(|over| over_owners_rate(over, route))
+}
+
 /// Events that wait for room: of all lanes together, with their keys.
 pub(super) fn amount_of(wanted: &[Wanted<'_>]) -> Amount {
     Amount {

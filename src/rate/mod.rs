@@ -37,6 +37,17 @@ impl Amount {
     }
 }
 
+impl std::ops::Add for Amount {
+    type Output = Amount;
+
+    fn add(self, other: Amount) -> Amount {
+        Amount {
+            events: self.events + other.events,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
 /// What there's too much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {

@@ -109,6 +109,32 @@ fn the_quota_of_one_stream_is_said_and_nothing_is_taken() {
 }
 
 #[test]
+fn what_streams_share_sees_one_request() {
+    let mock = Mock::start(1, &[("a", 2), ("b", 2)]);
+    let streams =
+        ["a", "b"].map(|name| format!("[streams.{name}]\ncluster = \"main\"\nowner = \"team\"\n"));
+    let gateway = Gateway::ready(&format!(
+        "{BY_TYPE}[owners.team]\nrate = {{ events = 10, events_burst = 10 }}\n[clusters.main]\nbootstrap = \"{}\"\n{}",
+        mock.bootstrap(),
+        streams.concat()
+    ));
+    // Together they're more than a burst, which is taken when nothing is owed.
+    let events = [vec![event("a"); 8], vec![event("b"); 8]].concat();
+    let answer = post(&gateway, &events);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = post(&gateway, &events);
+    assert_eq!(
+        (answer.status, &*code(&answer)),
+        (429, "owner_rate"),
+        "{}",
+        answer.text()
+    );
+    for stream in ["a", "b"] {
+        assert_eq!(records(mock.bootstrap(), stream).len(), 8, "{stream}");
+    }
+}
+
+#[test]
 fn a_stream_that_stands_still_costs_others_nothing_and_its_reason_is_said() {
     let dead = Mock::start(1, &[("b", 1)]);
     let more = format!(

@@ -2,6 +2,7 @@
 //! rates. What is wrong there refuses the request, and nothing of it is taken. Then the lanes are asked, and each may still refuse its part.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -17,9 +18,11 @@ use crate::http::plan::{EVENT_OVERHEAD_BYTES, Plan, wanted};
 use crate::http::port::Local;
 use crate::http::reasons::{not_ready, problem_of};
 use crate::http::rejected::Rejected;
+use crate::http::shares;
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
 use crate::lane::{Lane, Wanted};
+use crate::rate::{self, Amount};
 use crate::receipt::{Arrival, Parcels};
 
 /// Events of one stream that were admitted.
@@ -95,6 +98,8 @@ pub(super) struct Asking<'a> {
     /// The lanes of its topic, by partition.
     pub(super) lanes: &'a [Arc<Lane>],
     pub(super) arrival: Arrival,
+    /// It's the only one of its request.
+    pub(super) is_one: bool,
 }
 
 impl<'a> Asking<'a> {
@@ -141,7 +146,10 @@ impl<'a> Asking<'a> {
             entry: self.entry,
         };
         let wanted = wanted(&plan, lanes);
-        let ready = with.prepare(&plan, &wanted, arrival, &mut held)?;
+        let ready = match self.is_one {
+            true => with.prepare(&plan, &wanted, arrival, &mut held)?,
+            false => with.prepare_part(&plan, &wanted, arrival, &mut held)?,
+        };
         Ok(Some(Prepared {
             route,
             with,
@@ -154,14 +162,73 @@ impl<'a> Asking<'a> {
     }
 }
 
+/// What the streams of a request have taken together. Dropping it gives it back.
+#[derive(Default)]
+struct Together<'a> {
+    of_owners: SmallVec<[rate::Taken<'a>; 1]>,
+    of_source: Option<rate::Taken<'a>>,
+}
+
+impl<'a> Together<'a> {
+    /// Takes what all need of their owners' rates and of their source's. A rate sees one request: what is more than a burst is taken
+    /// when nothing else is owed, and it may be so together only.
+    fn take(prepared: &[Prepared<'a>], arrival: Arrival) -> Result<Together<'a>, Failed> {
+        let mut together = Together::default();
+        let mut owners: SmallVec<[(&'a Arc<Route>, Amount); 1]> = SmallVec::new();
+        let mut all = Amount::default();
+        for Prepared { route, ready, .. } in prepared {
+            all = all + ready.amount;
+            let Some(rate) = &route.owner_rate else {
+                continue;
+            };
+            let is_its = |one: &Arc<Route>| {
+                let known = one.owner_rate.as_ref();
+                known.is_some_and(|known| Arc::ptr_eq(known, rate))
+            };
+            match owners.iter_mut().find(|(one, _)| is_its(one)) {
+                Some((_, sum)) => *sum = *sum + ready.amount,
+                None => owners.push((route, ready.amount)),
+            }
+        }
+        for (route, amount) in owners {
+            let since = arrival_of(prepared, arrival);
+            let taken = shares::take_of_owner(route, amount, since);
+            let taken = taken.map_err(|problem| Failed::of(route, problem))?;
+            together.of_owners.extend(taken);
+        }
+        let mut entries = prepared.iter().filter_map(|one| one.with.entry);
+        if let Some(entry) = entries.next() {
+            together.of_source = entry.take(all, arrival_of(prepared, arrival))?;
+        }
+        Ok(together)
+    }
+
+    /// Some of it is used.
+    fn keep(self) {
+        self.of_owners.into_iter().for_each(rate::Taken::keep);
+        self.of_source.into_iter().for_each(rate::Taken::keep);
+    }
+}
+
+/// When the request came, as rates know the time.
+fn arrival_of(prepared: &[Prepared<'_>], arrival: Arrival) -> Duration {
+    let first = prepared.first();
+    first.map_or(Duration::ZERO, |one| one.with.since_start(arrival))
+}
+
 /// Asks the lanes, stream by stream. What lanes refuse costs the events of other streams nothing; if all refuse, that is the request's
-/// problem.
+/// problem. `is_one` says that the request has one stream only.
 pub(super) fn commit(
     prepared: SmallVec<[Prepared<'_>; 1]>,
     arrival: Arrival,
+    is_one: bool,
 ) -> Result<Taken, Failed> {
     let mut taken = Taken::default();
-    let is_one = prepared.len() == 1;
+    let together = match is_one {
+        true => Together::default(),
+        false => Together::take(&prepared, arrival)?,
+    };
+    let mut refused = SmallVec::<[_; 1]>::new();
     for one in prepared {
         let Prepared {
             route,
@@ -176,14 +243,20 @@ pub(super) fn commit(
             true => Vec::new(),
             false => plan.events.iter().map(|event| event.index).collect(),
         };
-        let route = Arc::clone(route);
+        let amount = ready.amount;
         match with.commit(ready, plan, &wanted, body, arrival, held) {
-            Ok((parcels, _)) => taken.admitted.push(Admitted { route, parcels }),
-            Err(problem) => taken.not_admitted.push(NotAdmitted {
-                route,
-                problem: *problem,
-                indices,
+            Ok((parcels, _)) => taken.admitted.push(Admitted {
+                route: Arc::clone(route),
+                parcels,
             }),
+            Err(problem) => {
+                refused.push((route, with.entry, amount));
+                taken.not_admitted.push(NotAdmitted {
+                    route: Arc::clone(route),
+                    problem: *problem,
+                    indices,
+                });
+            }
         }
     }
     if taken.admitted.is_empty() {
@@ -195,6 +268,14 @@ pub(super) fn commit(
             }),
             None => Ok(Taken::default()),
         };
+    }
+    together.keep();
+    for (route, entry, amount) in refused {
+        route
+            .owner_rate
+            .iter()
+            .for_each(|rate| rate.give_back(amount));
+        entry.into_iter().for_each(|entry| entry.give_back(amount));
     }
     Ok(taken)
 }

@@ -205,6 +205,7 @@ impl Taking<'_> {
                 group,
                 lanes,
                 arrival,
+                is_one: groups.len() == 1,
             };
             let one = asking.prepare(body, whole.take(), &mut room, &mut errors);
             prepared.extend(one.map_err(|problem| Failed::of(group.route, problem))?);
@@ -217,7 +218,7 @@ impl Taking<'_> {
                 problem: read::none_to_take(errors),
             });
         }
-        let mut taken = commit(prepared, arrival)?;
+        let mut taken = commit(prepared, arrival, groups.len() == 1)?;
         count(&rejected);
         taken.rejected = errors.into();
         Ok(taken)
