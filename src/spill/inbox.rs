@@ -87,7 +87,8 @@ impl Inbox {
             return Err((AppendError::Closed, job));
         }
         let (queued, limit) = (state.bytes, self.limit());
-        if queued + job.bytes() > limit {
+        // One goes by itself, however little may wait: else its lane would stand still for good.
+        if queued > 0 && queued + job.bytes() > limit {
             return Err((AppendError::Busy { queued, limit }, job));
         }
         state.bytes += job.bytes();

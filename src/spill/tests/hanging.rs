@@ -214,9 +214,8 @@ fn bounds_change_while_the_log_is_open() {
     change(20 * 64, 1_024);
     eventually(|| log.state() == State::Healthy);
     assert!(append());
-    // The largest append is bounded by what may wait.
+    // An append that is larger than all that may wait goes when nothing does, so that its lane doesn't stand still.
     change(20 * 64, 1);
-    assert!(!append());
-    change(20 * 64, 1_024);
-    assert!(append());
+    eventually(append);
+    eventually(append);
 }
