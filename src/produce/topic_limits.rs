@@ -35,8 +35,8 @@ const HEADERS_BYTES: u64 = (1 + 8 + 1 + 36) + (1 + 16 + 1 + 20);
 /// What the largest record that is alone in its batch has beside its key and its value.
 pub const RECORD_OVERHEAD_BYTES: u64 = BATCH_HEAD_BYTES + RECORD_BYTES + HEADERS_BYTES;
 
-/// What a record of a batch has room for beside its event's own bytes: [`RECORD_BYTES`], and the header `event-id`.
-const RECORD_ROOM_BYTES: u64 = RECORD_BYTES + (1 + 8 + 1 + 36);
+/// What a record of a batch has room for beside its event's own bytes: [`RECORD_BYTES`], and both of our headers.
+const RECORD_ROOM_BYTES: u64 = RECORD_BYTES + HEADERS_BYTES;
 
 /// The size of a batch of so many events, which have so many `bytes` together; at most, and not less by much.
 pub fn batch_bytes(events: u32, bytes: u64) -> u64 {

@@ -139,11 +139,24 @@ unsafe fn failures<G: Messages>(
         .collect();
     let other = RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD;
     let names = messages.iter().any(|message| message.err == other);
-    let bytes = messages.iter().map(|it| (it.len + it.key_len) as u64).sum();
-    let batch_bytes = batch_bytes(messages.len() as u32, bytes);
-    for message in messages {
+    let owned = messages.iter().map(|message| {
         // SAFETY: each message owns one count of its group.
         let (group, position) = unsafe { opaque::take::<G>(message._private) };
+        let at = || opaque::position_of(&*group, message.payload.cast());
+        let position = position.unwrap_or_else(at);
+        (*message, group, position)
+    });
+    let owned: Vec<_> = owned.collect();
+    let of_headers = |group: &G, position| {
+        let headers = group.headers(position);
+        let lengths = headers.map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
+        lengths.sum::<usize>()
+    };
+    let bytes = owned.iter().map(|(message, group, position)| {
+        (message.len + message.key_len + of_headers(group, *position)) as u64
+    });
+    let batch_bytes = batch_bytes(owned.len() as u32, bytes.sum());
+    for (message, group, position) in owned {
         if message.err == RD_KAFKA_RESP_ERR_NO_ERROR {
             acked(Some((group, 1)), on);
             continue;
@@ -157,8 +170,7 @@ unsafe fn failures<G: Messages>(
         };
         on(Report::Failed {
             failure,
-            position: position
-                .unwrap_or_else(|| opaque::position_of(&*group, message.payload.cast())),
+            position,
             group: &group,
         });
     }
@@ -196,3 +208,6 @@ pub(super) unsafe fn text<'a>(words: *const c_char) -> &'a str {
         .to_str()
         .unwrap_or("(not utf-8)")
 }
+
+#[cfg(test)]
+mod tests;

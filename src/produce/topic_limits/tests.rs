@@ -167,3 +167,11 @@ fn batches_are_bounded_where_the_client_would_make_larger_ones_than_the_topic_ta
     limits.batch_refused(90_000);
     assert_eq!(limits.max_batch(), 45_000);
 }
+
+/// A record that is stamped with the present has two headers of ours, in a batch as well as alone.
+#[test]
+fn a_batch_has_room_for_both_headers_of_each_record() {
+    assert_eq!(batch_bytes(1, 500), 500 + RECORD_OVERHEAD_BYTES);
+    let more = batch_bytes(2, 1_000) - batch_bytes(1, 500);
+    assert_eq!(more, 500 + RECORD_BYTES + HEADERS_BYTES);
+}
