@@ -3,17 +3,19 @@
 //! between an adopted event and a new one of the same key.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use super::backend::{Backend, is_of};
+use super::moves::Waiting;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::lane::dead::{DeadLane, Destination, dead_lanes, is_dead};
 use crate::lane::redrive::{self, Progress};
+use crate::route;
 use crate::spill::{Log, LostLane, RecoveredLane, Settings};
 
 pub use crate::lane::dead::Reason;
@@ -27,6 +29,8 @@ pub struct Drain {
     dir: PathBuf,
     backend: Backend,
     log: Arc<Log>,
+    /// Topics that wait for what their streams left at others.
+    waiting: Mutex<Waiting>,
 }
 
 /// What a spill directory still holds.
@@ -82,12 +86,19 @@ impl Drain {
             ..config.spill.clone()
         };
         let backend = Backend::build(config, &settings, budget)?;
+        let goes_in_order = |stream: &str| {
+            let settings = config.streams.get(stream);
+            settings.is_some_and(|it| it.drain == route::Drain::First)
+        };
+        let clusters = backend.clusters();
+        let waiting = Waiting::among(&clusters, |topic| goes_in_order(topic.stream()));
         backend.spawn()?;
         let log = backend.spill.clone().context("a drain has a log")?;
         Ok(Drain {
             dir: dir.to_owned(),
             backend,
             log,
+            waiting: Mutex::new(waiting),
         })
     }
 
@@ -113,6 +124,7 @@ impl Drain {
     /// Ends when nothing is left that goes to Kafka. `tell` hears how much is left about every second.
     pub async fn finished(&self, mut tell: impl FnMut(Left)) {
         for look in 0_u32.. {
+            self.look_at_order();
             let left = self.left();
             if look % 5 == 0 || left.events == 0 {
                 tell(left);
@@ -122,6 +134,12 @@ impl Drain {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Lets go what waited for older events of its stream, when these are in Kafka.
+    fn look_at_order(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.look(&self.backend.clusters());
     }
 
     /// Sends the dead letters of `choice` again; returns when they are on their way. `tell` hears how many are.

@@ -9,7 +9,12 @@
 //! `drain = "beside"` ends the waiting: for who would rather have new events at once than in order, as when the former cluster is
 //! gone for good.
 //!
-//! A process that ended meanwhile finds in the log what was left, and goes on with the move.
+//! A process that ended meanwhile finds in the log what was left, and goes on with the move; and so does who adopts its directory. If the
+//! configuration was changed meanwhile, so that the stream goes to a third topic, or back to the first one, the log has events of
+//! several moves: they go in the order in which they came ([`Waiting`]), and new events last.
+//!
+//! **Exception.** A stream that moved on before the partitions of its topic were ever known, was killed, and is moved back, has its new
+//! events behind those of before, in one lane. These go last, all of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,8 +82,15 @@ pub(super) fn begin(route: &Route, moves: &mut Moves) {
     moves.insert(route.name().to_owned(), moving);
 }
 
-/// The moves that an earlier process didn't end: streams that have events in the log for another topic than their present one.
-pub(super) fn unfinished(clusters: &[Arc<Cluster>], routes: &[Arc<Route>]) -> Moves {
+/// What an earlier process left of moves: streams that have events in the log for another topic than their present one.
+pub(super) struct Unfinished {
+    pub(super) moves: Moves,
+    /// Their former topics that wait for other former ones.
+    pub(super) waiting: Waiting,
+}
+
+/// The moves that an earlier process didn't end.
+pub(super) fn unfinished(clusters: &[Arc<Cluster>], routes: &[Arc<Route>]) -> Unfinished {
     let mut moves = Moves::new();
     for route in routes {
         let mut others = left(clusters, route.name(), &route.topic);
@@ -86,5 +98,92 @@ pub(super) fn unfinished(clusters: &[Arc<Cluster>], routes: &[Arc<Route>]) -> Mo
             begin(route, &mut moves);
         }
     }
-    moves
+    let is_moving = |topic: &Topic| topic.is_retired() && moves.contains_key(topic.stream());
+    let waiting = Waiting::among(clusters, is_moving);
+    Unfinished { moves, waiting }
+}
+
+/// Topics whose events in the log wait for older ones that their streams have elsewhere.
+#[derive(Default)]
+pub(super) struct Waiting(Vec<Place>);
+
+/// A stream's topic in its cluster.
+struct Place {
+    cluster: Arc<Cluster>,
+    topic: Arc<Topic>,
+}
+
+impl Waiting {
+    /// Has those of the topics wait that have to, if they `may`. To be called before the clusters' threads are started.
+    pub(super) fn among(clusters: &[Arc<Cluster>], may: impl Fn(&Topic) -> bool) -> Waiting {
+        let places = clusters.iter().flat_map(|cluster| {
+            let topics = cluster.topics().iter().filter(|topic| may(topic));
+            topics.map(|topic| Place {
+                cluster: Arc::clone(cluster),
+                topic: Arc::clone(topic),
+            })
+        });
+        let waiting: Vec<_> = places.filter(|place| place.waits(clusters)).collect();
+        for place in &waiting {
+            tracing::info!(
+                stream = place.topic.stream(),
+                cluster = place.cluster.name(),
+                topic = place.topic.name(),
+                "what the spill log holds for a topic waits for older events of its stream elsewhere"
+            );
+            place.hold(true);
+        }
+        Waiting(waiting)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Lets those go that wait for nothing any more.
+    pub(super) fn look(&mut self, clusters: &[Arc<Cluster>]) {
+        self.0.retain(|place| {
+            let waits = place.waits(clusters);
+            if !waits {
+                place.hold(false);
+            }
+            waits
+        });
+    }
+
+    /// Lets all topics of a stream go.
+    pub(super) fn let_go(&mut self, stream: &str) {
+        self.0.retain(|place| {
+            let is_of = place.topic.stream() == stream;
+            if is_of {
+                place.hold(false);
+            }
+            !is_of
+        });
+    }
+}
+
+impl Place {
+    fn hold(&self, is_held: bool) {
+        self.cluster
+            .hold_topic(&self.topic, is_held, Instant::now());
+    }
+
+    /// The present topic of a stream waits for all others. A former one waits for what is older; of the present one that is in the lanes
+    /// of its partitions, since its unrouted events wait themselves.
+    fn waits(&self, clusters: &[Arc<Cluster>]) -> bool {
+        let mut others = left(clusters, self.topic.stream(), &self.topic);
+        if !self.topic.is_retired() {
+            return others.next().is_some();
+        }
+        let [_, Some(own)] = self.cluster.oldest_in_log(&self.topic) else {
+            return false;
+        };
+        others.any(|(cluster, other)| {
+            let [routed, unrouted] = cluster.oldest_in_log(other);
+            let unrouted = unrouted.filter(|_| other.is_retired());
+            let oldest = routed.into_iter().chain(unrouted).min();
+            oldest.is_some_and(|oldest| oldest < own)
+        })
+    }
 }

@@ -38,7 +38,7 @@ use self::read::{Files, changed_files, files_of, read};
 use super::backend::Backend;
 use super::beside::Beside;
 use super::certificates::Certificates;
-use super::moves::Moves;
+use super::moves::{Moves, Unfinished, Waiting};
 use super::owners::Owners;
 use super::routes::{self, Wired};
 use super::unit::Unit;
@@ -85,6 +85,8 @@ pub(super) struct Reloader {
     keys: KeyFiles,
     /// Streams whose new events wait.
     moves: Moves,
+    /// Former topics that wait for other former ones.
+    waiting: Waiting,
 }
 
 /// What is shown of a configuration that has come into force.
@@ -109,8 +111,9 @@ impl Reloader {
         owners: Owners,
         port: Arc<Port>,
         view: &Arc<View>,
-        moves: Moves,
+        unfinished: Unfinished,
     ) -> Reloader {
+        let Unfinished { moves, waiting } = unfinished;
         Reloader {
             source,
             config: Arc::clone(config),
@@ -123,6 +126,7 @@ impl Reloader {
             files: Files::default(),
             keys: KeyFiles::default(),
             moves,
+            waiting,
         }
     }
 
@@ -315,8 +319,10 @@ impl Reloader {
         Ok(())
     }
 
-    /// Gives new settings to what runs: clusters but those that have just come, lanes, memory, the log.
+    /// Gives new settings to what runs: clusters but those that have just come, lanes, memory, the log. A cluster that was taken away
+    /// and still drains, and is put back, gets another client: nobody looked at its files meanwhile.
     fn change_what_runs(&self, plan: &Plan, new: &Config, come: &HashSet<String>, routes: &Routes) {
+        let old = self.config.load();
         for route in routes.values() {
             route.topic.set_over_log(route.ack == Ack::Disk);
         }
@@ -325,7 +331,8 @@ impl Reloader {
                 self.backend
                     .with(name, |unit| unit.change(settings.clone()));
             }
-            if plan.has_files_of(name) {
+            let is_back = !old.clusters.contains_key(name) && !come.contains(name);
+            if plan.has_files_of(name) || is_back {
                 self.backend.with(name, Unit::renew_client);
             }
         }

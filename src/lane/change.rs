@@ -21,6 +21,7 @@ use super::{Lane, Settings, UNROUTED};
 use crate::budget::{Account, Share};
 use crate::produce::trouble::Troubled;
 use crate::produce::{self, Backoff, TopicLimits};
+use crate::spill::Lsn;
 
 /// How long an old client may take for what is on the wire: a healthy cluster takes milliseconds, and new events wait meanwhile.
 /// What has no answer then is sent again by the new client.
@@ -66,6 +67,17 @@ impl Cluster {
     pub fn is_drained(&self, topic: &Topic) -> bool {
         let mut lanes = topic.lanes_ever().into_iter();
         lanes.all(|lane| lane.ring.is_empty() && !lane.is_open() && !self.has_backlog(&lane))
+    }
+
+    /// The number of the oldest record of a topic in the spill log, in the lanes of its partitions, and in that of its unrouted events.
+    pub fn oldest_in_log(&self, topic: &Topic) -> [Option<Lsn>; 2] {
+        let oldest = |lane: &Lane| {
+            let (log, lane) = self.spill.as_ref().zip(lane.spill)?;
+            log.lane_oldest(lane)
+        };
+        let routed = topic.all_lanes();
+        let routed = routed.iter().filter_map(|lane| oldest(lane)).min();
+        [routed, topic.unrouted.as_deref().and_then(oldest)]
     }
 
     /// Changes the cluster's settings. What its client is made of comes into force with another client, when the present one

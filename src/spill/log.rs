@@ -14,8 +14,8 @@ use super::shared::Shared;
 use super::stats::{Backlog, Counters, Stats};
 use super::threads::Threads;
 use super::{
-    Batch, LaneId, LaneReader, LostLane, OpenError, Position, Record, Recovered, RecoveredLane,
-    Settings,
+    Batch, LaneId, LaneReader, LostLane, Lsn, OpenError, Position, Record, Recovered,
+    RecoveredLane, Settings,
 };
 
 /// An open log. Shared by reference; closes on drop, like [`Log::close`] with a short deadline.
@@ -202,6 +202,13 @@ impl Log {
                 self.shared.clock.now_ms().saturating_sub(waiting.since_ms),
             ),
         })
+    }
+
+    /// The number of a lane's oldest record that isn't acknowledged, if there is one. Numbers grow from record to record of the whole
+    /// log.
+    pub fn lane_oldest(&self, lane: LaneId) -> Option<Lsn> {
+        let index = self.shared.index();
+        index.backlog(lane).map(|waiting| waiting.first_lsn)
     }
 
     /// What waits in each lane, by its number.

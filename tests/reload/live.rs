@@ -118,3 +118,40 @@ fn a_file_that_a_client_reads_itself_is_read_again_when_it_has_changed() {
     assert_eq!(keys(&reloads(&gateway)), [""; 0]);
     gateway.stop();
 }
+
+/// Nobody looks at its files while it isn't configured.
+#[test]
+fn a_cluster_that_is_put_back_while_it_drains_reads_its_files_again() {
+    let kafka = |topic| Mock::start(1, &[(topic, 4)]);
+    let (main, away) = (kafka("events"), kafka("views"));
+    away.set_broker(false);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, CERTIFICATE).unwrap();
+    let mut parts = Parts::new();
+    let without = log(&folder, "64MiB") + &parts.text(main.bootstrap());
+    parts.more = format!(
+        "[clusters.away]\nbootstrap = \"{}\"\n[clusters.away.kafka]\n\"ssl.ca.location\" = {file:?}\n\
+         [streams.views]\ncluster = \"away\"\n",
+        away.bootstrap()
+    );
+    let with = log(&folder, "64MiB") + &parts.text(main.bootstrap());
+    let gateway = Gateway::ready(&with);
+    assert_eq!(post(&gateway, "views"), 200);
+    let left = || gateway.status()["streams"]["views"]["spill_events"].clone();
+    eventually("it waits on disk", 10 * SECOND, || left() == 1);
+    gateway.rewrite(&without);
+    assert_eq!(keys(&reloads(&gateway)), ["clusters.away", "streams.views"]);
+    std::fs::write(&file, format!("# again\n{CERTIFICATE}")).unwrap();
+    gateway.rewrite(&with);
+    assert_eq!(keys(&reloads(&gateway)), ["clusters.away", "streams.views"]);
+    assert_eq!(left(), 1, "it's the one that was there");
+    eventually("its client is made anew", 20 * SECOND, || {
+        let log = gateway.log();
+        let mut lines = log.lines().filter(|line| line.contains("is made anew"));
+        lines.any(|line| line.contains("=\"away\""))
+    });
+    away.set_broker(true);
+    eventually("all is in kafka", 60 * SECOND, || left() == 0);
+    gateway.stop();
+}

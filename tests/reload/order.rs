@@ -17,7 +17,7 @@ struct Moving {
 
 impl Moving {
     fn new() -> Moving {
-        let kafka = || Mock::start(1, &[("events", 4)]);
+        let kafka = || Mock::start(1, &[("events", 4), ("third", 4)]);
         let (main, away) = (kafka(), kafka());
         away.set_broker(false);
         let folder = tempfile::tempdir().unwrap();
@@ -41,12 +41,37 @@ impl Moving {
             assert_eq!(post(&gateway, "beside"), 200);
         }
         eventually("three wait on disk", 10 * SECOND, || spilled(&gateway) == 3);
-        gateway.rewrite(&self.text("main", ""));
-        reloads(&gateway);
-        for _ in 0..2 {
-            assert_eq!(post(&gateway, "beside"), 200);
-        }
+        self.go_on(&gateway);
         gateway
+    }
+
+    /// The stream moves and gets two more.
+    fn go_on(&self, gateway: &Gateway) {
+        gateway.rewrite(&self.text("main", ""));
+        reloads(gateway);
+        for _ in 0..2 {
+            assert_eq!(post(gateway, "beside"), 200);
+        }
+    }
+
+    /// Killed, and started again with the other configuration. What was configured meanwhile gets one event.
+    fn kill(&self, mut gateway: Gateway, text: &str) -> Gateway {
+        gateway.signal("KILL");
+        gateway.wait(DIES);
+        let gateway = start_again(text, gateway.data);
+        gateway.wait_ready(STARTS);
+        assert_eq!(post(&gateway, "beside"), 200);
+        gateway
+    }
+
+    /// The cluster that was away comes back, and all goes.
+    fn end(&self, gateway: Gateway) {
+        self.away.set_broker(true);
+        eventually("all is in kafka", 60 * SECOND, || spilled(&gateway) == 0);
+        eventually("it has moved", 10 * SECOND, || {
+            stream(&gateway)["moving"].is_null()
+        });
+        gateway.stop();
     }
 
     fn found(&self) -> [usize; 2] {
@@ -129,26 +154,72 @@ fn who_gives_up_the_order_waits_no_longer() {
 #[test]
 fn a_move_goes_on_after_a_kill() {
     let moving = Moving::new();
-    let mut gateway = moving.begin();
-    gateway.signal("KILL");
-    gateway.wait(DIES);
-    let gateway = start_again(&moving.text("main", ""), gateway.data);
-    gateway.wait_ready(STARTS);
-    assert_eq!(post(&gateway, "beside"), 200);
+    let gateway = moving.kill(moving.begin(), &moving.text("main", ""));
     for_a_while("all six wait", || spilled(&gateway) == 6);
     assert_eq!(
         stream(&gateway)["moving"]["waits_for"][0]["spill_events"],
         3
     );
-    moving.away.set_broker(true);
-    eventually("all six are in kafka", 60 * SECOND, || {
-        spilled(&gateway) == 0
-    });
-    eventually("it has moved", 10 * SECOND, || {
-        stream(&gateway)["moving"].is_null()
-    });
-    gateway.stop();
+    moving.end(gateway);
     assert_eq!(moving.found(), [3, 3]);
+}
+
+/// The second place's events wait for those of the first one, and new events for both.
+#[test]
+fn a_move_that_was_killed_and_goes_on_to_a_third_place_keeps_its_order() {
+    let moving = Moving::new();
+    let third = moving.text("main", "").replace("\"events\"", "\"third\"");
+    let gateway = moving.kill(moving.begin(), &third);
+    for_a_while("all six wait", || spilled(&gateway) == 6);
+    moving.end(gateway);
+    assert_eq!(moving.found(), [3, 2]);
+}
+
+/// What is at the first place goes first, what is at the second one follows, and new events at the first place wait for that.
+#[test]
+fn a_move_that_was_killed_and_is_taken_back_keeps_its_order() {
+    let moving = Moving::new();
+    moving.away.set_broker(true);
+    let gateway = Gateway::ready(&moving.text("away", ""));
+    let mut first = 0;
+    eventually("its partitions are known", 20 * SECOND, || {
+        let before = gateway.events("beside", "spilled");
+        first += 1;
+        post(&gateway, "beside") == 200 && gateway.events("beside", "spilled") == before
+    });
+    moving.away.set_broker(false);
+    for _ in 0..3 {
+        assert_eq!(post(&gateway, "beside"), 200);
+    }
+    eventually("three wait on disk", 10 * SECOND, || spilled(&gateway) == 3);
+    moving.go_on(&gateway);
+    let gateway = moving.kill(gateway, &moving.text("away", ""));
+    for_a_while("all six wait", || spilled(&gateway) == 6);
+    moving.end(gateway);
+    let [away, main] = moving.found();
+    assert!(away >= first + 4 && main == 2, "{away} {main}");
+}
+
+#[test]
+fn an_adopted_directory_keeps_the_order_of_a_move() {
+    let moving = Moving::new();
+    let mut gateway = moving.begin();
+    gateway.signal("KILL");
+    gateway.wait(DIES);
+    drop(gateway);
+    let own = tempfile::tempdir().unwrap();
+    let path = moving.folder.path().to_str().unwrap();
+    let config = moving.text("main", "");
+    let config = config.replace(path, own.path().to_str().unwrap());
+    let gateway = Gateway::start_with(&config, &["--adopt", path], &[]);
+    gateway.wait_ready(STARTS);
+    let left = || gateway.status()["adopted"][0]["backlog_events"].clone();
+    eventually("it's looked at", 10 * SECOND, || left() == 5);
+    for_a_while("all five wait", || left() == 5);
+    moving.away.set_broker(true);
+    eventually("all five are in kafka", 60 * SECOND, || left() == 0);
+    gateway.stop();
+    assert_eq!(moving.found(), [3, 2]);
 }
 
 /// Both clusters are in order: to and fro, again and again, and no request fails.

@@ -37,6 +37,9 @@ impl Reloader {
         for route in routes.values() {
             let name = route.name();
             let is_beside = route.settings.drain == Drain::Beside;
+            if is_beside {
+                self.waiting.let_go(name);
+            }
             if let Some(moving) = self.moves.remove(name) {
                 if is_beside || !moving.is_to(route) {
                     moving.end();
@@ -67,13 +70,15 @@ impl Reloader {
     pub(super) fn moves_due(&self) -> Option<Duration> {
         let is_young = |it: &Move| it.since.elapsed() < YOUNG;
         let has_young = self.moves.values().any(is_young);
-        (!self.moves.is_empty()).then_some(if has_young { LOOK_SOON } else { LOOK_EVERY })
+        let has_some = !self.moves.is_empty() || !self.waiting.is_empty();
+        has_some.then_some(if has_young { LOOK_SOON } else { LOOK_EVERY })
     }
 
     /// Ends the moves of streams that have left nothing at another topic. To be called when no request is under way that could
     /// bring something there.
     pub(super) fn end_moves(&mut self, is_quiet: bool) {
         let clusters = self.backend.clusters();
+        self.waiting.look(&clusters);
         let answered = self.port.now().settings.answer_within + LOOK_SOON;
         let has_log = self.backend.spill.is_some();
         let mut going_on = Moves::new();
