@@ -39,9 +39,9 @@ impl Shared {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The largest append: a quarter of a segment, and no more than may wait.
+    /// The largest append: a quarter of a segment.
     pub(super) fn append_bytes(&self) -> u64 {
-        (self.space.segment_size() / 4).min(self.inbox.limit())
+        self.space.segment_size() / 4
     }
 
     /// Counts the bytes of a segment that is put aside.
