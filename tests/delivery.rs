@@ -1,5 +1,6 @@
 //! What arrives in a real Kafka: the same bytes, key, headers, time and partition, in order, for any consumer.
 
+mod first;
 mod old;
 
 use std::collections::BTreeMap;

@@ -58,3 +58,19 @@ impl Drop for Headers {
         unsafe { sys::rd_kafka_headers_destroy(self.0) };
     }
 }
+
+/// The headers of a message that has some of its own, with ours behind them. Ours alone go the shorter way.
+pub(super) fn of<'a>(
+    own: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ours: [(&CStr, Option<&str>); 2],
+) -> Option<Headers> {
+    let mut headers = None;
+    for (name, value) in own {
+        let headers = headers.get_or_insert_with(Headers::new);
+        headers.push(name.as_bytes(), value);
+    }
+    let all = headers.as_mut()?;
+    ours.into_iter()
+        .for_each(|(name, value)| all.push_text(name, value));
+    headers
+}

@@ -1,7 +1,7 @@
 //! Keeps the order of a partition when one of its batches fails: what stands behind it may not go on by itself.
 //!
 //! librdkafka has up to five batches of a partition under way. When Kafka refuses one for good, those behind it fail as well,
-//! for the gap in their sequence numbers; librdkafka then begins a new epoch and sends them again, before the lane has
+//! for the gap in their sequence numbers (but for a client's first one, which goes alone: `firsts`); librdkafka then begins a new epoch and sends them again, before the lane has
 //! heard anything and could send the sound events of the refused batch, which belong before them.
 //!
 //! So the partition is paused in the moment in which a batch of it fails: by an interceptor, which librdkafka calls on the
@@ -33,6 +33,10 @@
 //! partitions that were ever paused. Else each try on a denied topic would leave some hundred bytes for each of its partitions, for
 //! as long as the client lives.
 //!
+//! **How long it takes.** Going on waits for the client's main thread, and for a sign of each broker's thread. One of these may hang,
+//! as in a name server that doesn't answer. The others don't wait for it for longer than [`RELEASE_WITHIN`]. What is asked of the
+//! thread that hangs changes nothing when it comes to it.
+//!
 //! Pausing waits for the client's main thread. It's done on threads of brokers only, for which that thread never waits, except
 //! at the end of the client, where the failures have another reason and are left alone.
 
@@ -40,12 +44,20 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::bindings as sys;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::types::{RDKafka, RDKafkaRespErr};
+
+/// How long paused partitions may take to go on. What is handed over after that for a broker whose thread hangs waits for it, as it does
+/// anyhow.
+const RELEASE_WITHIN: Duration = Duration::from_secs(1);
+/// A flag of `rd_kafka_purge` that is librdkafka's own, for transactions (`RD_KAFKA_PURGE_F_ABORT_TXN`). Alone it purges nothing, and
+/// wakes each broker's thread.
+const WAKE: i32 = 0x100;
 
 /// Which partitions of a client are paused.
 #[derive(Debug, Default)]
@@ -54,8 +66,19 @@ pub(super) struct Hold {
     /// All that were ever paused, and so have a queue that nobody else reads: at most as many as the topics have partitions.
     marked: Mutex<BTreeSet<Partition>>,
     is_held: AtomicBool,
+    /// The release that is under way.
+    release: Mutex<Option<Releasing>>,
+    /// How many releases there were.
+    releases: AtomicU64,
     /// Locked while messages are being handed over.
     handing: Mutex<()>,
+}
+
+/// Partitions that are to go on: since when, and the number of the release.
+#[derive(Clone, Copy, Debug)]
+struct Releasing {
+    since: Instant,
+    number: u64,
 }
 
 /// A partition, by the name of its topic and its number.
@@ -75,6 +98,24 @@ impl Hold {
     pub(super) fn hand_over(&self) -> Option<MutexGuard<'_, ()>> {
         let handing = self.handing.lock().unwrap_or_else(PoisonError::into_inner);
         (!self.is_held()).then_some(handing)
+    }
+
+    /// Begins a release; returns its number.
+    fn begins_release(&self) -> u64 {
+        let number = self.releases.fetch_add(1, Relaxed);
+        let since = Instant::now();
+        let mut release = self.release.lock().unwrap_or_else(PoisonError::into_inner);
+        *release = Some(Releasing { since, number });
+        number
+    }
+
+    /// Ends the release that is under way, if it `may`.
+    fn ends_release(&self, may: impl FnOnce(Releasing) -> bool) {
+        let mut release = self.release.lock().unwrap_or_else(PoisonError::into_inner);
+        if release.is_some_and(may) {
+            *release = None;
+            self.is_held.store(false, Release);
+        }
     }
 
     fn pause(&self, rk: *mut RDKafka, topic: &CStr, partition: i32) {
@@ -109,8 +150,9 @@ pub(super) fn release<C: ClientContext + 'static>(
     let paused = std::mem::take(&mut *hold.paused.lock().unwrap_or_else(PoisonError::into_inner));
     if paused.is_empty() {
         // They are going on already.
-        return;
+        return hold.ends_release(|release| release.since.elapsed() >= RELEASE_WITHIN);
     }
+    let number = hold.begins_release();
     let (client, again) = (Arc::clone(client), paused.clone());
     let resumes = std::thread::Builder::new()
         .name("resume".into())
@@ -129,14 +171,15 @@ pub(super) fn release<C: ClientContext + 'static>(
             // Wakes the brokers' threads and waits until each has looked at its partitions. One that was paused, or emptied, with
             // a wake-up on its way gives no further one for new events; they'd lie there for up to a second (seen).
             // SAFETY: as above.
-            let _: RDKafkaRespErr =
-                unsafe { sys::rd_kafka_purge(client.native_ptr(), sys::RD_KAFKA_PURGE_F_QUEUE) };
+            let _: RDKafkaRespErr = unsafe { sys::rd_kafka_purge(client.native_ptr(), WAKE) };
             let hold = hold_of(client.context());
             empty_queues(&client, hold, paused);
-            hold.is_held.store(false, Release);
+            // It may have taken so long that nobody waits for it any more.
+            hold.ends_release(|release| release.number == number);
         });
     if resumes.is_err() {
         // No thread now; the next call tries again.
+        *hold.release.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *hold.paused.lock().unwrap_or_else(PoisonError::into_inner) = again;
     }
 }

@@ -14,7 +14,7 @@
 //!   counted by its caller, because librdkafka might still read the memory.
 //!
 //! Its interceptors (`context`) keep the order of a partition when a batch fails (`hold`), have brokers' threads wake once for
-//! many answers (`wakeups`), and know what may be stored although librdkafka says no (`lost`).
+//! many answers (`wakeups`), and know what may be stored although librdkafka says no (`lost`). Where Kafka can't find a gap, there is none (`firsts`).
 //!
 //! What is absent: no policy. Nothing here knows events, receipts, lanes, retries or health.
 
@@ -26,6 +26,7 @@
 mod arguments;
 mod context;
 mod describe;
+mod firsts;
 mod headers;
 mod hold;
 mod lost;
@@ -33,7 +34,7 @@ mod opaque;
 mod reports;
 mod wakeups;
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::marker::PhantomData;
 use std::ptr::{null, null_mut};
 use std::sync::{Arc, MutexGuard};
@@ -48,6 +49,7 @@ use rdkafka::types::{RDKafkaQueue, RDKafkaRespErr, RDKafkaTopic, RDKafkaType};
 use arguments::Arguments;
 pub use context::Context;
 pub use describe::{Described, may_write, topic_configs};
+use firsts::Firsts;
 use headers::Headers;
 pub use reports::{Failure, Report};
 use reports::{deliveries, text};
@@ -65,6 +67,7 @@ pub struct Native<G> {
     topics: Vec<*mut RDKafkaTopic>,
     batch: Vec<sys::rd_kafka_message_t>,
     settled_at: Option<Instant>,
+    firsts: Firsts,
     groups: PhantomData<Arc<G>>,
 }
 
@@ -93,6 +96,7 @@ impl<G: Messages> Native<G> {
             topics: Vec::new(),
             batch: Vec::new(),
             settled_at: None,
+            firsts: Firsts::default(),
             groups: PhantomData,
         })
     }
@@ -188,11 +192,15 @@ impl<G: Messages> Producer for Native<G> {
             return;
         }
         let handle = self.topic(topic);
+        let of = (handle.addr(), partition);
+        let most = self.firsts.most(of).min(self.batch.len());
+        let waits = RDKafkaRespErr::RD_KAFKA_RESP_ERR__PURGE_QUEUE;
+        let (batch, later) = self.batch.split_at_mut(most);
+        later.iter_mut().for_each(|message| message.err = waits);
         let accepted = match Self::hand_over(&self.client, handle) {
+            _ if batch.is_empty() => 0,
             Err(error) => {
-                for message in &mut self.batch {
-                    message.err = error;
-                }
+                batch.iter_mut().for_each(|message| message.err = error);
                 0
             }
             // SAFETY: the handle is valid; payloads live as long as the groups that the messages own.
@@ -201,11 +209,14 @@ impl<G: Messages> Producer for Native<G> {
                     handle,
                     partition,
                     0,
-                    self.batch.as_mut_ptr(),
-                    self.batch.len() as i32,
+                    batch.as_mut_ptr(),
+                    batch.len() as i32,
                 )
             },
         };
+        if accepted > 0 {
+            self.firsts.sent(of);
+        }
         if accepted as usize != self.batch.len() {
             for message in &self.batch {
                 if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -228,6 +239,10 @@ impl<G: Messages> Producer for Native<G> {
         stamp: Stamp,
     ) -> Result<(), RDKafkaErrorCode> {
         let handle = self.topic(topic);
+        let of = (handle.addr(), partition);
+        if self.firsts.most(of) == 0 {
+            return Err(RDKafkaErrorCode::PurgeQueue);
+        }
         let _handing = Self::hand_over(&self.client, handle).map_err(RDKafkaErrorCode::from)?;
         let (time, value) = (group.time(position), group.value(position));
         let time_header = match time {
@@ -241,7 +256,7 @@ impl<G: Messages> Producer for Native<G> {
         };
         let id = group.id(position).map(|id| id.hyphenated().to_string());
         let ours = [(ID_HEADER, id.as_deref()), (time_header, told.as_deref())];
-        let headers = headers_of(group.headers(position), ours);
+        let headers = headers::of(group.headers(position), ours);
         let opaque = opaque::of(group, position, value);
         let (to, what) = ((handle, partition), (group.key(position), value));
         let mut arguments = Arguments::new(to, what, stamp_ms, opaque);
@@ -257,6 +272,7 @@ impl<G: Messages> Producer for Native<G> {
         // SAFETY: all arguments are valid for the call, the payload as long as the group that the message owns.
         let error = unsafe { sys::rd_kafka_produceva(client, all.as_ptr(), all.len()) };
         if error.is_null() {
+            self.firsts.sent(of);
             headers.into_iter().for_each(Headers::given);
             return Ok(());
         }
@@ -281,7 +297,8 @@ impl<G: Messages> Producer for Native<G> {
             unsafe {
                 match sys::rd_kafka_event_type(event) {
                     sys::RD_KAFKA_EVENT_DR => {
-                        deliveries(event, &self.client.context().lost, &mut on);
+                        let lost = &self.client.context().lost;
+                        deliveries(event, lost, &mut self.firsts, &mut on);
                     }
                     sys::RD_KAFKA_EVENT_ERROR => {
                         let fatal = sys::rd_kafka_event_error_is_fatal(event) != 0;
@@ -356,22 +373,6 @@ impl<G: Messages> Producer for Native<G> {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-}
-
-/// The headers of a message that has some of its own, with ours behind them. Ours alone go the shorter way.
-fn headers_of<'a>(
-    own: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
-    ours: [(&CStr, Option<&str>); 2],
-) -> Option<Headers> {
-    let mut headers = None;
-    for (name, value) in own {
-        let headers = headers.get_or_insert_with(Headers::new);
-        headers.push(name.as_bytes(), value);
-    }
-    let all = headers.as_mut()?;
-    ours.into_iter()
-        .for_each(|(name, value)| all.push_text(name, value));
-    headers
 }
 
 impl<G> Drop for Native<G> {

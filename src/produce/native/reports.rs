@@ -8,6 +8,7 @@ use rdkafka::bindings as sys;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::firsts::Firsts;
 use super::lost::Lost;
 use super::opaque;
 use crate::produce::Messages;
@@ -76,6 +77,7 @@ pub struct Failure {
 pub(super) unsafe fn deliveries<G: Messages>(
     event: *mut sys::rd_kafka_event_t,
     lost: &Lost,
+    firsts: &mut Firsts,
     on: &mut impl FnMut(Report<'_, G>),
 ) {
     let mut run: Option<(Arc<G>, u32)> = None;
@@ -87,7 +89,7 @@ pub(super) unsafe fn deliveries<G: Messages>(
         if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             acked(run.take(), on);
             // SAFETY: as above.
-            unsafe { failures(event, message, lost, on) };
+            unsafe { failures(event, message, lost, firsts, on) };
             break;
         }
         if let Some((group, count)) = &mut run
@@ -97,6 +99,9 @@ pub(super) unsafe fn deliveries<G: Messages>(
             // SAFETY: each message owns one count of its group; this one's ends here, and the run keeps its own.
             unsafe { Arc::decrement_strong_count(Arc::as_ptr(group)) };
             continue;
+        }
+        if took.is_none() {
+            firsts.acked((message.rkt.addr(), message.partition));
         }
         took = took.or_else(|| {
             // SAFETY: the message is valid.
@@ -129,6 +134,7 @@ unsafe fn failures<G: Messages>(
     event: *mut sys::rd_kafka_event_t,
     first: &sys::rd_kafka_message_t,
     lost: &Lost,
+    firsts: &mut Firsts,
     on: &mut impl FnMut(Report<'_, G>),
 ) {
     use RDKafkaRespErr::*;
@@ -161,6 +167,7 @@ unsafe fn failures<G: Messages>(
             acked(Some((group, 1)), on);
             continue;
         }
+        firsts.failed((message.rkt.addr(), message.partition));
         let failure = Failure {
             code: message.err.into(),
             is_named: names && message.err != other,

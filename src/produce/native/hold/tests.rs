@@ -9,9 +9,10 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use uuid::Uuid;
 
+use super::{Hold, release};
 use crate::produce::messages::Time;
 use crate::produce::settings::Idempotence;
-use crate::produce::{Messages, Native, Producer, Report, Settings, client};
+use crate::produce::{Context, Messages, Native, Producer, Report, Settings, client};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Messages of a batch.
@@ -270,4 +271,32 @@ fn a_topic_that_is_denied_again_and_again_leaves_nothing_behind() {
     (0..150).for_each(|round| refuse(round % 100));
     let more = allocated().saturating_sub(before);
     assert!(more < 3 << 20, "{more} bytes");
+}
+
+/// Nobody waits for a thread of the client that hangs; and what it does in the end concerns no later hold.
+#[test]
+fn a_thread_that_hangs_holds_nothing_for_long() {
+    fn slow(context: &Context) -> &Hold {
+        if std::thread::current().name() == Some("resume") {
+            std::thread::sleep(4 * SECOND);
+        }
+        &context.hold
+    }
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("topic", 1, 1).unwrap();
+    let settings = Settings::new(cluster.bootstrap_servers());
+    let client = Native::<Bytes>::new(&client::producer("test", &settings)).unwrap();
+    let hold = &client.client().context().hold;
+    let rk = client.client().native_ptr();
+    let begun = Instant::now();
+    hold.pause(rk, c"topic", 0);
+    while hold.is_held() {
+        assert!(begun.elapsed() < 3 * SECOND, "it hangs");
+        release(client.client(), slow);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    hold.pause(rk, c"topic", 0);
+    let late = begun + 5 * SECOND;
+    std::thread::sleep(late.saturating_duration_since(Instant::now()));
+    assert!(hold.is_held(), "the late one has let the other one go");
 }
