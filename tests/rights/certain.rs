@@ -97,26 +97,33 @@ fn what_a_denied_topic_refused_is_told_for_certain_and_with_its_reason() {
         return;
     };
     let (told, stop) = (Arc::new(Told::default()), AtomicBool::new(false));
+    // A client whose deadline comes while its event is being tried is told that nobody knows: no try takes so long.
     let limits =
-        "[http]\nanswer_within = \"2s\"\n[lane]\nstalled_after = \"1s\"\nlongest_pause = \"2s\"\n";
-    let gateway = std::thread::scope(|scope| {
+        "[http]\nanswer_within = \"15s\"\n[lane]\nstalled_after = \"1s\"\nlongest_pause = \"2s\"\n";
+    let (gateway, before_allowed) = std::thread::scope(|scope| {
         let gateway = denied(&mut guarded, limits, &told, &stop, scope);
         let refused = || told.refused.lock().unwrap().len();
         eventually("events are refused", 20 * SECOND, || refused() > 100);
         std::thread::sleep(5 * SECOND);
+        let before_allowed = told.words.lock().unwrap().len();
         guarded.allow();
         let before = told.acked.lock().unwrap().len();
         eventually("events are in Kafka again", MENDED_WITHIN, || {
             told.acked.lock().unwrap().len() > before + 500
         });
         stop.store(true, Release);
-        gateway
+        (gateway, before_allowed)
     });
     gateway.stop();
     let words = told.words.lock().unwrap();
-    for (code, detail) in &*words {
+    for (at, (code, detail)) in words.iter().enumerate() {
         assert_ne!(code, "unknown", "{detail}");
-        assert!(detail.contains("is denied: the right WRITE"), "{detail}");
+        // Who is refused in the moment in which it's mended may hear no reason any more.
+        let is_mended = at >= before_allowed;
+        assert!(
+            is_mended || detail.contains("is denied: the right WRITE"),
+            "{code}: {detail}"
+        );
     }
     println!("{} events refused", words.len());
     let records = consume_all(guarded.kafka.bootstrap(), &guarded.topic);
@@ -138,7 +145,13 @@ fn a_stop_waits_for_no_event_that_its_topic_refused() {
     };
     let (told, stop) = (Arc::new(Told::default()), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let mut gateway = denied(&mut guarded, "", &told, &stop, scope);
+        let mut gateway = denied(
+            &mut guarded,
+            "[http]\nanswer_within = \"15s\"\n",
+            &told,
+            &stop,
+            scope,
+        );
         let refused = || told.words.lock().unwrap().len();
         eventually("events are refused", 20 * SECOND, || refused() > 48);
         stop.store(true, Release);

@@ -6,12 +6,12 @@
 //!
 //! - **A purge of the queues meets a request that is half written.** The connection is of no more use then, and is closed. All
 //!   requests on it that have no answer get the purge's error, `PURGE_QUEUE`, which counts as not persisted
-//!   (`rd_kafka_broker_handle_purge_queues`, `rd_kafka_broker_fail`). Messages that were in a request have the number of its broker,
-//!   and messages that were in none have not: so a purged message with a broker is in doubt. Some of these were never written. They are
-//!   few.
+//!   (`rd_kafka_broker_handle_purge_queues`, `rd_kafka_broker_fail`). They get it when the connection counts as down, and requests that
+//!   weren't written get it before: so the moment is noted. Messages that were in a request have the number of its broker, and messages
+//!   that were in none have not. A purged message with a broker that was handed over before that moment is in doubt.
 //! - **A broker is no longer listed in the metadata**, because it's being stopped, or is frozen for longer than its session lasts. Its
 //!   connection is closed, and what had no answer is put back into the partition's queue as not persisted (`__DESTROY_BROKER`). If
-//!   it's purged from there nothing tells it from a message that was never sent. So the moment is noted ([`Lost`]), before anything
+//!   it's purged from there nothing tells it from a message that was never sent. So this moment is noted as well, before anything
 //!   is put back, and all that was handed over earlier is in doubt.
 //!
 //! Other errors that end a connection are told apart by [`crate::produce::verdict::is_before_storing`].
@@ -19,7 +19,8 @@
 //! What isn't seen: a leader whose disk failed while it appended (`KAFKA_STORAGE_ERROR`) may find the batch again after it was repaired.
 //! librdkafka sends the batch again meanwhile, to another leader if there is one.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::time::{Duration, Instant};
 
@@ -29,30 +30,39 @@ use rdkafka::types::{RDKafka, RDKafkaRespErr};
 use super::wakeups::PRODUCE;
 
 /// When a client last lost sight of requests that it had sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lost {
+    /// Their broker was no longer listed.
+    pub(super) left: Moment,
+    /// A purge ended their connection.
+    pub(super) closed: Moment,
+}
+
+/// When something happened last, if it ever did.
+#[derive(Debug)]
+pub(super) struct Moment {
     begun: Instant,
     /// Microseconds after `begun`, rounded up; 0 if there was none.
     at: AtomicU64,
 }
 
-impl Default for Lost {
-    fn default() -> Lost {
-        Lost {
+impl Default for Moment {
+    fn default() -> Moment {
+        Moment {
             begun: Instant::now(),
             at: AtomicU64::new(0),
         }
     }
 }
 
-impl Lost {
-    /// Requests to produce have lost their broker.
+impl Moment {
+    /// It happens now.
     fn note(&self) {
         self.at.fetch_max(self.micros() + 1, AcqRel);
     }
 
-    /// Whether a message may have been in one of these requests that was handed over so long ago.
-    pub(super) fn is_of(&self, ago: Duration) -> bool {
+    /// Whether it has happened since a message was handed over, so long ago.
+    pub(super) fn is_since(&self, ago: Duration) -> bool {
         let at = self.at.load(Acquire);
         let ago = u64::try_from(ago.as_micros()).unwrap_or(u64::MAX);
         at > 0 && self.micros().saturating_sub(ago) <= at
@@ -63,7 +73,12 @@ impl Lost {
     }
 }
 
-/// Adds the interceptor of this module.
+thread_local! {
+    /// Of a broker's thread: whether it has no connection.
+    static IS_DOWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Adds the interceptors of this module.
 ///
 /// # Safety
 /// To be called while the client is being made, with a `lost` that lives longer than the client.
@@ -73,6 +88,7 @@ pub(super) unsafe fn add(rk: *mut RDKafka, lost: &Lost) {
     // SAFETY: the caller's promise.
     unsafe {
         sys::rd_kafka_interceptor_add_on_response_received(rk, name, Some(on_answer), lost);
+        sys::rd_kafka_interceptor_add_on_broker_state_change(rk, name, Some(on_state), lost);
     }
 }
 
@@ -90,12 +106,34 @@ unsafe extern "C" fn on_answer(
     error: RDKafkaRespErr,
     lost: *mut c_void,
 ) -> RDKafkaRespErr {
-    if api_key == PRODUCE && error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__DESTROY_BROKER {
-        // SAFETY: it's from `add`, and lives longer than the client, which is calling.
-        if let Some(lost) = unsafe { lost.cast_const().cast::<Lost>().as_ref() } {
-            lost.note();
+    let is_left = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__DESTROY_BROKER;
+    let is_purged = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PURGE_QUEUE;
+    if api_key != PRODUCE || !is_left && !is_purged {
+        return RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    // SAFETY: it's from `add`, and lives longer than the client, which is calling.
+    if let Some(lost) = unsafe { lost.cast_const().cast::<Lost>().as_ref() } {
+        if is_left {
+            lost.left.note();
+        } else if IS_DOWN.get() {
+            lost.closed.note();
         }
     }
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// Called on the broker's thread, before its requests hear of it.
+unsafe extern "C" fn on_state(
+    _: *mut RDKafka,
+    _: i32,
+    _: *const c_char,
+    _: *const c_char,
+    _: c_int,
+    state: *const c_char,
+    _: *mut c_void,
+) -> RDKafkaRespErr {
+    // SAFETY: it's a C string of librdkafka's.
+    IS_DOWN.set(!state.is_null() && unsafe { CStr::from_ptr(state) } == c"DOWN");
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
 }
 

@@ -196,12 +196,15 @@ unsafe fn is_unstored(message: &sys::rd_kafka_message_t, lost: &Lost) -> bool {
             sys::rd_kafka_message_latency(message),
         )
     };
-    let was_requested = broker >= 0;
+    let Ok(ago) = u64::try_from(micros).map(Duration::from_micros) else {
+        return false;
+    };
     let is_purged = message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PURGE_QUEUE;
+    let was_requested = broker >= 0;
     status == sys::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
         && is_before_storing(message.err.into())
-        && !(is_purged && was_requested)
-        && u64::try_from(micros).is_ok_and(|it| !lost.is_of(Duration::from_micros(it)))
+        && !(is_purged && was_requested && lost.closed.is_since(ago))
+        && !lost.left.is_since(ago)
 }
 
 /// # Safety

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::mocking::MockCluster;
 use uuid::Uuid;
 
-use super::Lost;
+use super::Moment;
 use crate::produce::messages::Time;
 use crate::produce::{Messages, Native, Producer, Report, Settings, client};
 
@@ -258,7 +258,7 @@ fn what_is_under_way_to_a_broker_that_leaves_is_in_doubt() {
     let cluster = MockCluster::new(2).unwrap();
     let (relay, mut client) = with_one_on_its_way(&cluster);
     relay.is_unlisted.store(true, Release);
-    let lost = |client: &Native<Large>| client.client().context().lost.at.load(Acquire) > 0;
+    let lost = |client: &Native<Large>| client.client().context().lost.left.at.load(Acquire) > 0;
     eventually("the broker has left", || {
         // The broker that got something last is asked, by the second.
         std::thread::sleep(SECOND + Duration::from_millis(100));
@@ -277,11 +277,11 @@ fn what_is_under_way_to_a_broker_that_leaves_is_in_doubt() {
 
 #[test]
 fn what_was_handed_over_before_a_loss_is_in_doubt() {
-    let lost = Lost::default();
-    assert!(!lost.is_of(Duration::ZERO) && !lost.is_of(3600 * SECOND));
+    let lost = Moment::default();
+    assert!(!lost.is_since(Duration::ZERO) && !lost.is_since(3600 * SECOND));
     std::thread::sleep(Duration::from_millis(10));
     lost.note();
     std::thread::sleep(Duration::from_millis(10));
-    assert!(!lost.is_of(Duration::ZERO), "handed over now");
-    assert!(lost.is_of(Duration::from_millis(15)) && lost.is_of(3600 * SECOND));
+    assert!(!lost.is_since(Duration::ZERO), "handed over now");
+    assert!(lost.is_since(Duration::from_millis(15)) && lost.is_since(3600 * SECOND));
 }
