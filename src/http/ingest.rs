@@ -13,7 +13,7 @@ use hyper::{Request, Response};
 use super::access::Access;
 use super::admission::{Answered, With};
 use super::answer::{self, Problem, Said};
-use super::body::{self, BodyFault};
+use super::body::{self, BodyFault, Whole};
 use super::entry::Entry;
 use super::forget::{STREAM_BYTES, forget_head};
 use super::head::{Coded, Lines, key_of};
@@ -59,32 +59,74 @@ pub fn handle(
         Err(problem) => Err(heads::turn_away(&mut request, problem)),
     };
     async move {
-        let mut answered = Answered::at(Instant::now());
-        let said = match &mut charged {
-            Ok(_) if let Some(told) = web.as_ref().and_then(|web| web.answer(&request)) => {
-                told.map_or_else(|problem| refused(&local, &problem), Said::from)
+        let (settings, mut answered) = (&snapshot.settings, Answered::at(Instant::now()));
+        // All in one: a part that waits by itself costs a copy of what it waits with, and a call for each of its turns.
+        let said = 'said: {
+            let mut head = match &mut charged {
+                Ok(head) => head.as_mut(),
+                Err(problem) => break 'said refused(&local, problem),
+            };
+            if let Some(told) = web.as_ref().and_then(|web| web.answer(&request)) {
+                break 'said told.map_or_else(|problem| refused(&local, &problem), Said::from);
             }
-            Ok(head) => {
-                let head = head.as_mut();
-                answer(&local, &snapshot, &busy, &mut request, head, &mut answered).await
+            let lent = head.as_deref_mut();
+            let begun = begin(&local, &snapshot, &mut request, lent, &mut answered);
+            let mut begun = match begun.map_err(|otherwise| *otherwise) {
+                Ok(begun) => begun,
+                Err(Otherwise::Said(said)) => break 'said said,
+                Err(Otherwise::Routed(problem)) => {
+                    let (peer, of, request) = (busy.peer(), &snapshot, &mut request);
+                    let (local, to) = (&local, &mut answered);
+                    // In a box, so that what waits for other requests is no larger.
+                    let routed = routes::answer(local, of, peer, request, head, to, problem);
+                    break 'said Box::pin(routed).await.into();
+                }
+            };
+            let (limit, within) = (settings.max_body.as_u64(), settings.body_timeout);
+            let body = request.body_mut();
+            let read = body::read(body, answered.at, limit, within, &mut begun.held).await;
+            let route = begun.route;
+            let mut with = With {
+                local: &local,
+                snapshot: &snapshot,
+                route,
+                entry: None,
+            };
+            match take_read(&with, begun, read, &mut answered) {
+                Ok((parcels, rejected)) => {
+                    with.entry = answered.entry.as_deref();
+                    let outcome = with.outcome(&parcels, settings.answer_within).await;
+                    concluded(&local, route, outcome, rejected, &mut answered)
+                }
+                Err(problem) => not_taken(&local, route, *problem, &mut answered),
             }
-            Err(problem) => refused(&local, problem),
         };
         let mut held = charged.unwrap_or_default();
         if let Some(held) = &mut held {
             // What its head holds goes with the request.
             held.shrink_to(STREAM_BYTES);
         }
-        Ok(respond(
-            &local,
-            &mut request,
-            said,
-            answered,
-            web,
-            held,
-            busy,
-        ))
+        let (local, request) = (&local, &mut request);
+        Ok(respond(local, request, said, answered, web, held, busy))
     }
+}
+
+/// A request for a stream whose body is to be read.
+struct Begun<'a> {
+    route: &'a Arc<Route>,
+    coded: Coded,
+    /// The key, if it isn't in the events.
+    key: Option<Vec<u8>>,
+    /// The memory that the request is charged.
+    held: Held,
+}
+
+/// What becomes of a request whose body isn't read here.
+enum Otherwise {
+    /// It's answered.
+    Said(Said),
+    /// It may be for a route: its path is no stream's, with this problem.
+    Routed(Problem),
 }
 
 /// The answer to a request that isn't for any stream, or not yet.
@@ -94,28 +136,23 @@ fn refused(local: &Local, problem: &Problem) -> Said {
     problem.reply().into()
 }
 
-/// What to answer. `answered` says when the request came, and gets to know when the answer was ready.
-async fn answer(
-    local: &Arc<Local>,
-    snapshot: &Snapshot,
-    busy: &Busy,
+/// Finds what a request is for, judges its head, and forgets it.
+#[inline(always)]
+fn begin<'a>(
+    local: &Local,
+    snapshot: &'a Snapshot,
     request: &mut Request<Incoming>,
     head: Option<&mut HeldByProcess>,
     answered: &mut Answered,
-) -> Said {
-    let begun = answered.at;
+) -> Result<Begun<'a>, Box<Otherwise>> {
     let lines = Lines::of(request.headers());
-    let target = match find(snapshot, request, &lines) {
+    let Target { route, path_key } = match find(snapshot, request, &lines) {
         Ok(target) => target,
         Err(problem) if problem.code == NOT_FOUND && !snapshot.endpoints.is_empty() => {
-            // In a box, so that what waits for other requests is no larger.
-            let peer = busy.peer();
-            let routed = routes::answer(local, snapshot, peer, request, head, answered, problem);
-            return Box::pin(routed).await.into();
+            return Err(Box::new(Otherwise::Routed(problem)));
         }
-        Err(problem) => return refused(local, &problem),
+        Err(problem) => return Err(Box::new(Otherwise::Said(refused(local, &problem)))),
     };
-    let route = target.route;
     if let Some(access) = &snapshot.access {
         match Entry::enter(
             access,
@@ -125,38 +162,71 @@ async fn answer(
             &local.port.refusals,
         ) {
             Ok(entry) => answered.entry = entry,
-            Err(reply) => return Said::Other(reply),
+            Err(reply) => return Err(Box::new(Otherwise::Said(Said::Other(reply)))),
         }
     }
-    let ingested = match Coded::of(route, &lines) {
-        Ok(coded) => ingest(local, snapshot, &target, coded, request, head, answered).await,
-        Err(problem) => Err(problem.into()),
-    };
-    let (answer, said) = match ingested {
-        Ok((outcome, rejected)) => taken(local, route, outcome, rejected, answered),
-        Err(problem) => not_taken(local, route, *problem, answered),
-    };
-    answered.at = Instant::now();
-    let took = answered.at.duration_since(begun);
-    route.stream.metrics.answered(answer, took);
-    said
+    let coded = Coded::of(route, &lines).map_err(Box::new);
+    let begun = coded.and_then(|coded| hold(local, route, coded, path_key, request, head));
+    begun.map_err(|problem| {
+        let said = not_taken(local, route, *problem, answered);
+        Box::new(Otherwise::Said(said))
+    })
 }
 
-/// What to say if the events were taken, all or some of them.
-#[inline]
-fn taken(
+/// Takes what is needed of a head, forgets it, and charges the request.
+#[inline(always)]
+fn hold<'a>(
+    local: &Local,
+    route: &'a Arc<Route>,
+    coded: Coded,
+    path_key: Option<Vec<u8>>,
+    request: &mut Request<Incoming>,
+    head: Option<&mut HeldByProcess>,
+) -> Result<Begun<'a>, Box<Problem>> {
+    let key = match &route.key {
+        KeySource::Header(name) => key_of(request.headers(), name)?,
+        _ => path_key,
+    };
+    forget_head(request, head);
+    // One event's bookkeeping is charged at once with the body, because most requests have one event.
+    let unusual = plan::unusual_bytes(key.as_ref().map_or(0, Vec::len));
+    let held = route.account.hold(EVENT_OVERHEAD_BYTES + unusual);
+    let held = held.map_err(|exhausted| problem_of(BodyFault::Memory(exhausted), local, route))?;
+    Ok(Begun {
+        route,
+        coded,
+        key,
+        held,
+    })
+}
+
+/// What to say if the events were taken, all or some of them. `answered` says when the request came, and gets to know when the answer was
+/// ready.
+#[inline(always)]
+fn concluded(
     local: &Local,
     route: &Route,
     outcome: Outcome,
     mut rejected: Rejected,
     answered: &mut Answered,
-) -> (Answer, Said) {
+) -> Said {
     if !outcome.not_acked.is_empty() || rejected.count() > 0 {
         note_not_all(local, route, &outcome, &mut rejected, answered);
     }
     let because = || why_not_taken(route);
     let retry_after = || retry::after_silence(&route.cluster);
-    answer::settled(outcome, rejected, because, retry_after)
+    let (answer, said) = answer::settled(outcome, rejected, because, retry_after);
+    note_answer(route, answer, answered);
+    said
+}
+
+/// Counts an answer that is ready.
+#[inline(always)]
+fn note_answer(route: &Route, answer: Answer, answered: &mut Answered) {
+    let ready = Instant::now();
+    let took = ready.duration_since(answered.at);
+    answered.at = ready;
+    route.stream.metrics.answered(answer, took);
 }
 
 #[cold]
@@ -175,12 +245,7 @@ fn note_not_all(
 
 /// What to say if none of the events are taken.
 #[cold]
-fn not_taken(
-    local: &Local,
-    route: &Route,
-    mut problem: Problem,
-    answered: &mut Answered,
-) -> (Answer, Said) {
+fn not_taken(local: &Local, route: &Route, mut problem: Problem, answered: &mut Answered) -> Said {
     note_turned_away(
         route,
         matches!(problem.code, "no_memory" | "full" | "stalled"),
@@ -193,7 +258,8 @@ fn not_taken(
     if let Some(entry) = &answered.entry {
         entry.challenge(&mut reply);
     }
-    (problem.answer(), reply.into())
+    note_answer(route, problem.answer(), answered);
+    reply.into()
 }
 
 fn note_turned_away(route: &Route, is_turned_away: bool) {
@@ -202,36 +268,23 @@ fn note_turned_away(route: &Route, is_turned_away: bool) {
     }
 }
 
-/// Takes a request's events and waits for what becomes of them; with those that never could be taken. `answered`
-/// says when the request came.
-async fn ingest(
-    local: &Arc<Local>,
-    snapshot: &Snapshot,
-    target: &Target<'_>,
-    coded: Coded,
-    request: &mut Request<Incoming>,
-    head: Option<&mut HeldByProcess>,
+/// Takes the events of a body that was read; with those that never could be taken. `answered` says when the request came.
+#[inline(always)]
+fn take_read(
+    with: &With<'_>,
+    begun: Begun<'_>,
+    read: Result<Whole, BodyFault>,
     answered: &mut Answered,
-) -> Result<(Outcome, Rejected), Box<Problem>> {
-    let Target { route, path_key } = target;
-    let (settings, metrics) = (&snapshot.settings, &route.stream.metrics);
-    let Coded { shape, encoding } = coded;
-    let key = match &route.key {
-        KeySource::Header(name) => &key_of(request.headers(), name)?,
-        _ => path_key,
-    };
-    forget_head(request, head);
-    let fault = |fault| problem_of(fault, local, route);
-    // One event's bookkeeping is charged at once with the body, because most requests have one event.
-    let unusual = plan::unusual_bytes(key.as_ref().map_or(0, Vec::len));
-    let mut held = route
-        .account
-        .hold(EVENT_OVERHEAD_BYTES + unusual)
-        .map_err(|exhausted| fault(BodyFault::Memory(exhausted)))?;
-    let limit = settings.max_body.as_u64();
-    let body = request.body_mut();
-    let read = body::read(body, answered.at, limit, settings.body_timeout, &mut held).await;
-    let body::Whole {
+) -> Result<(Parcels, Rejected), Box<Problem>> {
+    let (route, metrics) = (with.route, &with.route.stream.metrics);
+    let Begun {
+        coded,
+        key,
+        mut held,
+        ..
+    } = begun;
+    let fault = |fault| problem_of(fault, with.local, route);
+    let Whole {
         bytes: sent,
         arrived,
         had_trailers,
@@ -242,20 +295,17 @@ async fn ingest(
     }
     let arrival = Arrival::now(arrived);
     metrics.body_bytes.fetch_add(sent.len() as u64, Relaxed);
-    let limit = settings.max_decompressed.as_u64();
-    let body = body::decompress(encoding, sent, limit, &mut held).map_err(fault)?;
+    let limit = with.snapshot.settings.max_decompressed.as_u64();
+    let body = body::decompress(coded.encoding, sent, limit, &mut held).map_err(fault)?;
     let with = With {
-        local,
-        snapshot,
-        route,
         entry: answered.entry.as_deref(),
+        ..*with
     };
-    let (parcels, rejected) = take(&with, shape, body, key.as_deref(), arrival, held)?;
+    let (parcels, rejected) = take(&with, coded.shape, body, key.as_deref(), arrival, held)?;
     if rejected.count() > 0 {
         metrics.add_rejected(rejected.count());
     }
-    let outcome = with.outcome(&parcels, settings.answer_within).await;
-    Ok((outcome, rejected))
+    Ok((parcels, rejected))
 }
 
 /// Decodes, routes and admits: everything between reading and waiting, without a pause.
