@@ -29,7 +29,7 @@ pub mod source;
 pub mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use addresses::Addresses;
 pub use cors::Cors;

@@ -14,8 +14,10 @@ use proptest::prelude::*;
 use super::kind::Kind;
 use super::*;
 
+pub(crate) mod dice;
 mod doors;
 mod origins;
+mod parsers;
 mod signatures;
 
 /// A head of a request.

@@ -91,10 +91,17 @@ fn last_untrusted(
 
 /// The address in an element of `Forwarded`: what stands behind `for=`.
 fn node_of(element: &[u8]) -> Option<IpAddr> {
-    let mut is_quoted = false;
+    let (mut is_quoted, mut is_escaped) = (false, false);
     let pairs = element.split(|byte| {
-        is_quoted ^= *byte == b'"';
-        *byte == b';' && !is_quoted
+        match byte {
+            // What is escaped ends nothing: a balancer may quote what a client said.
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_quoted,
+            b'"' => is_quoted = !is_quoted,
+            b';' => return !is_quoted,
+            _ => {}
+        }
+        false
     });
     let mut found = pairs.filter_map(|pair| {
         let at = pair.iter().position(|byte| *byte == b'=')?;
@@ -114,7 +121,7 @@ fn node_of(element: &[u8]) -> Option<IpAddr> {
 
 /// An address, with a port or without, and one of IPv6 in brackets or not.
 fn node(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?.trim();
+    let text = std::str::from_utf8(text.trim_ascii()).ok()?;
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit());
     if let Some(rest) = text.strip_prefix('[') {
         let (address, rest) = rest.split_once(']')?;
@@ -129,6 +136,9 @@ fn node(text: &[u8]) -> Option<IpAddr> {
     let address: Ipv4Addr = address.parse().ok()?;
     is_port(port).then_some(IpAddr::V4(address))
 }
+
+#[cfg(test)]
+mod fuzz_tests;
 
 #[cfg(test)]
 mod tests {
@@ -195,6 +205,8 @@ mod tests {
             ("by=192.0.2.1", "10.0.0.1"),
             ("for=192.0.2.1;for=192.0.2.2", "10.0.0.1"),
             ("host=\"a;for=1.1.1.1,b\";for=192.0.2.1", "192.0.2.1"),
+            (r#"for=192.0.2.1;host="\";for=1.1.1.1;x=\"""#, "192.0.2.1"),
+            (r#"proto=http;host="\";for=1.1.1.1;x=\"""#, "10.0.0.1"),
         ];
         for (line, expected) in rows {
             let found = address(AddressFrom::Forwarded, "10.0.0.1", &[line.as_bytes()]);

@@ -152,6 +152,9 @@ where
 }
 
 #[cfg(test)]
+mod fuzz_tests;
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
