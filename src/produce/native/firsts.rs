@@ -2,19 +2,19 @@
 //!
 //! What keeps a refused batch from being overtaken by those behind it on the wire is that Kafka refuses these too, for the gap in
 //! their sequence numbers (`hold`). But of a producer that has never stored anything in a partition Kafka knows no number, and takes
-//! whatever comes first (`ProducerAppendInfo.checkSequence`; seen with 4.1). So nothing may stand behind the first one. It costs a
+//! whatever comes first (`ProducerAppendInfo.checkSequence` in its source). So nothing may stand behind the first one. It costs a
 //! round trip for each partition of each new client: what else is handed over meanwhile is given back, and comes again in order.
 //!
 //! What isn't seen: Kafka forgets a producer that has stored nothing in a partition for a day (`producer.id.expiration.ms`).
 
-use std::collections::HashMap;
+use fnv::FnvHashMap;
 
 /// A partition, by the address of its topic's handle and its number.
 pub(super) type Partition = (usize, i32);
 
 /// Which partitions of a client have taken something.
 #[derive(Debug, Default)]
-pub(super) struct Firsts(HashMap<Partition, First>);
+pub(super) struct Firsts(FnvHashMap<Partition, First>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum First {
