@@ -19,11 +19,11 @@ use crate::admin::{self, View};
 use crate::config::Config;
 use crate::http::listener::{self, Listening};
 use crate::http::{Port, Server};
-use crate::lifecycle::{Vital, Vitals, Watch};
+use crate::lifecycle::{Phase, Vital, Vitals, Watch};
 
-/// How long connections wait in a socket that was there before this process until it is ready: a client of Kafka needs about a second
-/// at its start, and until then requests would be refused that a restart must not cost. Longer than this Kafka is away, and whoever
-/// waits is to be told so.
+/// How long connections wait in their sockets until the process is ready: a client of Kafka needs up to a second at its start, and until
+/// then requests would be refused that a restart must not cost. A service manager keeps the socket open, and a balancer without checks
+/// sends as soon as a connection is taken. Longer than this Kafka is away, and whoever waits is to be told so.
 const READY_WITHIN: Duration = Duration::from_secs(3);
 
 /// What accepting needs.
@@ -96,9 +96,8 @@ fn accept(
     let view = Arc::clone(view);
     let run = move || {
         let accepting = async {
-            if data.iter().any(|it| it.is_kept) {
-                wait_for(|| view.readiness().ready, READY_WITHIN).await;
-            }
+            let stops = || *watch.borrow() > Phase::Running;
+            wait_for(|| stops() || view.readiness().ready, READY_WITHIN).await;
             drop(view);
             let deal = |accepted| server.deal(accepted);
             listener::accept(data, port, watch, deal).await

@@ -20,13 +20,20 @@ fn without_kafka_it_lives_and_says_why_it_is_not_ready() {
     );
     assert_eq!(gateway.status()["ready"], false);
 
+    // At first connections wait for Kafka, and then for nothing.
+    let refused = || {
+        let answer = gateway.client().post_json("events", EVENT);
+        let problem = answer.json()["type"].as_str().map(str::to_owned);
+        assert_eq!(
+            (answer.status, problem.as_deref()),
+            (503, Some("urn:forebay:not_ready"))
+        );
+        answer
+    };
+    refused();
     let begun = Instant::now();
-    let answer = gateway.client().post_json("events", EVENT);
+    let answer = refused();
     assert!(begun.elapsed() < 2000 * MS, "there is nothing to wait for");
-    assert_eq!(
-        (answer.status, answer.json()["type"].as_str()),
-        (503, Some("urn:forebay:not_ready"))
-    );
     let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
     // What the client did wrong is its fault also now.
@@ -35,6 +42,17 @@ fn without_kafka_it_lives_and_says_why_it_is_not_ready() {
         404
     );
     check_account(&gateway.stop(), "accepted=0 acked=0");
+}
+
+#[test]
+fn who_is_first_is_served_and_not_refused_because_kafka_is_just_being_asked() {
+    let mock = mock();
+    mock.with(|cluster| cluster.broker_round_trip_time(1, 100 * MS).unwrap());
+    for _ in 0..3 {
+        let gateway = Gateway::start(&config(mock.bootstrap(), ""));
+        let answer = gateway.client().post_json("events", EVENT);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
 }
 
 #[test]
