@@ -15,6 +15,7 @@ mod backlog;
 mod chaos;
 mod check;
 mod clusters;
+mod dashboards;
 mod delivery;
 mod deploy;
 mod disks;

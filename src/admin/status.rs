@@ -81,6 +81,7 @@ impl View {
             .map(|(route, refused)| StreamSample {
                 residual: self.trend.residual(route.name()),
                 takes: refused.is_none(),
+                is_leaving: !now.routes.contains_key(route.name()),
                 ..self.stream_sample(route, &topics)
             })
             .collect();

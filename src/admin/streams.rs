@@ -29,6 +29,12 @@ fn backlog(sample: &Sample, lane: &Lane) -> Backlog {
     stored.map_or_else(Backlog::default, |id| sample.backlog(id))
 }
 
+/// Whose it is; empty if nobody's.
+fn owner_of(route: &Route) -> &str {
+    let terms = route.owner.as_ref();
+    terms.map(|terms| terms.name()).unwrap_or_default()
+}
+
 impl View {
     fn lanes_together(&self, route: &Route, topics: &Topics) -> Lanes {
         let mut sum = Lanes::default();
@@ -111,7 +117,7 @@ impl View {
         json!({
             "cluster": route.cluster.name(),
             "topic": route.topic.name(),
-            "owner": route.owner.as_ref().map(|terms| terms.name()).unwrap_or_default(),
+            "owner": owner_of(route),
             "partitions": route.topic.lanes().len(),
             "takes": refused.is_none(),
             "reason": refused.unwrap_or_default(),
@@ -173,6 +179,8 @@ impl View {
         StreamSample {
             name: stream.name.clone(),
             cluster: route.cluster.name().into(),
+            topic: route.topic.name().into(),
+            owner: owner_of(route).into(),
             accepted: ledger.accepted.load(Relaxed),
             acked: ledger.acked.load(Relaxed),
             spilled: ledger.spilled.load(Relaxed),
@@ -196,6 +204,7 @@ impl View {
             spill_events: lanes.spilled.events,
             residual: 0,
             takes: true,
+            is_leaving: false,
         }
     }
 }

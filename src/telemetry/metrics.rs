@@ -225,6 +225,7 @@ impl Collector for Samples {
         family(&mut encoder, OWNER, &self.owners, |s| {
             vec![("owner", s.name.clone())]
         })?;
+        self.stream_info(&mut encoder)?;
         self.owner_info(&mut encoder)?;
         family(&mut encoder, DEAD, &self.dead, |s| {
             vec![
@@ -242,6 +243,26 @@ impl Collector for Samples {
 }
 
 impl Samples {
+    fn stream_info(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Always 1: whose a stream is, and where its events go. A stream that isn't configured any more is leaving until nothing of it is left";
+        let mut family = encoder.encode_descriptor("stream_info", help, None, MetricType::Gauge)?;
+        for stream in &self.streams {
+            let state = match stream.is_leaving {
+                true => "leaving",
+                false => "configured",
+            };
+            let labels = [
+                ("stream", stream.name.as_str()),
+                ("state", state),
+                ("cluster", stream.cluster.as_str()),
+                ("topic", stream.topic.as_str()),
+                ("owner", stream.owner.as_str()),
+            ];
+            ConstGauge::new(1.0).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     fn owner_info(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let help = "Always 1: whom to tell when something of an owner's is wrong, and what is to be done then";
         let mut family = encoder.encode_descriptor("owner_info", help, None, MetricType::Gauge)?;

@@ -148,6 +148,10 @@ pub struct StreamSample {
     pub name: String,
     /// Its cluster's name.
     pub cluster: String,
+    /// Its topic's name.
+    pub topic: String,
+    /// Its owner's name; empty if it has none.
+    pub owner: String,
     /// See the ledger.
     pub accepted: u64,
     /// See the ledger.
@@ -194,4 +198,6 @@ pub struct StreamSample {
     pub residual: u64,
     /// Whether its events are accepted.
     pub takes: bool,
+    /// It isn't configured any more, or as gone, and has something left.
+    pub is_leaving: bool,
 }
