@@ -30,6 +30,7 @@ mod lifecycle;
 mod openapi;
 mod overload;
 mod owners;
+mod page;
 mod partitions;
 mod redrive;
 mod reload;

@@ -20,7 +20,7 @@ use crate::support::gateway::Gateway;
 const SENDS_WITHIN: Duration = Duration::from_secs(150);
 
 /// The folder of a set of SDKs: `python`, `node`, `java`, `go` or `browser`.
-fn folder_or_skip(set: &str) -> Option<PathBuf> {
+pub fn folder_or_skip(set: &str) -> Option<PathBuf> {
     let script = drivers().join("fetch.sh");
     let output = Command::new(script).arg(set).output().unwrap();
     if output.status.success() {

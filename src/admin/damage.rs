@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::trouble::{Kind, Trouble};
 use super::view::View;
 use crate::lane::damage::{Damaged, damaged};
 use crate::telemetry::samples::DamageSample;
@@ -19,7 +20,7 @@ impl View {
     }
 
     /// What readiness says of it, though it doesn't change it: what this start, or this run, found.
-    pub(super) fn damage_reasons(&self) -> Vec<String> {
+    pub(super) fn damage_reasons(&self) -> Vec<Trouble> {
         let (all, before) = self.lost_by_damage();
         if all <= before {
             return Vec::new();
@@ -30,7 +31,8 @@ impl View {
                 format!(", the oldest stored about {} s ago", since.as_secs())
             });
             let Damaged { cluster, stream, events, .. } = it;
-            format!("the spill log has lost at least {events} events of stream {stream}, cluster {cluster}, to damage of its disk{since}")
+            let what = format!("the spill log has lost at least {events} events of stream {stream}, cluster {cluster}, to damage of its disk{since}");
+            Trouble::new(Kind::Damage, what)
         });
         reasons.collect()
     }

@@ -41,7 +41,10 @@ impl Guard {
         let is_reading = [Method::GET, Method::HEAD].contains(request.method());
         let is_open = match wanted.of {
             TokenFor::Changes => is_reading,
-            TokenFor::All => is_reading && matches!(request.uri().path(), "/livez" | "/readyz"),
+            // The page itself holds nothing: it asks for the token, and shows it for what it asks.
+            TokenFor::All => {
+                is_reading && matches!(request.uri().path(), "/livez" | "/readyz" | "/")
+            }
         };
         is_open || shown(request).is_some_and(|shown| is_same(token, shown))
     }
@@ -123,6 +126,7 @@ mod tests {
         assert!(!guard.lets_in(&request("GET", "/config", &[])));
         assert!(!guard.lets_in(&request("POST", "/livez", &[])));
         assert!(guard.lets_in(&request("GET", "/readyz", &[])));
+        assert!(guard.lets_in(&request("GET", "/", &[])));
         assert!(guard.lets_in(&request("GET", "/config", &["Bearer right"])));
     }
 }

@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
+use super::history::Moment;
 use super::sampler::{EVERY, Sample, Wishes, log_takes};
 use super::trend::Look;
 use super::view::View;
@@ -28,6 +29,7 @@ pub fn spawn(view: &Arc<View>, wishes: Wishes, vital: Vital) -> io::Result<()> {
                 due = Instant::now() + EVERY;
                 let log = view.sampler.latest().spill.clone();
                 view.trend.note(look(&view), log.as_ref());
+                view.history.note(SystemTime::now(), moment(&view));
             }
             let pause = due.saturating_duration_since(Instant::now());
             wishes.wait(pause);
@@ -46,6 +48,24 @@ fn sample(view: &View) -> Sample {
         spill: log.map(|log| log.stats()),
         backlogs: log.map_or_else(Vec::new, |log| log.backlog_by_lane()),
         dead: view.dead_letters(),
+    }
+}
+
+fn moment(view: &View) -> Moment {
+    let sample = view.sampler.latest();
+    let log = sample.spill.clone().unwrap_or_default();
+    let (dead, _) = dead::sums(&sample.dead);
+    let now = view.port.now();
+    let sum = |count: fn(&Stream) -> u64| now.streams.iter().map(|it| count(it)).sum();
+    Moment {
+        accepted: sum(|it| it.ledger.accepted.load(Relaxed)),
+        delivered: sum(|it| it.ledger.acked.load(Relaxed) + it.ledger.replayed.load(Relaxed)),
+        spilled: sum(|it| it.ledger.spilled.load(Relaxed)),
+        turned_away: sum(|it| it.metrics.turned_away.load(Relaxed)),
+        memory: view.budget.used(),
+        spill: log.used_bytes,
+        backlog: log.backlog_events.saturating_sub(dead),
+        time_to_loss: view.trend.time_to_loss(),
     }
 }
 

@@ -12,7 +12,8 @@
 //! | `POST /reload` | reads the configuration again; `dry_run=true` only says what it would change. See [`reload`] |
 //! | `/config` | the configuration in force as TOML, secrets masked |
 //! | `/openapi.json` | the native API of the data port as OpenAPI 3.1, with the streams that are configured |
-//! | `/` | a page for people |
+//! | `/history` | the last hour as JSON, for the charts of the page |
+//! | `/` | a page for people; it reads `/status` and `/history` |
 //!
 //! With `admin.token` set, a change needs it, and the rest as well if `admin.token_for` says so ([`guard`]). With `[admin.tls]` all of it goes
 //! over TLS, so that nobody on the way learns the token.
@@ -27,6 +28,7 @@ mod damage;
 mod dead;
 mod disk;
 pub mod guard;
+mod history;
 pub mod looks;
 mod openapi;
 mod owners;
@@ -42,10 +44,12 @@ pub mod status;
 mod streams;
 mod topics;
 mod trend;
+pub mod trouble;
 mod view;
 
 pub use adopted::Adopted;
 pub use guard::Guard;
+pub use history::History;
 pub use redrive::Redriver;
 pub use reload::Reloads;
 pub use sampler::Sampler;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::trouble::{Kind, Trouble};
 use crate::lifecycle::Phase;
 use crate::produce::health::Condition;
 
@@ -17,7 +18,7 @@ pub struct Readiness {
     /// Whether load balancers should send requests here.
     pub ready: bool,
     /// What isn't as it should be, also if forebay is ready in spite of it.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Trouble>,
     /// Why a stream's events aren't accepted, by the stream's number; nothing for those that are.
     pub refused: Vec<Option<String>>,
 }
@@ -72,10 +73,11 @@ pub fn judge(
     let mut reasons = Vec::new();
     match phase {
         Phase::Running => {}
-        Phase::Starting => reasons.push("forebay is starting".into()),
-        _ => reasons.push("forebay is stopping".into()),
+        Phase::Starting => reasons.push(Trouble::new(Kind::Starting, "forebay is starting")),
+        _ => reasons.push(Trouble::new(Kind::Stopping, "forebay is stopping")),
     }
-    reasons.extend(clusters.iter().filter_map(why_not_up));
+    let not_up = clusters.iter().filter_map(why_not_up);
+    reasons.extend(not_up.map(|why| Trouble::new(Kind::Cluster, why)));
     let of_topics = streams.iter().zip(&refused).filter_map(|(stream, why)| {
         let is_up = clusters.get(stream.cluster)?.condition == Condition::Up;
         let words = match (&stream.fault, why) {
@@ -84,13 +86,15 @@ pub fn judge(
             // That its cluster isn't up was said.
             (None, why) => why.clone().filter(|_| is_up)?,
         };
-        Some(format!("stream {}: {words}", stream.name))
+        let what = format!("stream {}: {words}", stream.name);
+        Some(Trouble::new(Kind::Topic, what))
     });
     reasons.extend(of_topics);
     let more = reasons.len().saturating_sub(LISTED);
     if more > 0 {
         reasons.truncate(LISTED);
-        reasons.push(format!("and {more} more; see /status"));
+        let more = format!("and {more} more; see /status");
+        reasons.push(Trouble::new(Kind::More, more));
     }
     Readiness {
         ready: phase == Phase::Running && enough,

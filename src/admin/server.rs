@@ -89,8 +89,8 @@ async fn serve_on(socket: impl AsyncRead + AsyncWrite + Unpin, view: Arc<View>) 
             if !view.guard.lets_in(&request) {
                 return Ok(unauthorised());
             }
-            // Whether the process lives is told without waiting for anything.
-            if request.uri().path() != "/livez" {
+            // Whether the process lives is told without waiting for anything, and the page holds nothing of it.
+            if !matches!(request.uri().path(), "/livez" | "/") {
                 view.sampler.refresh().await;
             }
             if request.uri().path() == "/reload" && request.method() == Method::POST {
@@ -155,15 +155,12 @@ fn answer(view: &Arc<View>, request: &Request<Incoming>) -> Response<Full<Bytes>
             "application/toml",
             view.reloads.loaded().text.clone(),
         ),
-        "/" => reply(
-            StatusCode::OK,
-            "text/html; charset=utf-8",
-            page::render(&view.status()),
-        ),
+        "/history" => json(&view.history.status()),
+        "/" => page::answer(),
         _ => reply(
             StatusCode::NOT_FOUND,
             "text/plain",
-            "there is /livez, /readyz, /metrics, /status, /lanes, /dead, /config, /openapi.json and /; POST /dead/redrive, POST /reload\n".into(),
+            "there is /livez, /readyz, /metrics, /status, /lanes, /dead, /history, /config, /openapi.json and /; POST /dead/redrive, POST /reload\n".into(),
         ),
     }
 }

@@ -85,7 +85,7 @@ pub enum TokenFor {
     /// Whatever changes something: reloads and redrives.
     #[default]
     Changes,
-    /// Everything but `/livez` and `/readyz`.
+    /// Everything but `/livez` and `/readyz`, and the page, which holds nothing by itself and asks for the token.
     All,
 }
 

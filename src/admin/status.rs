@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -9,16 +10,20 @@ use super::readiness::{self, Readiness, judge};
 use super::resident::resident_bytes;
 use super::sampler::{STALE, Sample, log_takes};
 use super::topics::Topics;
+use super::trouble::{Kind, Trouble};
 use super::view::View;
 use super::{dead, disk, owners};
 use crate::http::{Route, Snapshot};
 use crate::lane::Cluster;
+use crate::lane::dead::DeadLetters;
 use crate::produce::health::Condition;
 use crate::produce::verdict::ClientFault;
-use crate::spill::Stats;
+use crate::spill::{State, Stats};
 use crate::telemetry::metrics;
 use crate::telemetry::samples::{ClusterSample, ProcessSample, Samples, StreamSample};
 
+/// How long before events are refused that is said: as the alert does that pages.
+const SOON: Duration = Duration::from_secs(1_800);
 /// Why a stream takes nothing that isn't configured any more.
 const REMOVED: &str = "the stream is no longer configured; what it took drains";
 /// Why a stream takes nothing that is configured so.
@@ -53,18 +58,62 @@ impl View {
             let seconds = unseen.as_secs();
             let why =
                 format!("the sampler has stood still for {seconds} s: this is a bug in forebay");
-            readiness.reasons.push(why);
+            readiness.reasons.push(Trouble::new(Kind::Bug, why));
         }
-        let full = sample.spill.as_ref().and_then(disk::refuses_because);
+        if let Some(log) = &sample.spill
+            && let Some(why) = disk::refuses_because(log)
+        {
+            let kind = match log.state {
+                State::Full => Kind::LogFull,
+                _ => Kind::Disk,
+            };
+            readiness.reasons.push(Trouble::new(kind, why));
+        }
         let disk = self.trend.disk_trouble();
         readiness
             .reasons
-            .extend(full.map(str::to_owned).into_iter().chain(disk));
+            .extend(disk.map(|why| Trouble::new(Kind::Disk, why)));
         if let Some(why) = self.vitals.failed() {
             readiness.ready = false;
-            readiness.reasons.push(format!("{why}: this is a bug"));
+            let why = format!("{why}: this is a bug");
+            readiness.reasons.push(Trouble::new(Kind::Bug, why));
         }
         readiness
+    }
+
+    /// What is wrong, the worst first: what readiness says of it, and what doesn't concern it.
+    fn troubles(&self, readiness: &Readiness, dead: &[DeadLetters]) -> Vec<Trouble> {
+        let mut all = Vec::new();
+        match self.trend.time_to_loss() {
+            Some(left) if left.is_zero() => {
+                let what = "events are refused: neither Kafka nor the log takes them in time";
+                all.push(Trouble::new(Kind::Loss, what));
+            }
+            Some(left) if left < SOON => {
+                let what = format!(
+                    "events are refused in {} s if it goes on so",
+                    left.as_secs()
+                );
+                all.push(Trouble::new(Kind::Loss, what));
+            }
+            _ => {}
+        }
+        all.extend(readiness.reasons.iter().cloned());
+        let (dead, _) = dead::sums(dead);
+        if dead > 0 {
+            let what = format!("{dead} events are dead letters: Kafka refused them for good");
+            all.push(Trouble::new(Kind::DeadLetters, what));
+        }
+        let loaded = self.reloads.loaded();
+        if let Some((_, why)) = &loaded.failed {
+            let what = format!("the last reload failed and changed nothing: {why}");
+            all.push(Trouble::new(Kind::Reload, what));
+        }
+        if let Some((_, why)) = &loaded.keys_failed {
+            let what = format!("a changed file of keys can't be taken: {why}");
+            all.push(Trouble::new(Kind::Keys, what));
+        }
+        all
     }
 
     /// `/metrics`.
@@ -137,7 +186,8 @@ impl View {
             "uptime_seconds": self.start.elapsed().as_secs(),
             "phase": format!("{:?}", self.phase()).to_lowercase(),
             "ready": readiness.ready,
-            "reasons": readiness.reasons,
+            "reasons": readiness.reasons.iter().map(|it| it.what.as_str()).collect::<Vec<_>>(),
+            "troubles": self.troubles(&readiness, dead).iter().map(Trouble::status).collect::<Vec<_>>(),
             "configuration": self.reloads.loaded().status(),
             "connections": self.server.connections(),
             "refusals": self.port.refusals.all().iter().map(|(reason, count)| (*reason, *count)).collect::<std::collections::BTreeMap<_, _>>(),

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::adopted::Adopted;
 use super::guard::Guard;
+use super::history::History;
 use super::redrive::Redriver;
 use super::reload::Reloads;
 use super::sampler::Sampler;
@@ -43,6 +44,8 @@ pub struct View {
     pub redriver: Redriver,
     /// The last seconds.
     pub trend: Trend,
+    /// The last hour.
+    pub history: History,
     /// What was seen last of the spill log.
     pub sampler: Sampler,
     /// What mustn't end.

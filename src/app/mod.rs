@@ -37,7 +37,7 @@ pub use self::reload::Source;
 use self::unit::END_WITHIN;
 use self::vital::Door;
 use self::wait::wait_for;
-use crate::admin::{Adopted, Guard, Redriver, Reloads, Sampler, Trend, View};
+use crate::admin::{Adopted, Guard, History, Redriver, Reloads, Sampler, Trend, View};
 use crate::budget::{self, Budget, Share};
 use crate::config::Config;
 use crate::http::{Port, Server, Snapshot, linger};
@@ -200,6 +200,7 @@ impl App {
             adopted: Adopted::default(),
             redriver: Redriver::default(),
             trend: Trend::default(),
+            history: History::default(),
             sampler,
             vitals,
             guard: Guard::new(&config.load().admin),

@@ -71,6 +71,7 @@ const METRICS: &[(&str, &str)] = &[
     ("spill_quota_bytes", "gauge"),
     ("spill_takes", "gauge"),
     ("spill_used_bytes", "gauge"),
+    ("stream_info", "gauge"),
     ("stream_spill_events", "gauge"),
     ("stream_takes", "gauge"),
     ("time_to_loss_seconds", "gauge"),
@@ -122,7 +123,7 @@ fn families(text: &str) -> BTreeMap<String, (String, Vec<(String, f64)>)> {
 }
 
 /// The keys of `/status`.
-const TOP: [&str; 18] = [
+const TOP: [&str; 19] = [
     "adopted",
     "clusters",
     "configuration",
@@ -139,6 +140,7 @@ const TOP: [&str; 18] = [
     "spill",
     "streams",
     "time_to_loss_seconds",
+    "troubles",
     "uptime_seconds",
     "version",
 ];
@@ -300,7 +302,7 @@ fn status_and_the_page_show_every_cluster_and_stream() {
         (page.status, page.header("content-type")),
         (200, Some("text/html; charset=utf-8"))
     );
-    assert!(page.text().contains("events") && page.text().contains("main"));
+    assert!(page.header("content-security-policy").is_some() && page.text().contains("/status"));
     assert_eq!(gateway.get("/nothing").0, 404);
     assert_eq!(gateway.get("/v1/events/events").0, 404);
     assert_eq!(
