@@ -1,5 +1,6 @@
 //! Under systemd, without systemd: what it is told, the sockets that it passes on, and the units that `deploy/systemd` has.
 
+mod inplace;
 mod kept;
 mod told;
 mod units;

@@ -135,6 +135,7 @@ fn gateway(bootstrap: String, what: What, life: &Life) -> (Server, Arc<Port>, Ar
         guard(&mut snapshot, &streams, keys, routes);
     }
     let port = Arc::new(Port {
+        is_kept: false,
         snapshot: arc_swap::ArcSwap::from_pointee(snapshot),
         replaced: tokio::sync::watch::Sender::default(),
         lingering: Default::default(),

@@ -7,7 +7,7 @@ use crate::lifecycle::Phase;
 use crate::produce::health::Condition;
 
 /// How long a cluster that was never reached is waited for before the spill log stands in for it.
-const WARM_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const WARM_WITHIN: Duration = Duration::from_secs(1);
 
 /// Reasons that are listed, at most; what is above it is a number.
 const LISTED: usize = 20;

@@ -32,11 +32,30 @@ const GONE: &str = "the stream is configured as gone; what it took drains";
 impl View {
     /// Whether requests are accepted.
     pub fn readiness(&self) -> Readiness {
-        self.readiness_of(&self.port.now(), &self.clusters())
+        self.readiness_of(&self.port.now(), &self.clusters(), self.start.elapsed())
     }
 
-    /// Whether requests are accepted with this configuration.
-    fn readiness_of(&self, now: &Snapshot, known: &[Arc<Cluster>]) -> Readiness {
+    /// Whether events wait in the log, as far as it was looked at.
+    pub fn has_backlog(&self) -> bool {
+        let log = self.sampler.latest().spill.clone();
+        log.is_some_and(|log| log.backlog_events > 0)
+    }
+
+    /// Whether requests would be accepted now if no cluster were waited for any longer: those of clusters that were never reached go
+    /// over the log.
+    pub fn is_ready_over_log(&self) -> bool {
+        let running_for = self.start.elapsed().max(readiness::WARM_WITHIN);
+        let readiness = self.readiness_of(&self.port.now(), &self.clusters(), running_for);
+        readiness.ready
+    }
+
+    /// Whether requests are accepted with this configuration by a process that has run for so long.
+    fn readiness_of(
+        &self,
+        now: &Snapshot,
+        known: &[Arc<Cluster>],
+        running_for: Duration,
+    ) -> Readiness {
         let sample = self.sampler.latest();
         let spills = log_takes(&sample);
         let clusters: Vec<_> = known
@@ -47,7 +66,7 @@ impl View {
         let streams: Vec<_> = routes.map(|route| judged_stream(route, known)).collect();
         let mut readiness = judge(
             self.phase(),
-            self.start.elapsed(),
+            running_for,
             now.wait_for_all,
             &clusters,
             &streams,
@@ -120,7 +139,7 @@ impl View {
     pub fn metrics(&self) -> String {
         let now = self.port.now();
         let known = self.clusters();
-        let readiness = self.readiness_of(&now, &known);
+        let readiness = self.readiness_of(&now, &known, self.start.elapsed());
         let clusters: Vec<_> = known
             .iter()
             .map(|cluster| cluster_sample(cluster))
@@ -177,7 +196,7 @@ impl View {
     pub fn status(&self) -> Value {
         let now = self.port.now();
         let known = self.clusters();
-        let readiness = self.readiness_of(&now, &known);
+        let readiness = self.readiness_of(&now, &known, self.start.elapsed());
         let sample = self.sampler.latest();
         let dead = &sample.dead;
         let topics = Topics::of(&known);

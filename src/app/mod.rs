@@ -126,7 +126,9 @@ impl App {
         for route in snapshot.leaving() {
             route.cluster.retire_topic(route.topic.number());
         }
+        let listeners = Listeners::open(&config, sockets)?;
         let port = Port {
+            is_kept: listeners.data.iter().all(|it| it.is_kept),
             snapshot: ArcSwap::from_pointee(snapshot),
             replaced: watch::Sender::default(),
             lingering: linger::Lingering::default(),
@@ -140,7 +142,7 @@ impl App {
             start: Instant::now(),
         };
         Ok(App {
-            listeners: Listeners::open(&config, sockets)?,
+            listeners,
             admin_tls: tls.admin,
             life: Life::default(),
             budget,
@@ -311,12 +313,8 @@ impl Running {
         let mut hurry = std::pin::pin!(hurry);
         let mut hurried = false;
         life.enter(Phase::Grace);
-        hurried |= unless(
-            &mut hurry,
-            hurried,
-            tokio::time::sleep(config.shutdown.grace),
-        )
-        .await;
+        let grace = config.shutdown.grace(view.port.is_kept);
+        hurried |= unless(&mut hurry, hurried, tokio::time::sleep(grace)).await;
         life.enter(Phase::Closing);
         let finished = wait_for(
             || server.is_finished(),

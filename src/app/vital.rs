@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
@@ -25,6 +25,10 @@ use crate::lifecycle::{Phase, Vital, Vitals, Watch};
 /// then requests would be refused that a restart must not cost. A service manager keeps the socket open, and a balancer without checks
 /// sends as soon as a connection is taken. Longer than this Kafka is away, and whoever waits is to be told so.
 const READY_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long they wait for Kafka alone, if there is a log. If Kafka takes longer, the log takes what they bring. They don't wait at all if
+/// events of an earlier process are in the log: new ones go behind them anyway.
+const LOG_AFTER: Duration = Duration::from_millis(50);
 
 /// What accepting needs.
 pub(super) struct Door {
@@ -96,11 +100,17 @@ fn accept(
     let view = Arc::clone(view);
     let run = move || {
         let accepting = async {
+            let begun = Instant::now();
             let stops = || *watch.borrow() > Phase::Running;
-            wait_for(|| stops() || view.readiness().ready, READY_WITHIN).await;
+            let has_waited = || view.has_backlog() || begun.elapsed() >= LOG_AFTER;
+            let over_log = || has_waited() && view.is_ready_over_log();
+            let is_open = || stops() || view.readiness().ready || over_log();
+            wait_for(is_open, READY_WITHIN).await;
             drop(view);
             let deal = |accepted| server.deal(accepted);
-            listener::accept(data, port, watch, deal).await
+            let accepted = listener::accept(data, port, watch, deal).await;
+            server.has_dealt_all();
+            accepted
         };
         if let Err(error) = runtime.block_on(accepting) {
             vital.fail(error);

@@ -5,6 +5,9 @@
 //! | grace | each answer says `Connection: close` (`http::ingest`), so that kept connections end one by one, with an answer | GOAWAY, once a request was served |
 //! | closing | as in grace; one that rests may bring one more request within `shutdown.idle`, because it may be on its way | GOAWAY |
 //!
+//! On sockets that somebody else holds open the next clients wait already. There the grace lasts at least for `shutdown.idle`, and a
+//! connection that rests at its end is closed after [`KEPT_REST`].
+//!
 //! A connection that rests isn't closed at once: whoever sends on it at the same moment would see a reset, and many load
 //! balancers don't send a POST again. Those that were busy have ended in the grace; so what still rests hardly ever gets one.
 
@@ -16,6 +19,15 @@ use tokio::time::{Sleep, sleep};
 
 use super::watch::Activity;
 use crate::lifecycle::{Awaited, Phase, Watch};
+
+/// How long a connection may still rest if the sockets are kept: enough for the first request of a connection that was accepted
+/// last. It comes with the end of the TCP handshake, or right behind it.
+const KEPT_REST: Duration = Duration::from_millis(50);
+
+/// How long connections may rest once no more are accepted, if they may for `idle` on sockets that are this process's own.
+pub(super) fn rest(idle: Duration, is_kept: bool) -> Duration {
+    if is_kept { idle.min(KEPT_REST) } else { idle }
+}
 
 /// The end of a connection, as the process's phases bring it about.
 pub(super) struct Ending {

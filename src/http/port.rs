@@ -3,13 +3,14 @@
 use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Cache};
 use tokio::sync::watch;
 
 use super::addresses::Addresses;
 use super::deadlines::Deadlines;
+use super::ending;
 use super::handshakes::Handshakes;
 use super::linger::Lingering;
 use super::snapshot::Snapshot;
@@ -39,6 +40,8 @@ pub struct Port {
     pub answers: Arc<Share>,
     /// What bodies are charged to until it's known which stream they're for.
     pub unsorted: Arc<Account>,
+    /// Somebody else holds all its sockets open: when this process stops, clients wait there for the next one.
+    pub is_kept: bool,
     /// What connections over TLS begin with; nothing if none is configured. Beside the snapshot, because certificates are renewed
     /// without another configuration.
     pub tls: ArcSwapOption<tls::Server>,
@@ -56,6 +59,11 @@ impl Port {
     pub fn connections(&self) -> usize {
         let settings = &self.snapshot.load().settings;
         settings.connections(self.budget.total())
+    }
+
+    /// How long a connection may rest once no more are accepted.
+    pub(super) fn rest_at_end(&self) -> Duration {
+        ending::rest(self.snapshot.load().idle_at_end, self.is_kept)
     }
 
     /// Puts another configuration in force, for the requests whose heads come from now on.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
@@ -21,6 +21,8 @@ use crate::lifecycle::{Phase, Vital, Vitals, Watch, reached};
 #[derive(Debug)]
 pub struct Server {
     threads: Vec<Thread>,
+    /// Nothing more is accepted, and all that was is dealt out.
+    all_dealt: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -40,10 +42,19 @@ impl Server {
         } else {
             std::thread::available_parallelism().map_or(1, Into::into)
         };
+        let all_dealt = watch::Sender::new(false);
         let threads = (0..count)
-            .map(|number| Thread::spawn((number, count), port, watch, vitals))
+            .map(|number| {
+                let phases = (watch, all_dealt.subscribe());
+                Thread::spawn((number, count), port, phases, vitals)
+            })
             .collect::<io::Result<_>>()?;
-        Ok(Server { threads })
+        Ok(Server { threads, all_dealt })
+    }
+
+    /// Nothing more is dealt out: threads needn't wait for it once the process closes.
+    pub fn has_dealt_all(&self) {
+        self.all_dealt.send_replace(true);
     }
 
     /// Gives a connection to the thread that has the fewest.
@@ -84,17 +95,17 @@ impl Thread {
     fn spawn(
         (number, count): (usize, usize),
         port: &Arc<Port>,
-        watch: &Watch,
+        phases: (&Watch, watch::Receiver<bool>),
         vitals: &Vitals,
     ) -> io::Result<Thread> {
         let local = Arc::new(Local::new(port, count));
-        Thread::start(format!("http-{number}"), local, watch, vitals)
+        Thread::start(format!("http-{number}"), local, phases, vitals)
     }
 
     fn start(
         name: String,
         local: Arc<Local>,
-        watch: &Watch,
+        (watch, all_dealt): (&Watch, watch::Receiver<bool>),
         vitals: &Vitals,
     ) -> io::Result<Thread> {
         let (sender, receiver) = mpsc::channel(super::listener::DEALT);
@@ -102,11 +113,11 @@ impl Thread {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (watch, open) = (watch.clone(), Arc::clone(&connections));
+        let (phases, open) = ((watch.clone(), all_dealt), Arc::clone(&connections));
         let vital = vitals.guard(name.as_str());
         let handle = std::thread::Builder::new()
             .name(name)
-            .spawn(move || runtime.block_on(run(local, receiver, open, watch, vital)))?;
+            .spawn(move || runtime.block_on(run(local, receiver, open, phases, vital)))?;
         Ok(Thread {
             connections,
             accepted: sender,
@@ -119,7 +130,7 @@ async fn run(
     local: Arc<Local>,
     mut accepted: mpsc::Receiver<Accepted>,
     open: Arc<AtomicUsize>,
-    mut watch: Watch,
+    (mut watch, mut all_dealt): (Watch, watch::Receiver<bool>),
     vital: Vital,
 ) {
     let mailbox = Arc::clone(&local.mailbox);
@@ -140,15 +151,19 @@ async fn run(
         // What the listener has accepted last is still dealt out.
         tokio::select! {
             () = tokio::time::sleep(LAST_CALL * 3 / 2) => {}
+            _ = all_dealt.wait_for(|is_so| *is_so) => {}
             () = reached(&mut hurrying, Phase::Draining) => {}
         }
     });
+    let start = |next| {
+        let ending = Ending::new(&watching, local.port.rest_at_end());
+        begin(next, Arc::clone(&local), Open::new(&open), ending);
+    };
     loop {
         tokio::select! {
             next = accepted.recv() => {
                 let Some(next) = next else { break };
-                let ending = Ending::new(&watching, local.port.snapshot.load().idle_at_end);
-                begin(next, Arc::clone(&local), Open::new(&open), ending);
+                start(next);
             }
             () = &mut stopping, if !local.is_stopping.load(Relaxed) => local.is_stopping.store(true, Relaxed),
             () = &mut closing => break,
@@ -158,10 +173,14 @@ async fn run(
             ended = &mut sweeping => return vital.fail(how(ended)),
         }
     }
-    // What was dealt and not begun goes back uncounted; its client connects elsewhere.
     accepted.close();
-    while accepted.try_recv().is_ok() {
-        open.fetch_sub(1, AcqRel);
+    while let Ok(next) = accepted.try_recv() {
+        if *watching.borrow() < Phase::Draining {
+            start(next);
+        } else {
+            // It goes back uncounted; its client connects elsewhere.
+            open.fetch_sub(1, AcqRel);
+        }
     }
     // Requests under way are answered within their deadline; a second more for what is still being read. In a hurry the
     // lanes are already draining, and then nothing more may come from here.

@@ -128,13 +128,22 @@ impl<P: Client> Worker<P> {
         }
     }
 
-    /// Whether nothing waits in memory alone, or with the client. What waits in the spill log can go on waiting.
+    /// Whether nothing waits in memory alone, or with the client. What waits in the spill log can go on waiting. What the client has of it
+    /// is waited for, or it would be sent twice, but not if Kafka has answered nothing for so long that new events wouldn't wait either.
     pub(super) fn is_idle(&self) -> bool {
+        let is_silent = |work: &Work| {
+            let silent_for = |sent_at| self.now.duration_since(sent_at);
+            let silence = work.sent_at.map(silent_for);
+            silence.is_none_or(|silence| silence >= self.settings.spill_after)
+        };
+        let is_done = |work: &Work| {
+            let window = &work.window;
+            let is_stored = window.is_only_stored() || window.is_stored() && is_silent(work);
+            work.backlog.is_empty() && is_stored && !work.is_appending()
+        };
         self.lines.active.iter().all(|number| {
-            let work = self.lines.works[*number as usize].as_ref();
-            work.is_none_or(|work| {
-                work.backlog.is_empty() && work.window.is_only_stored() && !work.is_appending()
-            })
+            let work = self.lines.works[*number as usize].as_deref();
+            work.is_none_or(is_done)
         })
     }
 

@@ -90,9 +90,12 @@ impl<P: Client> Sending<'_, P> {
         }
     }
 
+    /// Whether a lane leaves its direct way. Until the cluster's first client can send, nothing waits for it: clients of a process
+    /// that was started anew have waited for that already.
     fn goes_over_log(&self, work: &Work) -> bool {
         let waits = !work.backlog.is_empty() || !work.window.is_empty();
-        waits && (self.is_over_log(work) || work.is_late(self.settings, self.now))
+        let is_cold = || self.cluster.health().is_cold();
+        waits && (self.is_over_log(work) || work.is_late(self.settings, self.now) || is_cold())
     }
 
     /// Whether the lane's events always go over the log.

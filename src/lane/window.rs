@@ -214,10 +214,15 @@ impl Window {
 
     /// Whether all that is unresolved is in the spill log, and nothing of it on its way to Kafka or to become a dead letter.
     pub fn is_only_stored(&self) -> bool {
+        self.outstanding == 0 && self.is_stored()
+    }
+
+    /// Whether all that is unresolved is in the spill log, also what is on its way to Kafka, and nothing becomes a dead letter.
+    pub fn is_stored(&self) -> bool {
         let mut sent = self.sent.iter();
         let is_stored = |sent: &Sent| sent.parcel.is_spilled() && sent.dying == 0;
         // What was refused behind one that waits is still listed, and needs no log.
-        self.outstanding == 0 && sent.all(|sent| is_stored(sent) || sent.is_over())
+        sent.all(|sent| is_stored(sent) || sent.is_over())
     }
 
     /// Notes that the spill log will never take a sent parcel.

@@ -51,6 +51,10 @@ const IDLE: Duration = Duration::from_millis(250);
 const CALM_AFTER: Duration = Duration::from_secs(5);
 /// The longest sleep of a calm worker.
 const CALM: Duration = Duration::from_secs(2);
+/// How long an idle worker sleeps until its cluster's first client can send: its log tells it, and nobody wakes the worker for that.
+const COLD: Duration = Duration::from_millis(5);
+/// For how long it looks so often. A cluster that isn't there by then is waited for as all others are.
+const COLD_FOR: Duration = Duration::from_secs(2);
 /// After so many turns in which nothing moved, the tick becomes longer: lanes only wait for Kafka.
 const QUIET_TURNS: u32 = 20;
 /// The tick while nothing moves; a lane that gets work ends it.
@@ -127,6 +131,7 @@ impl<P: Client> Worker<P> {
     fn run(&mut self) {
         self.cluster.signal.adopt();
         let (mut quiet_turns, mut busy_at) = (0, Instant::now());
+        let begun = busy_at;
         loop {
             self.cluster.signal.heed();
             let (now, tick) = (Instant::now(), pace::tick(&self.settings));
@@ -139,8 +144,12 @@ impl<P: Client> Worker<P> {
             }
             if self.lines.active.is_empty() && !self.cluster.is_rerouting.load(Relaxed) {
                 let calm = now.duration_since(busy_at) >= CALM_AFTER;
-                let pause = self.cluster.settings().probe.clamp(IDLE, CALM);
-                if self.cluster.signal.sleep(if calm { pause } else { IDLE }) {
+                let pause = match calm {
+                    true => self.cluster.settings().probe.clamp(IDLE, CALM),
+                    false if self.is_starting(now - begun) => COLD,
+                    false => IDLE,
+                };
+                if self.cluster.signal.sleep(pause) {
                     busy_at = Instant::now();
                 }
                 continue;
@@ -152,6 +161,11 @@ impl<P: Client> Worker<P> {
                 sleep_until_beat(tick);
             }
         }
+    }
+
+    /// Whether the cluster's first client may be there any moment, for a worker that was begun so long ago.
+    fn is_starting(&self, begun: Duration) -> bool {
+        begun < COLD_FOR && self.cluster.health().is_cold() && !self.cluster.away.is_on()
     }
 
     /// One turn. True if anything moved.

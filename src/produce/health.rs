@@ -23,6 +23,7 @@ pub struct Health {
     acked_ms: AtomicU64,
     waiting_since_ms: AtomicU64,
     warm: AtomicBool,
+    was_warm: AtomicBool,
     reason: Mutex<String>,
     client: Troubled<ClientFault>,
 }
@@ -49,6 +50,7 @@ impl Health {
             acked_ms: AtomicU64::new(0),
             waiting_since_ms: AtomicU64::new(0),
             warm: AtomicBool::new(false),
+            was_warm: AtomicBool::new(false),
             reason: Mutex::new("not reached yet".into()),
             client: Troubled::default(),
         }
@@ -84,8 +86,15 @@ impl Health {
         let now = self.now_ms();
         self.acked_ms.store(now, Release);
         self.contact_ms.store(now, Release);
-        self.warm.store(true, Release);
+        self.note_warm(true);
         self.client.clear();
+    }
+
+    fn note_warm(&self, warm: bool) {
+        self.warm.store(warm, Release);
+        if warm && !self.was_warm.load(Relaxed) {
+            self.was_warm.store(true, Release);
+        }
     }
 
     /// The age of the oldest record that waits for an acknowledgement, or none.
@@ -98,7 +107,7 @@ impl Health {
 
     /// The producer has its id and can send, or has not.
     pub fn set_warm(&self, warm: bool) {
-        self.warm.store(warm, Release);
+        self.note_warm(warm);
         if warm {
             self.client.clear();
         }
@@ -107,6 +116,11 @@ impl Health {
     /// Whether the producer has its id and can send.
     pub fn is_warm(&self) -> bool {
         self.warm.load(Acquire)
+    }
+
+    /// Whether no producer of this process could send yet.
+    pub fn is_cold(&self) -> bool {
+        !self.was_warm.load(Acquire)
     }
 
     /// What went wrong last, in words.

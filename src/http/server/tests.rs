@@ -81,6 +81,7 @@ fn snapshot() -> Snapshot {
 
 fn port(budget: &Arc<Budget>) -> Arc<Port> {
     Arc::new(Port {
+        is_kept: false,
         snapshot: arc_swap::ArcSwap::from_pointee(snapshot()),
         replaced: tokio::sync::watch::Sender::default(),
         start: std::time::Instant::now(),
@@ -101,8 +102,13 @@ fn a_configuration_that_was_replaced_is_let_go_of_by_a_thread_without_requests()
     life.enter(Phase::Running);
     let port = port(&Budget::new(64 << 20));
     let local = Arc::new(Local::new(&port, 1));
-    let vitals = Vitals::new(&life.watch());
-    let thread = Thread::start("idle".into(), Arc::clone(&local), &life.watch(), &vitals);
+    let (vitals, all_dealt) = (Vitals::new(&life.watch()), watch::Sender::new(false));
+    let thread = Thread::start(
+        "idle".into(),
+        Arc::clone(&local),
+        (&life.watch(), all_dealt.subscribe()),
+        &vitals,
+    );
     let first = Arc::downgrade(&local.now());
     let second = Snapshot {
         generation: 2,
@@ -121,10 +127,21 @@ fn a_thread_that_can_wake_nobody_ends_with_its_connections_and_gets_no_more() {
     life.enter(Phase::Running);
     let (vitals, budget) = (Vitals::new(&life.watch()), Budget::new(64 << 20));
     let local = Arc::new(Local::new(&port(&budget), 2));
-    let sick = Thread::start("sick".into(), Arc::clone(&local), &life.watch(), &vitals);
-    let healthy = Thread::spawn((1, 2), &local.port, &life.watch(), &vitals);
+    let all_dealt = watch::Sender::new(false);
+    let sick = Thread::start(
+        "sick".into(),
+        Arc::clone(&local),
+        (&life.watch(), all_dealt.subscribe()),
+        &vitals,
+    );
+    let healthy = Thread::spawn(
+        (1, 2),
+        &local.port,
+        (&life.watch(), all_dealt.subscribe()),
+        &vitals,
+    );
     let threads = vec![sick.unwrap(), healthy.unwrap()];
-    let server = Arc::new(Server { threads });
+    let server = Arc::new(Server { threads, all_dealt });
     let data = Listening::bind(([127, 0, 0, 1], 0).into(), Way::Plain).unwrap();
     let address = data.socket.local_addr().unwrap();
     let (dealer, watch) = (Arc::clone(&server), life.watch());

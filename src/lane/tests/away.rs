@@ -42,3 +42,18 @@ fn a_client_is_given_up_when_it_holds_nothing_and_what_comes_meanwhile_is_stored
     assert_eq!(world.kafka().stored, [0, 1]);
     world.finish_and_audit(false);
 }
+
+#[test]
+fn until_its_first_client_can_send_what_comes_is_stored_at_once_and_goes_to_kafka_first() {
+    let mut world = World::new(22, false, true);
+    world.stop();
+    world.is_cold = true;
+    world.begin(true);
+    world.send(&EVENT);
+    world.turn(1);
+    world.write(10);
+    world.turn(1);
+    assert_eq!(world.waiting(), 0, "nobody waits for kafka");
+    world.cluster().health().set_warm(true);
+    world.finish_and_audit(false);
+}

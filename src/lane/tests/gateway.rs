@@ -93,6 +93,8 @@ pub(super) struct World {
     now: Duration,
     pub(super) run: Option<Run>,
     pub(super) is_over_log: bool,
+    /// The clients of the next process can't send yet.
+    pub(super) is_cold: bool,
     /// What happened so far, as a clock.
     time: u64,
     pub(super) facts: Vec<Fact>,
@@ -132,6 +134,7 @@ impl World {
             now: Duration::ZERO,
             run: None,
             is_over_log,
+            is_cold: false,
             time: 0,
             facts: Vec::new(),
             open: Vec::new(),
@@ -172,6 +175,7 @@ impl World {
         let shared = probe::SharedClient::default();
         let mut worker = Worker::new(Arc::clone(&cluster), shared, Some(spiller), new_client);
         worker.swept_at = self.start;
+        cluster.health().set_warm(!self.is_cold);
         self.log = Some(Arc::clone(&log));
         let memory = Arc::clone(&self.memory);
         cluster.remember_in(memory);
