@@ -27,6 +27,7 @@ mod hostile;
 mod isolation;
 mod kafka;
 mod lifecycle;
+mod logs;
 mod openapi;
 mod overload;
 mod owners;

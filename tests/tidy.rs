@@ -2,6 +2,7 @@
 //! test is in.
 
 mod circles;
+mod fields;
 mod imports;
 mod lists;
 mod paths;

@@ -15,7 +15,8 @@
 //! | `/history` | the last hour as JSON, for the charts of the page |
 //! | `/` | a page for people; it reads `/status` and `/history` |
 //!
-//! With `admin.token` set, a change needs it, and the rest as well if `admin.token_for` says so ([`guard`]). With `[admin.tls]` all of it goes
+//! With `admin.token` set, a change needs it, and the rest as well if `admin.token_for` says so; `admin.read_token` is for looking alone
+//! ([`guard`]). Each change has a line in the log ([`audit`]). With `[admin.tls]` all of it goes
 //! over TLS, so that nobody on the way learns the token.
 //!
 //! It only reads, but for redrive and reload. Most of it is counters and gauges, which need no lock. The reason of a fault is a text under a lock
@@ -24,6 +25,7 @@
 //! this port waits for a disk or for Kafka.
 
 mod adopted;
+mod audit;
 mod damage;
 mod dead;
 mod disk;

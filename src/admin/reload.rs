@@ -19,6 +19,8 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::telemetry::audit;
+
 /// How long an answer may take: a cluster that comes has threads to start, and a topic that comes is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// What who asked is told of a reload that goes on without him.
@@ -202,6 +204,18 @@ impl Reloads {
     /// Asks for a reload and waits for the outcome.
     pub async fn ask(&self, is_dry: bool, by: &'static str) -> Outcome {
         self.ask_within(ANSWER_WITHIN, is_dry, by).await
+    }
+
+    /// A reload that a signal asks for. The log tells what becomes of it.
+    pub async fn ask_by_signal(&self, signal: &'static str) {
+        let outcome = self.ask(false, signal).await;
+        let result = match outcome {
+            Outcome::Done(_) => "done",
+            Outcome::GoesOn => "begun",
+            _ => "failed",
+        };
+        let generation = Some(self.loaded().generation);
+        audit::signalled("reload", result, signal, generation, outcome.error());
     }
 
     async fn ask_within(&self, within: Duration, is_dry: bool, by: &'static str) -> Outcome {

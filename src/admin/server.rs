@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::audit::{self, Who};
+use super::guard::is_reading;
 use super::page;
 use super::view::View;
 use crate::tls;
@@ -38,7 +41,7 @@ pub async fn serve(listener: std::net::TcpListener, view: Arc<View>) -> io::Resu
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return Ok(());
         };
-        let (socket, _) = match listener.accept().await {
+        let (socket, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::debug!(%error, "an admin connection could not be accepted");
@@ -51,10 +54,10 @@ pub async fn serve(listener: std::net::TcpListener, view: Arc<View>) -> io::Resu
             // Each connection begins with what is in force then.
             let served = async {
                 match view.tls.load_full() {
-                    None => serve_on(socket, view).await,
+                    None => serve_on(socket, peer, view).await,
                     Some(server) => {
                         if let Some(secure) = shake(socket, &server).await {
-                            serve_on(secure, view).await;
+                            serve_on(secure, peer, view).await;
                         }
                     }
                 }
@@ -82,23 +85,32 @@ async fn shake(socket: TcpStream, server: &tls::Server) -> Option<TlsStream<TcpS
 }
 
 /// Serves what comes over one connection.
-async fn serve_on(socket: impl AsyncRead + AsyncWrite + Unpin, view: Arc<View>) {
+async fn serve_on(
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+    view: Arc<View>,
+) {
     let service = service_fn(move |request| {
         let view = Arc::clone(&view);
         async move {
-            if !view.guard.lets_in(&request) {
-                return Ok(unauthorised());
+            let (token, verdict) = view.guard.judge(&request);
+            let who = Who { address, token };
+            if let Err(status) = verdict {
+                if !is_reading(&request) {
+                    view.guard
+                        .attempts
+                        .refused(who, request.uri().path(), status);
+                }
+                return Ok(refused(status));
             }
             // Whether the process lives is told without waiting for anything, and the page holds nothing of it.
             if !matches!(request.uri().path(), "/livez" | "/") {
                 view.sampler.refresh().await;
             }
-            if request.uri().path() == "/reload" && request.method() == Method::POST {
-                let query = request.uri().query().unwrap_or_default();
-                let (status, body) = view.reloads.answer(query).await;
-                return Ok(reply(status, "application/json", format!("{body:#}\n")));
-            }
-            Ok::<_, Infallible>(answer(&view, &request))
+            Ok::<_, Infallible>(match *request.method() {
+                Method::POST => change(&view, who, &request).await,
+                _ => answer(&view, &request),
+            })
         }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -110,13 +122,22 @@ async fn serve_on(socket: impl AsyncRead + AsyncWrite + Unpin, view: Arc<View>) 
     }
 }
 
+/// Changes something, if there is such a change.
+async fn change(view: &Arc<View>, who: Who, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let query = query.unwrap_or_default();
+    let (status, body) = match path {
+        "/reload" => view.reloads.answer(query).await,
+        "/dead/redrive" => view.redrive(query),
+        _ => return answer(view, request),
+    };
+    audit::answered(who, path, query, status, &body);
+    reply(status, "application/json", format!("{body:#}\n"))
+}
+
 fn answer(view: &Arc<View>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     if matches!(request.uri().path(), "/dead/redrive" | "/reload") {
-        if request.method() != Method::POST {
-            return use_post();
-        }
-        let (status, body) = view.redrive(request.uri().query().unwrap_or_default());
-        return reply(status, "application/json", format!("{body:#}\n"));
+        return use_post();
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return reply(
@@ -169,11 +190,18 @@ fn json(value: &serde_json::Value) -> Response<Full<Bytes>> {
     reply(StatusCode::OK, "application/json", format!("{value:#}\n"))
 }
 
-fn unauthorised() -> Response<Full<Bytes>> {
-    let what = "show the token (admin.token) as Authorization: Bearer TOKEN\n";
-    let mut answer = reply(StatusCode::UNAUTHORIZED, "text/plain", what.into());
-    let scheme = HeaderValue::from_static("Bearer");
-    answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+fn refused(status: StatusCode) -> Response<Full<Bytes>> {
+    let what = match status {
+        StatusCode::FORBIDDEN => "this token (admin.read_token) may look and change nothing\n",
+        _ => {
+            "show the token (admin.token, or admin.read_token to look) as Authorization: Bearer TOKEN\n"
+        }
+    };
+    let mut answer = reply(status, "text/plain", what.into());
+    if status == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    }
     answer
 }
 

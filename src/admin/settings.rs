@@ -21,6 +21,9 @@ pub struct Settings {
     pub wait_for_all: Duration,
     /// What has to be shown for a change, as `Authorization: Bearer TOKEN`. Default: none; whoever reaches the port may change then.
     pub token: Option<String>,
+    /// What has to be shown by who only looks, in the same way; `token` is good for that as well. With it, everything but `/livez` and
+    /// `/readyz` asks for one of them. Default: none.
+    pub read_token: Option<String>,
     /// What the token is asked for. Default `changes`.
     pub token_for: TokenFor,
     /// TLS on it, instead of none.
@@ -95,6 +98,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             wait_for_all: Duration::from_secs(10),
             token: None,
+            read_token: None,
             token_for: TokenFor::default(),
             tls: Tls::default(),
         }

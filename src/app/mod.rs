@@ -262,7 +262,7 @@ impl Running {
     /// tell the outcome.
     pub fn reload(&self, by: &'static str) -> impl Future<Output = ()> + use<> {
         let view = Arc::clone(&self.view);
-        async move { drop(view.reloads.ask(false, by).await) }
+        async move { view.reloads.ask_by_signal(by).await }
     }
 
     /// How it is, in one line for whoever manages the process.

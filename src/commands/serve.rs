@@ -10,7 +10,7 @@ use super::{Failure, configuration, control_runtime};
 use crate::app::{Account, App, Running, Source};
 use crate::lifecycle::signals::{Signals, Wish};
 use crate::service::Sockets;
-use crate::telemetry::logs;
+use crate::telemetry::{audit, logs};
 
 /// Files that are open beside connections: those of the Kafka clients, of the spill log, and the process's own.
 const OTHER_FILES: u64 = 1_024;
@@ -88,6 +88,7 @@ pub(super) async fn until_stopped(running: Running, signals: &mut Signals) -> Re
             wish = signals.next() => match wish {
                 Wish::Stop(signal) => {
                     tracing::info!(signal, "stopping; once more to hurry");
+                    audit::signalled("stop", "begun", signal, None, None);
                     break None;
                 }
                 Wish::Reload => managed.hang_up(&running),

@@ -70,13 +70,19 @@ pub struct Config {
 impl Config {
     /// Settings that are a secret each, with their paths.
     fn secrets(&mut self) -> impl Iterator<Item = (Vec<String>, &mut String)> {
-        let token = self.admin.token.as_mut();
-        let token = token.map(|token| (vec!["admin".to_owned(), "token".to_owned()], token));
+        let admin = &mut self.admin;
+        let tokens = [
+            ("token", &mut admin.token),
+            ("read_token", &mut admin.read_token),
+        ];
+        let tokens = tokens.into_iter().filter_map(|(name, token)| {
+            Some((["admin", name].map(str::to_owned).to_vec(), token.as_mut()?))
+        });
         let keys = self.streams.iter_mut().filter_map(|(name, stream)| {
             let path = ["streams", name, "address_key"].map(str::to_owned);
             Some((path.to_vec(), stream.address_key.as_mut()?))
         });
-        token.into_iter().chain(keys)
+        tokens.chain(keys)
     }
 
     /// The name of a stream's owner: its own, else its cluster's, else none.

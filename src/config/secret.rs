@@ -1,6 +1,7 @@
 //! Secrets: which librdkafka properties hold one, and how a property's value refers to a file or a variable.
 //!
-//! In the value of any property in `[clusters.NAME.kafka]`, in each of a source's keys and secrets, and in a stream's `address_key` and `admin.token`,
+//! In the value of any property in `[clusters.NAME.kafka]`, in each of a source's keys and secrets, and in a stream's `address_key`, `admin.token` and
+//! `admin.read_token`,
 //! wherever it's given:
 //! * `${file:/run/secrets/sasl}` stands for the content of that file without the newline at its end,
 //! * `${env:SASL_PASSWORD}` stands for that environment variable,
@@ -38,7 +39,10 @@ pub(super) fn is_property(path: &[&str]) -> bool {
 /// Whether what stands at the path holds a secret.
 pub(super) fn is_secret_at(path: &[&str]) -> bool {
     let is_of_source = matches!(path, ["sources", _, "keys" | "secrets"]);
-    let is_single = matches!(path, ["streams", _, "address_key"] | ["admin", "token"]);
+    let is_single = matches!(
+        path,
+        ["streams", _, "address_key"] | ["admin", "token" | "read_token"]
+    );
     is_of_source || is_single || is_property(path) && is_secret(&path[3..].join("."))
 }
 

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 
+use super::audit::TARGET;
 use super::settings::{Format, Settings};
 
 /// Replaces the filter of the log that was started.
@@ -12,8 +13,13 @@ type Replace = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
 
 static REPLACE: OnceLock<Replace> = OnceLock::new();
 
+/// The filter. What was changed is told whatever it is, unless it says otherwise of that.
 fn filter_of(settings: &Settings) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(&settings.filter).map_err(|error| {
+    let mut filter = settings.filter.clone();
+    if !filter.contains(TARGET) {
+        filter = format!("{filter},{TARGET}=info");
+    }
+    EnvFilter::try_new(filter).map_err(|error| {
         format!("log.filter: {error}; write for example \"info\" or \"forebay=debug,info\"")
     })
 }
@@ -56,7 +62,7 @@ pub fn start(settings: &Settings) -> Result<(), String> {
     }
     match settings.format {
         Format::Text => start!(builder),
-        Format::Json => start!(builder.json().flatten_event(true)),
+        Format::Json => start!(builder.json().flatten_event(true).with_target(true)),
     }
     Ok(())
 }

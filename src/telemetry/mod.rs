@@ -1,5 +1,6 @@
 //! Telemetry: logs and metrics. It knows no stage; the stages write into what stands here.
 
+pub mod audit;
 pub mod durations;
 mod encode;
 pub mod limit;

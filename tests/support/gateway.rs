@@ -120,8 +120,11 @@ impl Gateway {
             std::thread::sleep(Duration::from_millis(5));
         };
         let address = |name: &str| {
-            let (_, rest) = listens.split_once(&format!("{name}="))?;
-            rest.split_whitespace().next().unwrap().parse().ok()
+            // As text, or as JSON.
+            let found = listens.split_once(&format!("{name}="));
+            let found = found.or_else(|| listens.split_once(&format!("\"{name}\":\"")));
+            let rest = found?.1.split([' ', '"']).next();
+            rest.unwrap().parse().ok()
         };
         Ok(Gateway {
             log,

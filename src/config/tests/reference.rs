@@ -122,6 +122,7 @@ fn only_keys_without_a_default_value_are_off_in_it() {
             &["routes", "any", "answers", "any", "body"],
             &["routes", "any", "answers", "any", "location"],
             &["admin", "token"],
+            &["admin", "read_token"],
             &["admin", "tls", "cert"],
             &["admin", "tls", "key"],
         ]

@@ -41,26 +41,46 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     }
     balancers(config, problems);
     tls(config, problems);
-    if config
-        .admin
-        .token
-        .as_ref()
-        .is_some_and(|token| token.trim().len() < TOKEN_MIN)
-    {
-        let what = format!(
-            "it's shorter than {TOKEN_MIN} characters, which can be guessed; give a longer one"
-        );
-        problems.add("admin.token", what);
-    }
-    if config.admin.token.is_none() && config.admin.token_for == TokenFor::All {
-        let what = "there is no token that could be asked for; set admin.token";
-        problems.add("admin.token_for", what);
-    }
+    tokens(config, problems);
     if let Some((key, what)) = admin.tls.check() {
         problems.add(format!("admin.tls.{key}"), what);
     }
     let every = admin.tls.check_files;
     problems.lasts("admin.tls.check_files", every, Duration::ZERO, HOUR);
+}
+
+/// Tokens that can't be guessed, and one for changes wherever one is for looking.
+fn tokens(config: &Config, problems: &mut Problems) {
+    let admin = &config.admin;
+    let tokens = [
+        ("admin.token", &admin.token),
+        ("admin.read_token", &admin.read_token),
+    ];
+    for (key, token) in tokens {
+        let length = token.as_ref().map(|token| token.trim().len());
+        if length.is_some_and(|length| length < TOKEN_MIN) {
+            let what = format!(
+                "it's shorter than {TOKEN_MIN} characters, which can be guessed; give a longer one"
+            );
+            problems.add(key, what);
+        }
+    }
+    if admin.token.is_none() && admin.token_for == TokenFor::All {
+        let what = "there is no token that could be asked for; set admin.token";
+        problems.add("admin.token_for", what);
+    }
+    let same = |one: &String, other: &String| one.trim() == other.trim();
+    match (&admin.token, &admin.read_token) {
+        (None, Some(_)) => {
+            let what = "there is none for changes, so anybody could make them; set admin.token";
+            problems.add("admin.read_token", what);
+        }
+        (Some(token), Some(read)) if same(token, read) => {
+            let what = "it's that of admin.token; give another one, or none";
+            problems.add("admin.read_token", what);
+        }
+        _ => {}
+    }
 }
 
 /// Nobody's word is taken for where a request comes from unless it's trusted.
