@@ -31,7 +31,7 @@
 //! | batch50 | an array of 50 per POST, 32 connections |
 //! | h2c | one event per POST, 4 connections with 8 streams each |
 //! | bearer, bearer10k | `single` with a bearer's key, of 10 keys that there are, and of 10,000 |
-//! | stranger | the same with a key that nobody has: each is refused, and its connection ends |
+//! | stranger | the same with a key that nobody has: each is refused, which is to take less than a good one |
 //! | route, route1k | `single` through a route, of 10, and of 1,000 (and 10,000 keys): Basic, a list of keys, a time, two headers |
 //! | route50 | `batch50` through it |
 //! | signed50, hash50 | `batch50` with an HMAC of the body, and that HMAC alone |
@@ -252,12 +252,12 @@ fn run(case: &Case, times: usize) {
         Kind::Decode => decode(case.events, requests(case, times)),
         Kind::Hash => hash(case.events, requests(case, times)),
         Kind::Http1 { depth, what, asks } => {
-            servers::with(what, false, |address| {
-                clients::http1(address, asks, case.events, depth, times * 4)
+            servers::with(what, false, None, |address| {
+                clients::http1(address, None, asks, case.events, depth, times * 4)
             });
         }
         Kind::Http2 { what } => {
-            servers::with(what, true, |address| {
+            servers::with(what, true, None, |address| {
                 clients::http2(address, case.events, times * 4)
             });
         }

@@ -1,14 +1,18 @@
 //! The clients: closed loops that end after a given number of requests, all in one thread.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
+use tokio_rustls::TlsConnector;
 
 use crate::servers::{SECRET, key_of};
 use crate::support::{self, Numbers, Shape};
@@ -28,7 +32,7 @@ pub(crate) enum Asks {
     Native,
     /// The native endpoint, with a bearer's key.
     Bearer,
-    /// The same with a key that nobody has. Each refusal ends its connection.
+    /// The same with a key that nobody has.
     Stranger,
     /// The native endpoint, with a signature of the body.
     Signed,
@@ -63,18 +67,19 @@ impl Asks {
         }
     }
 
-    /// How an answer begins, and whether the connection ends with it.
-    fn answer(self) -> (&'static [u8], bool) {
+    /// How an answer begins.
+    fn answer(self) -> &'static [u8] {
         match self {
-            Asks::Stranger => (b"HTTP/1.1 401", true),
-            _ => (b"HTTP/1.1 20", false),
+            Asks::Stranger => b"HTTP/1.1 401",
+            _ => b"HTTP/1.1 20",
         }
     }
 }
 
-/// Each connection writes `depth` requests at once and reads their answers, `times`.
+/// Each connection writes `depth` requests at once and reads their answers, `times`; over TLS if it's said how.
 pub(crate) async fn http1(
     address: SocketAddr,
+    secure: Option<&Arc<ClientConfig>>,
     asks: Asks,
     events: usize,
     depth: usize,
@@ -91,33 +96,44 @@ pub(crate) async fn http1(
                 bytes.extend_from_slice(head.as_bytes());
                 bytes.extend_from_slice(&body);
             }
+            let secure = secure.map(Arc::clone);
             spawn_local(async move {
-                let connect = async || {
-                    let socket = TcpStream::connect(address).await.expect("a server");
-                    socket.set_nodelay(true).expect("a socket's mode");
-                    socket
+                let socket = TcpStream::connect(address).await.expect("a server");
+                socket.set_nodelay(true).expect("a socket's mode");
+                let begin = asks.answer();
+                let Some(secure) = secure else {
+                    return ask(socket, &bytes, begin, depth, times).await;
                 };
-                let (begin, is_last) = asks.answer();
-                let mut socket = connect().await;
-                let mut answers = Vec::new();
-                for time in 0..times {
-                    if is_last && time > 0 {
-                        socket = connect().await;
-                    }
-                    socket.write_all(&bytes).await.expect("the server reads");
-                    answers.clear();
-                    while memchr::memmem::find_iter(&answers, begin).count() < depth
-                        || !(answers.ends_with(b"}") || answers.ends_with(b"\r\n\r\n"))
-                    {
-                        let read = socket.read_buf(&mut answers).await;
-                        assert!(read.expect("the server answers") > 0, "it closed");
-                    }
-                }
+                let name = ServerName::try_from("localhost").expect("a name");
+                let socket = TlsConnector::from(secure).connect(name, socket).await;
+                ask(socket.expect("TLS"), &bytes, begin, depth, times).await;
             })
         })
         .collect();
     for task in tasks {
         task.await.expect("a connection's task");
+    }
+}
+
+/// Writes what has `depth` requests and reads as many answers that begin so, `times`.
+async fn ask(
+    mut socket: impl AsyncRead + AsyncWrite + Unpin,
+    bytes: &[u8],
+    begin: &[u8],
+    depth: usize,
+    times: usize,
+) {
+    let mut answers = Vec::new();
+    for _ in 0..times {
+        socket.write_all(bytes).await.expect("the server reads");
+        socket.flush().await.expect("the server reads");
+        answers.clear();
+        while memchr::memmem::find_iter(&answers, begin).count() < depth
+            || !(answers.ends_with(b"}") || answers.ends_with(b"\r\n\r\n"))
+        {
+            let read = socket.read_buf(&mut answers).await;
+            assert!(read.expect("the server answers") > 0, "it closed");
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use forebay::http::routes::check::make;
 use forebay::http::{self, Port, Route, Routes, Server, Snapshot, Stream, listener};
 use forebay::lane::{self, Cluster, worker};
 use forebay::lifecycle::{Life, Phase, Vitals};
-use forebay::{auth, decode, produce, route};
+use forebay::{auth, decode, produce, route, tls};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -21,6 +21,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rdkafka::mocking::MockCluster;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
 
 /// A function that only the counted thread runs.
 pub(crate) const MARK: &str = "hyper::proto::h";
@@ -51,10 +54,14 @@ pub(crate) enum What {
     },
 }
 
-/// Starts a server with one HTTP thread, lets `load` use it, and ends.
+/// The names of the threads that serve.
+pub(crate) const THREADS: [&str; 2] = ["http-0", "bare"];
+
+/// Starts a server with one HTTP thread, lets `load` use it, and ends. It speaks TLS if it's said how.
 pub(crate) fn with<F: Future<Output = ()>>(
     what: What,
     is_http2: bool,
+    secure: Option<&Arc<tls::Server>>,
     load: impl FnOnce(SocketAddr) -> F,
 ) {
     let data = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -64,7 +71,10 @@ pub(crate) fn with<F: Future<Output = ()>>(
         .build()
         .expect("a runtime");
     if what == What::Bare {
-        std::thread::spawn(move || bare(data, is_http2));
+        let config = secure.map(|server| Arc::clone(server.config()));
+        let bare = move || bare(data, is_http2, config);
+        let thread = std::thread::Builder::new().name(THREADS[1].into());
+        thread.spawn(bare).expect("a thread");
         return tokio::task::LocalSet::new().block_on(&runtime, load(address));
     }
     let mock = MockCluster::new(1).expect("a mock cluster");
@@ -72,12 +82,16 @@ pub(crate) fn with<F: Future<Output = ()>>(
         .expect("a topic");
     let life = Life::default();
     let (server, port, cluster) = gateway(mock.bootstrap_servers(), what, &life);
+    port.tls.store(secure.map(Arc::clone));
     let worker = worker::spawn(Arc::clone(&cluster), Default::default()).expect("a thread");
     life.enter(Phase::Running);
     data.set_nonblocking(true).expect("a socket's mode");
     let data = vec![listener::Listening {
         socket: data,
-        way: listener::Way::Plain,
+        way: match secure {
+            Some(_) => listener::Way::Tls,
+            None => listener::Way::Plain,
+        },
         is_kept: false,
     }];
     let accept = listener::accept(data, Arc::clone(&port), life.watch(), |accepted| {
@@ -100,6 +114,7 @@ fn gateway(bootstrap: String, what: What, life: &Life) -> (Server, Arc<Port>, Ar
         threads: 1,
         // Everything is some fifty times slower under valgrind.
         answer_within: Duration::from_secs(60),
+        refused_timeout: Duration::from_secs(600),
         ..http::Settings::default()
     };
     let budget = Budget::new(1 << 29);
@@ -196,7 +211,7 @@ fn config(keys: usize, routes: usize) -> String {
     config
 }
 
-fn bare(data: TcpListener, is_http2: bool) {
+fn bare(data: TcpListener, is_http2: bool, secure: Option<Arc<ServerConfig>>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -205,19 +220,29 @@ fn bare(data: TcpListener, is_http2: bool) {
     runtime.block_on(async {
         let data = tokio::net::TcpListener::from_std(data).expect("a listener");
         while let Ok((socket, _)) = data.accept().await {
-            let socket = TokioIo::new(socket);
-            // The clients close when they are done, which is an error to some.
+            let secure = secure.clone();
             tokio::spawn(async move {
-                if is_http2 {
-                    let builder = http2::Builder::new(TokioExecutor::new());
-                    drop(builder.serve_connection(socket, service_fn(answer)).await);
-                } else {
-                    let builder = http1::Builder::new();
-                    drop(builder.serve_connection(socket, service_fn(answer)).await);
-                }
+                let Some(secure) = secure else {
+                    return serve(socket, is_http2).await;
+                };
+                socket.set_nodelay(true).expect("a socket's mode");
+                let accepted = TlsAcceptor::from(secure).accept(socket).await;
+                serve(accepted.expect("TLS"), is_http2).await;
             });
         }
     });
+}
+
+async fn serve(socket: impl AsyncRead + AsyncWrite + Unpin + 'static, is_http2: bool) {
+    let socket = TokioIo::new(socket);
+    // The clients close when they are done, which is an error to some.
+    if is_http2 {
+        let builder = http2::Builder::new(TokioExecutor::new());
+        drop(builder.serve_connection(socket, service_fn(answer)).await);
+    } else {
+        let builder = http1::Builder::new();
+        drop(builder.serve_connection(socket, service_fn(answer)).await);
+    }
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {

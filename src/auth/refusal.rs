@@ -46,6 +46,25 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// As many as there are: [`Refusal::number`] is below it.
+    pub const COUNT: usize = 10;
+
+    /// Its place among all, without what it holds.
+    pub fn number(self) -> usize {
+        match self {
+            Refusal::NoKey => 0,
+            Refusal::UnknownKey => 1,
+            Refusal::KeyExpired => 2,
+            Refusal::BadSignature => 3,
+            Refusal::SignatureTime => 4,
+            Refusal::Doubled => 5,
+            Refusal::NotAllowed => 6,
+            Refusal::OriginNotAllowed => 7,
+            Refusal::SourceQuota(_) => 8,
+            Refusal::AddressQuota(_) => 9,
+        }
+    }
+
     /// For programs.
     pub fn code(self) -> &'static str {
         match self {

@@ -76,6 +76,7 @@ impl Effect {
                 | "max_body"
                 | "max_decompressed"
                 | "body_timeout"
+                | "refused_timeout"
                 | "answer_within"
                 | "auth"
                 | "cors"

@@ -195,6 +195,8 @@ fn durations(config: &Config, problems: &mut Problems) {
     } = config;
     problems.lasts("http.head_timeout", http.head_timeout, TICK, 5 * MINUTE);
     problems.lasts("http.body_timeout", http.body_timeout, TICK, 10 * MINUTE);
+    let refused = http.refused_timeout;
+    problems.lasts("http.refused_timeout", refused, Duration::ZERO, 10 * MINUTE);
     problems.lasts("http.send_timeout", http.send_timeout, TICK, 10 * MINUTE);
     problems.lasts("http.linger", http.linger, TICK, 5 * MINUTE);
     problems.lasts("http.idle_timeout", http.idle_timeout, TICK, HOUR);

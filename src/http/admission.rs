@@ -34,6 +34,8 @@ pub(super) struct Answered {
     pub(super) list: Option<HeldByProcess>,
     /// The connection ends with it.
     pub(super) is_last: bool,
+    /// The request was turned away by its head, and its connection may go on for so long: `http.refused_timeout`.
+    pub(super) turned_away: Option<Duration>,
     /// How the request was let in, if something was asked for.
     pub(super) entry: Option<Box<Entry>>,
 }
@@ -44,6 +46,7 @@ impl Answered {
             at,
             list: None,
             is_last: false,
+            turned_away: None,
             entry: None,
         }
     }

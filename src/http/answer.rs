@@ -32,6 +32,8 @@ use crate::telemetry::Answer;
 pub type Reply = Response<Sending>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The type of problem details.
+pub(super) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Says in an answer that the connection ends with it.
 pub fn make_last(reply: &mut Reply) {
@@ -124,10 +126,7 @@ impl Problem {
         let mut reply = Response::new(Sending::new(self.body_with(counts)));
         *reply.status_mut() = self.status;
         let headers = reply.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(CONTENT_TYPE, PROBLEM);
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
@@ -172,7 +171,7 @@ fn is_zero(count: &u32) -> bool {
 }
 
 /// Whole seconds, rounded up, at least 1.
-fn whole_seconds(wait: Duration) -> u64 {
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_millis() as u64).div_ceil(1_000).max(1)
 }
 

@@ -122,14 +122,18 @@ impl Callers {
 
 /// What a client that isn't let in is told.
 pub(super) fn problem_of(why: Refusal) -> Problem {
-    let status = match why {
+    Problem {
+        retry_after: why.retry_after(),
+        ..Problem::new(status_of(why), why.code(), why.to_string())
+    }
+}
+
+/// The status of it.
+pub(super) fn status_of(why: Refusal) -> StatusCode {
+    match why {
         Refusal::Doubled => StatusCode::BAD_REQUEST,
         Refusal::NotAllowed | Refusal::OriginNotAllowed => StatusCode::FORBIDDEN,
         Refusal::SourceQuota(_) | Refusal::AddressQuota(_) => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::UNAUTHORIZED,
-    };
-    Problem {
-        retry_after: why.retry_after(),
-        ..Problem::new(status, why.code(), why.to_string())
     }
 }

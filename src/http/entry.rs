@@ -16,6 +16,7 @@ use super::callers::{Caller, problem_of};
 use super::routes::Endpoints;
 use super::shows::Head;
 use super::streams::Stream;
+use super::turned;
 use crate::auth::origins::ORIGIN_BYTES;
 use crate::auth::{Found, Passed, Pending, Refusal, Refused, Source};
 use crate::decode::Pointer;
@@ -74,7 +75,7 @@ pub(super) struct By<'a> {
 
 impl Entry {
     /// Judges the head of a request for a stream, or of one whose events say which stream they're for. Then the streams are asked when the
-    /// events are known: [`Entry::may_send`].
+    /// events are known: [`Entry::may_send`]. A request that isn't let in gets this answer, once [`turned::away`] has seen to its body.
     #[inline(never)]
     pub(super) fn enter<B: Body>(
         access: &Arc<Access>,
@@ -123,9 +124,9 @@ impl Entry {
             }
             Err(refused) => {
                 access.callers().failed(caller, refused.why);
-                let mut problem = refuse(access, &refused, stream.map(Arc::as_ref));
-                problem.close = !request.body().is_end_stream();
-                return Err(turned_away(gate, &problem, refusals));
+                refusals.count(refused.why.code());
+                say(access, &refused, stream.map(Arc::as_ref));
+                return Err(turned::reply(gate, refused.why));
             }
         };
         Ok(Some(Box::new(Entry {
@@ -277,15 +278,6 @@ impl Entry {
     }
 }
 
-/// What a request is told that isn't let in by its head.
-#[cold]
-fn turned_away(gate: &Gate, problem: &Problem, refusals: &Refusals) -> Box<Reply> {
-    refusals.count(problem.code);
-    let mut reply = problem.reply();
-    gate.challenge(&mut reply);
-    Box::new(reply)
-}
-
 /// Whether a source may send from a page of this origin, and to the stream if that's known.
 fn may_use(
     source: &Arc<Source>,
@@ -301,15 +293,21 @@ fn may_use(
 /// The problem of a request that isn't let in, which the log hears of now and then.
 #[cold]
 fn refuse(access: &Access, refused: &Refused, stream: Option<&Stream>) -> Problem {
+    say(access, refused, stream);
+    problem_of(refused.why)
+}
+
+/// Tells the log now and then of requests that aren't let in.
+fn say(access: &Access, refused: &Refused, stream: Option<&Stream>) {
     let Refused { why, source } = refused;
     let lines = match source {
         Some(source) => &source.counts.lines,
         None => access.nobody(),
     };
-    let source = source.as_ref().map(|it| &*it.name);
-    let stream = stream.map(|stream| &*stream.name);
-    let reason = why.code();
     if let Some(others) = may_say(lines, now()) {
+        let source = source.as_ref().map(|it| &*it.name);
+        let stream = stream.map(|stream| &*stream.name);
+        let reason = why.code();
         tracing::warn!(
             source,
             stream,
@@ -318,7 +316,6 @@ fn refuse(access: &Access, refused: &Refused, stream: Option<&Stream>) -> Proble
             "a request is refused: {why}"
         );
     }
-    problem_of(*why)
 }
 
 #[cfg(test)]

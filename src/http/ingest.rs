@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 
 use super::access::Access;
 use super::admission::{Answered, With};
-use super::answer::{self, Problem, Said};
+use super::answer::{self, Problem, Reply, Said};
 use super::body::{self, BodyFault, Whole};
 use super::entry::Entry;
 use super::forget::{STREAM_BYTES, forget_head};
@@ -30,6 +30,7 @@ use super::shares;
 use super::snapshot::Snapshot;
 use super::streams::Route;
 use super::target::{NOT_FOUND, Target, find};
+use super::turned;
 use super::watch::Busy;
 use super::web::Web;
 use crate::budget::{Held, HeldByProcess};
@@ -74,6 +75,9 @@ pub fn handle(
             let mut begun = match begun.map_err(|otherwise| *otherwise) {
                 Ok(begun) => begun,
                 Err(Otherwise::Said(said)) => break 'said said,
+                Err(Otherwise::TurnedAway(reply)) => {
+                    break 'said Said::Other(turned::away(&mut request, reply, settings).await);
+                }
                 Err(Otherwise::Routed(problem)) => {
                     let (peer, of, request) = (busy.peer(), &snapshot, &mut request);
                     let (local, to) = (&local, &mut answered);
@@ -125,6 +129,8 @@ struct Begun<'a> {
 enum Otherwise {
     /// It's answered.
     Said(Said),
+    /// It isn't let in, and gets this answer.
+    TurnedAway(Box<Reply>),
     /// It may be for a route: its path is no stream's, with this problem.
     Routed(Problem),
 }
@@ -162,7 +168,10 @@ fn begin<'a>(
             &local.port.refusals,
         ) {
             Ok(entry) => answered.entry = entry,
-            Err(reply) => return Err(Box::new(Otherwise::Said(Said::Other(reply)))),
+            Err(reply) => {
+                answered.turned_away = Some(snapshot.settings.refused_timeout);
+                return Err(Box::new(Otherwise::TurnedAway(reply)));
+            }
         }
     }
     let coded = Coded::of(route, &lines).map_err(Box::new);

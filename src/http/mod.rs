@@ -93,6 +93,7 @@ mod shows;
 pub mod snapshot;
 pub mod streams;
 mod target;
+mod turned;
 mod unread;
 pub mod watch;
 mod watched;

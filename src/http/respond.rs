@@ -65,6 +65,11 @@ pub(super) fn respond<B>(
     if !reply.status().is_success() && reply.headers().contains_key(CONNECTION) {
         busy.leaves_unread();
     }
+    if let Some(within) = answered.turned_away
+        && busy.is_refused_since(answered.at, within)
+    {
+        answer::make_last(&mut reply);
+    }
     if local.is_stopping.load(Relaxed) {
         answer::make_last(&mut reply);
     }

@@ -74,6 +74,11 @@ pub struct Settings {
     /// Time from the head until the body is complete. Default 20 s.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
+    /// Time for which a connection goes on that brings requests without a good key. Requests after it that show none end it; until then
+    /// only those do whose bodies are larger than 16 KiB, or come late. Default 10 s: long enough that a flood of them costs less than as
+    /// many good requests, and as short as a head may take, so that strangers hold no connections. 0: each ends its connection.
+    #[serde(with = "humantime_serde")]
+    pub refused_timeout: Duration,
     /// Time that a connection may rest between requests. Default 75 s: longer than the 60 s after which
     /// the usual load balancers close theirs, so that it's never we who close under a request.
     #[serde(with = "humantime_serde")]
@@ -115,6 +120,7 @@ impl Default for Settings {
             max_streams: 128,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
+            refused_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             answer_within: Duration::from_secs(5),
             send_timeout: Duration::from_secs(20),

@@ -43,6 +43,8 @@ pub struct Activity {
     lists: Mutex<Vec<HeldByProcess>>,
     /// A request was refused whose body hadn't come as a whole.
     leaves_unread: AtomicBool,
+    /// When a request was first turned away by its head, as `head_us`; 0 if none was.
+    refused_us: AtomicU64,
     /// The socket, once HTTP is done with it.
     socket: Mutex<Option<TcpStream>>,
 }
@@ -103,6 +105,7 @@ impl Activity {
             untaken_us: AtomicU64::new(0),
             lists: Mutex::default(),
             leaves_unread: AtomicBool::new(false),
+            refused_us: AtomicU64::new(0),
             socket: Mutex::default(),
         })
     }
@@ -301,6 +304,17 @@ impl Busy {
     /// The request is refused, and not all of its body has been read.
     pub fn leaves_unread(&self) {
         self.activity.leaves_unread.store(true, Relaxed);
+    }
+
+    /// The request is turned away by its head, `at` this time. Whether the connection's first such request was at least `within` before.
+    pub(super) fn is_refused_since(&self, at: Instant, within: Duration) -> bool {
+        let (now, first) = (self.activity.us_at(at), &self.activity.refused_us);
+        let since = first.load(Relaxed);
+        if since == 0 {
+            first.store(now, Relaxed);
+            return within.is_zero();
+        }
+        u128::from(now.saturating_sub(since)) >= within.as_micros()
     }
 
     /// Ends, with the answer ready `at` this time.

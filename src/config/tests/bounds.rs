@@ -98,6 +98,7 @@ fn every_duration_has_bounds() {
         "admin.wait_for_all",
         "admin.tls.check_files",
         "cors.ads.max_age",
+        "http.refused_timeout",
         "http.tls.check_files",
         "shutdown.grace",
     ];

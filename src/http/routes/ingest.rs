@@ -36,6 +36,7 @@ use crate::http::retry;
 use crate::http::shares;
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
+use crate::http::turned;
 use crate::receipt::{Cause, Outcome};
 use crate::telemetry::Answer;
 
@@ -206,7 +207,11 @@ impl Taking<'_> {
             let stream = stream.map(|route| &route.stream);
             match Entry::enter(access, stream, Some(by), request, refusals) {
                 Ok(entry) => answered.entry = entry,
-                Err(reply) => return *reply,
+                Err(reply) => {
+                    let settings = &self.snapshot.settings;
+                    answered.turned_away = Some(settings.refused_timeout);
+                    return *turned::away(request, reply, settings).await;
+                }
             }
         }
         forget_head(request, held);
