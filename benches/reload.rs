@@ -1,4 +1,5 @@
-//! What a reload of a large configuration takes, step by step: ten thousand keys of a thousand sources, and a thousand routes.
+//! What a reload of a large configuration takes, step by step: ten thousand keys of a thousand sources, and a thousand routes. The time
+//! is CPU's, which on a machine that does nothing else is the time that passes: nothing here waits.
 //!
 //! ```text
 //! cargo bench --bench reload              # each step's shortest time of five, in milliseconds
@@ -15,8 +16,9 @@
 
 use std::hint::black_box;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use forebay::config::load::load;
 use forebay::config::plan::Plan;
 use forebay::config::{Config, print};
@@ -68,9 +70,9 @@ fn main() {
     println!("| step | ms |\n| --- | --- |");
     for (name, step) in steps {
         let once = || {
-            let begun = Instant::now();
+            let begun = cpu();
             step();
-            begun.elapsed()
+            cpu() - begun
         };
         let shortest = (0..5).map(|_| once()).min().unwrap_or_default();
         println!("| {name} | {:.1} |", shortest.as_secs_f64() * 1e3);
@@ -81,6 +83,13 @@ fn main() {
         eprintln!("a reload takes {all:?}, and may take {MOST:?}");
         std::process::exit(1);
     }
+}
+
+/// The CPU time of this thread so far.
+fn cpu() -> Duration {
+    let read = std::fs::read_to_string("/proc/thread-self/schedstat").expect("proc(5)");
+    let spent_ns = read.split(' ').next().and_then(|it| it.parse().ok());
+    Duration::from_nanos(spent_ns.expect("nanoseconds"))
 }
 
 fn access(config: &Config) -> Access {
@@ -95,6 +104,17 @@ fn access(config: &Config) -> Access {
     std::sync::Arc::into_inner(access.expect("keys are asked for")).expect("nobody else has it")
 }
 
+/// A key as `forebay key hash` prints it.
+fn hashed(key: usize) -> String {
+    let digest = digest(&SHA256, format!("key-of-the-bench-{key}").as_bytes());
+    let hex: String = digest
+        .as_ref()
+        .iter()
+        .map(|it| format!("{it:02x}"))
+        .collect();
+    format!("sha256:{hex}")
+}
+
 /// A configuration. Changed means: one source has another key, and one route another header.
 fn text(changed: bool) -> String {
     let mut text = String::from("[clusters.main]\nbootstrap = \"127.0.0.1:1\"\n");
@@ -103,7 +123,7 @@ fn text(changed: bool) -> String {
     }
     for source in 0..SOURCES {
         let first = source * KEYS_OF_EACH + usize::from(changed && source == 7) * 1_000_000;
-        let keys = (first..first + KEYS_OF_EACH).map(|key| format!("\"sha256:{key:064x}\""));
+        let keys = (first..first + KEYS_OF_EACH).map(|key| format!("\"{}\"", hashed(key)));
         let keys = keys.collect::<Vec<_>>().join(", ");
         text +=
             &format!("[sources.source-{source}]\nkeys = [{keys}]\nrate = {{ events = 1000 }}\n");

@@ -34,10 +34,11 @@ impl Digest {
         bytes.try_into().ok().map(Digest)
     }
 
-    /// Its first bytes as a number: evenly distributed, as a hash is.
+    /// A number out of all of its bytes: evenly distributed, as a hash is, also if only some of the bytes were chosen at random.
     pub(super) fn bucket(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        let (parts, _) = self.0.as_chunks::<8>();
+        let parts = parts.iter().map(|part| u64::from_le_bytes(*part));
+        parts.fold(0, |sum, part| sum ^ part)
     }
 }
 

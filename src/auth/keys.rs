@@ -1,7 +1,7 @@
 //! From a key to its source.
 //!
-//! A key is looked up by its SHA-256, of which the first eight bytes choose the place in the table. They tell somebody who measures time
-//! nothing of use: to try a digest he needs a key that has it. All of the digest is compared in constant time.
+//! A key is looked up by its SHA-256, of which eight bytes, made of all 32, choose the place in the table. They tell somebody who measures
+//! time nothing of use: to try a digest he needs a key that has it. All of the digest is compared in constant time.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -91,6 +91,13 @@ impl Keys {
     /// The source of this name.
     pub fn by_name(&self, name: &str) -> Option<&Arc<Source>> {
         self.by_name.get(name)
+    }
+
+    /// Keys that share a place in the table, at most: one, but by chance.
+    #[cfg(test)]
+    pub(super) fn most_in_a_place(&self) -> usize {
+        let places = self.by_digest.values();
+        places.map(|place| place.len()).max().unwrap_or_default()
     }
 
     /// All sources.

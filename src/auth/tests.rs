@@ -173,6 +173,26 @@ fn a_key_an_id_and_a_subject_belong_to_one_source() {
 }
 
 #[test]
+fn keys_whose_digests_are_alike_have_places_of_their_own() {
+    let source = Source::new("shop", &Settings::default(), Arc::default(), None).unwrap();
+    let source = Arc::new(source);
+    for part in 0..4 {
+        let mut keys = Keys::default();
+        let alike = |number: u64| {
+            let mut digest = [7; 32];
+            digest[part * 8..][..8].copy_from_slice(&number.to_be_bytes());
+            Key {
+                digest: Digest::from_bytes(&digest).unwrap(),
+                until: None,
+            }
+        };
+        let all = (0..1_000).map(alike).collect();
+        keys.add(&source, all, &[], &[]).unwrap();
+        assert_eq!(keys.most_in_a_place(), 1);
+    }
+}
+
+#[test]
 fn a_source_uses_what_it_may() {
     let keys = keys();
     let shop = keys.by_name("shop").unwrap();
