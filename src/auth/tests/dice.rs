@@ -1,9 +1,16 @@
 //! For tests that try a parser on very many inputs, beside a slow one that was written another way.
 //!
 //! Inputs are made of pieces that mean something to the parser, and then damaged. `FOREBAY_FUZZ` says how many each test tries (a few
-//! thousand otherwise), `FOREBAY_FUZZ_SEED` which.
+//! thousand otherwise), `FOREBAY_FUZZ_SEED` which. Before them it tries those that are kept in `tests/corpus`: each that ever failed, and
+//! some to begin with. Ten million of each:
+//!
+//! ```text
+//! FOREBAY_FUZZ=10000000 cargo test --release --lib -- parsers fuzz_tests
+//! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     let given = std::env::var(variable).ok();
@@ -23,6 +30,36 @@ impl Dice {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let good = (0..count).filter(|_| judge(&mut dice)).count() as u64;
         assert!(good >= count / 100, "{good} of {count} are good");
+    }
+
+    /// The same with inputs that are bytes, which `make` makes and `tests/corpus/NAME` keeps: a line each, escaped as Rust does it.
+    #[expect(clippy::print_stderr, reason = "a failed test says what to keep")]
+    pub(crate) fn try_inputs(
+        name: &str,
+        mut make: impl FnMut(&mut Dice) -> Vec<u8>,
+        judge: impl Fn(&[u8]) -> bool,
+    ) {
+        let judge = |input: &[u8]| {
+            catch_unwind(AssertUnwindSafe(|| judge(input))).unwrap_or_else(|panic| {
+                eprintln!("add to tests/corpus/{name}:\n{}", input.escape_ascii());
+                resume_unwind(panic)
+            })
+        };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let kept = std::fs::read_to_string(root.join("tests/corpus").join(name)).unwrap();
+        let kept: Vec<_> = kept.lines().map(unescaped).collect();
+        assert!(!kept.is_empty(), "tests/corpus/{name} is empty");
+        for input in &kept {
+            judge(input);
+        }
+        Dice::try_all(|dice| {
+            let mut input = match dice.once_in(8) {
+                true => kept[dice.below(kept.len())].clone(),
+                false => make(dice),
+            };
+            dice.damage(&mut input);
+            judge(&input)
+        });
     }
 
     fn next(&mut self) -> u64 {
@@ -106,13 +143,40 @@ impl Dice {
                 3 => bytes.insert(
                     at,
                     *self.pick(&[
-                        &b' ', &b'\t', &b'"', &b'\\', &b';', &b',', &b'=', &b':', &b'0',
+                        &b' ', &b'\t', &b'"', &b'\\', &b';', &b',', &b'=', &b':', &b'0', &b'\n',
+                        &b'{', &b'}', &b'[', &b']', &b'-', &b'%', &b'&', &b'+', &b'/', &b'|',
                     ]),
                 ),
                 _ => bytes.truncate(at),
             }
         }
     }
+}
+
+/// What `escape_ascii` made of bytes, undone.
+fn unescaped(line: &str) -> Vec<u8> {
+    let mut bytes = line.bytes();
+    let mut all = Vec::new();
+    while let Some(byte) = bytes.next() {
+        let escape = match byte {
+            b'\\' => bytes.next(),
+            plain => {
+                all.push(plain);
+                continue;
+            }
+        };
+        all.push(match escape.expect("an escape") {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'x' => {
+                let mut digit = || char::from(bytes.next().unwrap()).to_digit(16).unwrap() as u8;
+                digit() << 4 | digit()
+            }
+            other => other,
+        });
+    }
+    all
 }
 
 /// The digits of a number of at most so many, read one by one.

@@ -161,11 +161,15 @@ impl<'a> Read<'a> {
         let mut required = self.endpoint.required.iter();
         let missing = required.find(|number| {
             let found = self.at(Place::Attribute(**number), position, None);
-            found.is_none_or(|found| found.bytes(self.body).is_empty())
+            // An object or an array is none: the specification has texts here, and some SDKs numbers.
+            let is_one = |found: &Found<'_>| !matches!(found, Found::Composite(..));
+            let is_given = |found: Found<'_>| !found.bytes(self.body).is_empty();
+            !found.filter(is_one).is_some_and(is_given)
         })?;
         let (name, _) = self.endpoint.attributes.get(*missing)?;
-        let detail =
-            format!("the attribute {name} is missing, which every event of CloudEvents has");
+        let detail = format!(
+            "the attribute {name} is missing or no text, and every event of CloudEvents has one"
+        );
         Some(("not_a_cloudevent", detail))
     }
 

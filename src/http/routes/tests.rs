@@ -1,5 +1,9 @@
 //! Tables of routes, and what is wrong with some.
 
+mod fuzz_tests;
+
+use std::sync::LazyLock;
+
 use hyper::Method;
 
 use super::endpoint::{Endpoint, Fault, Streams};
@@ -25,8 +29,16 @@ fn settings(text: &str) -> Settings {
     toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn endpoint(name: &str, text: &str) -> Result<Endpoint, Vec<Fault>> {
+pub(super) fn endpoint(name: &str, text: &str) -> Result<Endpoint, Vec<Fault>> {
     Endpoint::new(name, &settings(text), &streams())
+}
+
+/// A route with nothing but one path. What it's made of is read once: tests want very many.
+pub(super) fn bare(name: &str) -> Endpoint {
+    static PARTS: LazyLock<(Settings, Streams)> =
+        LazyLock::new(|| (settings("paths = [\"/a\"]\nstream = \"raw\""), streams()));
+    let (settings, streams) = &*PARTS;
+    Endpoint::new(name, settings, streams).unwrap()
 }
 
 fn table(routes: &[(&str, &str)]) -> Endpoints {
