@@ -23,9 +23,9 @@ pub enum Command {
         #[arg(long, short, value_name = "FILE")]
         config: PathBuf,
         /// The spill directory of a gateway that is gone: bring what it holds to Kafka as well. May be given several times.
-        /// Its events are in order among themselves, key by key. New events of the same key don't wait for them: the two may be
-        /// mixed until the directory is empty. Where the order of both matters, run `forebay spill drain` first, and serve then.
-        /// Its dead letters stay there.
+        /// They go in the order given, and before newer events of their streams, which wait in the spill log meanwhile; a stream
+        /// with `drain = "beside"` waits for nothing. After a kill give the same directories again, until the log says that all
+        /// that they held is in Kafka. Their dead letters stay there.
         #[arg(long, value_name = "DIR")]
         adopt: Vec<PathBuf>,
     },

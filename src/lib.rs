@@ -4,9 +4,8 @@
 //!
 //! A 2xx means that each accepted event is acknowledged by Kafka with `acks=all`, or durable in the spill log; the answer
 //! says which. Events of one key stay in order, also through the log, and also when the key moves to another partition because their
-//! number changes: what was acknowledged earlier is in Kafka before what came later is sent (`lane/routing`). An adopted directory
-//! (`serve --adopt`) is in order in itself, key by key; between its events and new ones of the same key there is no order until it's
-//! empty. Who needs one drains first.
+//! number changes: what was acknowledged earlier is in Kafka before what came later is sent (`lane/routing`). What an adopted directory
+//! holds (`serve --adopt`) goes before newer events of its streams (`app/chain`).
 //! Memory is bounded in bytes. What can't be taken is refused, in the open, with a status that makes a good SDK retry,
 //! within `http.answer_within`; and what was refused doesn't arrive later. The one exception is an event that Kafka has in
 //! hand and doesn't answer for: its client is told so (`unknown`), and if it is stored after all, that is counted (`late`).

@@ -8,6 +8,7 @@
     reason = "modules of one test program share what they have, and a test may panic and print"
 )]
 
+mod adopting;
 mod alerts;
 mod answers;
 mod auth;

@@ -1,6 +1,6 @@
 //! Bringing the spill directory of a dead gateway to Kafka: `forebay spill drain` does only that, `forebay serve --adopt`
-//! does it beside its own work, through clients of its own, so that neither holds the other up. That is also why there is no order
-//! between an adopted event and a new one of the same key.
+//! does it beside its own work, through clients of its own, so that no stream holds up another. [`super::chain`] says in which order
+//! several directories and the own log go.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Acquire;
@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::backend::{Backend, is_of};
-use super::moves::Waiting;
+use super::backend::{Backend, Clusters, is_of};
+use super::chain::{Chain, Link, Streams};
+use super::moves::{Waiting, set_behind};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::lane::dead::{DeadLane, Destination, dead_lanes, is_dead};
@@ -31,6 +32,8 @@ pub struct Drain {
     log: Arc<Log>,
     /// Topics that wait for what their streams left at others.
     waiting: Mutex<Waiting>,
+    chain: Arc<Chain>,
+    link: Link,
 }
 
 /// What a spill directory still holds.
@@ -71,11 +74,17 @@ pub fn destinations(config: &Config) -> Vec<Destination> {
 impl Drain {
     /// As [`Drain::start`], in a process that does nothing else.
     pub fn alone(config: &Config, dir: &Path) -> Result<Drain> {
-        Drain::start(config, dir, &Budget::new(config.memory.budget.as_u64()))
+        let budget = Budget::new(config.memory.budget.as_u64());
+        Drain::start(config, dir, &budget, &Arc::default())
     }
 
-    /// Opens the directory and starts to bring what it holds to the configured clusters.
-    pub fn start(config: &Config, dir: &Path, budget: &Arc<Budget>) -> Result<Drain> {
+    /// Opens the directory and starts to bring what it holds to the configured clusters, behind what is in the chain already.
+    pub(super) fn start(
+        config: &Config,
+        dir: &Path,
+        budget: &Arc<Budget>,
+        chain: &Arc<Chain>,
+    ) -> Result<Drain> {
         ensure!(
             dir.is_dir(),
             "{} is not a spill directory; give the spill.dir of the gateway that is gone",
@@ -92,13 +101,19 @@ impl Drain {
         };
         let clusters = backend.clusters();
         let waiting = Waiting::among(&clusters, |topic| goes_in_order(topic.stream()));
-        backend.spawn()?;
         let log = backend.spill.clone().context("a drain has a log")?;
+        let link = chain.add(streams_in(&log, &clusters));
+        for name in config.streams.keys().filter(|name| goes_in_order(name)) {
+            set_behind(&clusters, name, chain.is_before(link, name));
+        }
+        backend.spawn()?;
         Ok(Drain {
             dir: dir.to_owned(),
             backend,
             log,
             waiting: Mutex::new(waiting),
+            chain: Arc::clone(chain),
+            link,
         })
     }
 
@@ -136,10 +151,19 @@ impl Drain {
         }
     }
 
-    /// Lets go what waited for older events of its stream, when these are in Kafka.
+    /// Lets go what waited for older events of its stream, when these are in Kafka: here and in the links behind.
     fn look_at_order(&self) {
+        let clusters = self.backend.clusters();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.look(&self.backend.clusters());
+        waiting.look(&clusters);
+        drop(waiting);
+        let streams = streams_in(&self.log, &clusters);
+        for stream in &streams {
+            if !self.chain.is_before(self.link, stream) {
+                set_behind(&clusters, stream, false);
+            }
+        }
+        self.chain.note(self.link, streams);
     }
 
     /// Sends the dead letters of `choice` again; returns when they are on their way. `tell` hears how many are.
@@ -190,4 +214,15 @@ impl Drain {
         self.backend.close_log().await;
         self.rest()
     }
+}
+
+/// The streams of which a log has events that go to the clusters.
+fn streams_in(log: &Log, clusters: &Clusters) -> Streams {
+    let mut streams = Streams::new();
+    for (name, _) in log.backlogs() {
+        let name = String::from_utf8_lossy(&name);
+        let stream = name.split('/').nth(1);
+        streams.extend(stream.filter(|_| is_of(clusters, &name)).map(str::to_owned));
+    }
+    streams
 }

@@ -1,8 +1,10 @@
 //! The composition: the only file that names every stage. Build first, spawn later: building can fail, spawning hardly.
 
+mod adopting;
 mod backend;
 mod beside;
 mod certificates;
+mod chain;
 pub mod drain;
 mod limits;
 mod listeners;
@@ -27,9 +29,11 @@ use tokio::task::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
+use self::adopting::adopt;
 use self::backend::Backend;
 use self::certificates::Certificates;
-use self::drain::{Drain, Left};
+use self::chain::Chain;
+use self::drain::Drain;
 use self::listeners::Listeners;
 use self::owners::Owners;
 use self::reload::Reloader;
@@ -41,7 +45,7 @@ use crate::admin::{Adopted, Guard, History, Redriver, Reloads, Sampler, Trend, V
 use crate::budget::{self, Budget, Share};
 use crate::config::Config;
 use crate::http::{Port, Server, Snapshot, linger};
-use crate::lifecycle::{Life, Phase, Vitals, Watch, reached};
+use crate::lifecycle::{Life, Phase, Vitals, Watch};
 use crate::service::Sockets;
 use crate::tls;
 
@@ -53,6 +57,7 @@ pub struct App {
     backend: Backend,
     owners: Owners,
     adopting: Vec<Drain>,
+    chain: Arc<Chain>,
     port: Arc<Port>,
     source: Source,
     listeners: Listeners,
@@ -149,6 +154,7 @@ impl App {
             backend,
             owners,
             adopting: Vec::new(),
+            chain: Arc::default(),
             port: Arc::new(port),
             source: Arc::new(|| Err("this process has no configuration file".into())),
             config,
@@ -160,9 +166,9 @@ impl App {
         self.source = source;
     }
 
-    /// Takes over the spill directory of a gateway that is gone: what it holds goes to Kafka beside our own events.
+    /// Takes over the spill directory of a gateway that is gone: what it holds goes to Kafka before our own events.
     pub fn adopt(&mut self, dir: &Path) -> Result<()> {
-        let drain = Drain::start(&self.config, dir, &self.budget)?;
+        let drain = Drain::start(&self.config, dir, &self.budget, &self.chain)?;
         self.adopting.push(drain);
         Ok(())
     }
@@ -176,6 +182,7 @@ impl App {
             backend,
             owners,
             adopting,
+            chain,
             port,
             source,
             listeners,
@@ -184,7 +191,8 @@ impl App {
         let (config, backend) = (Arc::new(ArcSwap::from_pointee(config)), Arc::new(backend));
         let admin_address = listeners.admin.local_addr()?;
         let [data_address, secure] = listeners.addresses()?;
-        let moves = moves::unfinished(&backend.clusters(), &port.now().shown);
+        let moves = moves::unfinished(&backend.clusters(), &port.now().shown, &chain);
+        let order = (moves, chain);
         backend.spawn()?;
         let vitals = Vitals::new(&life.watch());
         let server = Arc::new(Server::spawn(&port, &life.watch(), &vitals)?);
@@ -212,15 +220,10 @@ impl App {
         let adopting = adopting
             .map(|drain| tokio::spawn(adopt(drain, Arc::clone(&view), life.watch())))
             .collect();
-        let door = Door {
-            listeners,
-            port: Arc::clone(&port),
-            watch: life.watch(),
-            server: Arc::clone(&server),
-        };
+        let door = Door::new(listeners, &port, life.watch(), &server);
         vital::spawn(door, &view, wishes)?;
         vital::certificates(config.clone(), port.clone(), &view, life.watch());
-        let reloader = Reloader::new(source, &config, &backend, owners, port, &view, moves);
+        let reloader = Reloader::new(source, &config, &backend, owners, port, &view, order);
         vital::reload(reloader, asks, &view, life.watch());
         life.enter(Phase::Running);
         Ok(Running {
@@ -337,25 +340,6 @@ impl Running {
         }
         life.enter(Phase::Stopped);
         account(&view)
-    }
-}
-
-/// Brings an adopted directory to Kafka until nothing is left, or until the process drains.
-async fn adopt(drain: Drain, view: Arc<View>, mut watch: Watch) {
-    let dir = drain.dir().to_owned();
-    tracing::info!(dir = %dir.display(), "adopted a spill directory");
-    let note = |left: Left| view.adopted.note(&dir, left.events, left.bytes);
-    tokio::select! {
-        () = drain.finished(note) => {}
-        () = reached(&mut watch, Phase::Draining) => {}
-    }
-    let Left {
-        events, staying, ..
-    } = drain.stop().await.left;
-    if events == 0 {
-        tracing::info!(dir = %dir.display(), staying, "all that an adopted spill directory held for kafka is there");
-    } else {
-        tracing::warn!(dir = %dir.display(), events, staying, "an adopted spill directory still holds events; adopt it again");
     }
 }
 

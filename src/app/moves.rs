@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::chain::Chain;
 use crate::http::Route;
 use crate::lane::{Cluster, Topic};
 use crate::route::Drain;
@@ -40,6 +41,8 @@ pub(super) struct Move {
     pub(super) since: Instant,
     /// Whether it was said that it takes long.
     pub(super) is_told: bool,
+    /// It doesn't move: directories that were adopted have older events.
+    pub(super) follows_others: bool,
 }
 
 impl Move {
@@ -69,6 +72,13 @@ pub(super) fn left<'a>(
     })
 }
 
+/// Has what the own log holds of a stream wait for what others hold, or not any more.
+pub(super) fn set_behind(clusters: &[Arc<Cluster>], stream: &str, is_behind: bool) {
+    let topics = clusters.iter().flat_map(|cluster| cluster.topics().iter());
+    let its = topics.filter(|topic| topic.stream() == stream);
+    its.for_each(|topic| topic.set_behind(is_behind));
+}
+
 /// Has the new events of a stream wait.
 pub(super) fn begin(route: &Route, moves: &mut Moves) {
     let now = Instant::now();
@@ -78,6 +88,7 @@ pub(super) fn begin(route: &Route, moves: &mut Moves) {
         topic: Arc::clone(&route.topic),
         since: now,
         is_told: false,
+        follows_others: false,
     };
     moves.insert(route.name().to_owned(), moving);
 }
@@ -89,13 +100,24 @@ pub(super) struct Unfinished {
     pub(super) waiting: Waiting,
 }
 
-/// The moves that an earlier process didn't end.
-pub(super) fn unfinished(clusters: &[Arc<Cluster>], routes: &[Arc<Route>]) -> Unfinished {
+/// The moves that an earlier process didn't end; and streams of which directories that were adopted have older events, for whom the own log
+/// is the next place.
+pub(super) fn unfinished(
+    clusters: &[Arc<Cluster>],
+    routes: &[Arc<Route>],
+    chain: &Chain,
+) -> Unfinished {
     let mut moves = Moves::new();
     for route in routes {
-        let mut others = left(clusters, route.name(), &route.topic);
-        if route.settings.drain == Drain::First && others.next().is_some() {
+        let name = route.name();
+        let has_moved = left(clusters, name, &route.topic).next().is_some();
+        let is_behind = chain.has(name);
+        if route.settings.drain == Drain::First && (is_behind || has_moved) {
             begin(route, &mut moves);
+            set_behind(clusters, name, is_behind);
+            if let Some(moving) = moves.get_mut(name) {
+                moving.follows_others = is_behind && !has_moved;
+            }
         }
     }
     let is_moving = |topic: &Topic| topic.is_retired() && moves.contains_key(topic.stream());

@@ -38,6 +38,7 @@ use self::read::{Files, changed_files, files_of, read};
 use super::backend::Backend;
 use super::beside::Beside;
 use super::certificates::Certificates;
+use super::chain::Chain;
 use super::moves::{Moves, Unfinished, Waiting};
 use super::owners::Owners;
 use super::routes::{self, Wired};
@@ -87,6 +88,8 @@ pub(super) struct Reloader {
     moves: Moves,
     /// Former topics that wait for other former ones.
     waiting: Waiting,
+    /// What adopted directories hold, which goes before what is in the own log.
+    chain: Arc<Chain>,
 }
 
 /// What is shown of a configuration that has come into force.
@@ -111,7 +114,7 @@ impl Reloader {
         owners: Owners,
         port: Arc<Port>,
         view: &Arc<View>,
-        unfinished: Unfinished,
+        (unfinished, chain): (Unfinished, Arc<Chain>),
     ) -> Reloader {
         let Unfinished { moves, waiting } = unfinished;
         Reloader {
@@ -127,6 +130,7 @@ impl Reloader {
             keys: KeyFiles::default(),
             moves,
             waiting,
+            chain,
         }
     }
 

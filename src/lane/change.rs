@@ -144,6 +144,7 @@ impl Cluster {
             is_retired: AtomicBool::new(false),
             is_over_log: AtomicBool::new(of.is_over_log),
             waits: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
             trouble: Troubled::default(),
             routing: Routing::default(),
             limits: Arc::new(TopicLimits::of(&self.settings())),

@@ -66,10 +66,18 @@ impl Cluster {
         self.signal.wake();
     }
 
-    /// Whether a lane of a cluster without a log sends nothing: it keeps what it has, and what its clients give up leaves it.
+    /// Whether a lane of a partition sends nothing: in a cluster without a log it keeps what it has, and what its clients give up leaves it;
+    /// and if older events of its stream are in another log, it goes over its own.
     pub(super) fn waits(&self, lane: &Lane) -> bool {
         let topic = self.topics().get(lane.topic as usize);
-        topic.is_some_and(|topic| topic.waits.load(Relaxed))
+        let has_log = self.spill.is_some();
+        topic.is_some_and(|it| it.is_behind.load(Relaxed) || !has_log && it.waits.load(Relaxed))
+    }
+
+    /// Whether a lane sends nothing of what it has in the log, because older events of its stream are in another one.
+    pub(super) fn is_behind(&self, lane: &Lane) -> bool {
+        let topic = self.topics().get(lane.topic as usize);
+        topic.is_some_and(|topic| topic.is_behind.load(Relaxed))
     }
 
     /// Whether a lane is held: its new events go behind unrouted ones.

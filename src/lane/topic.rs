@@ -61,6 +61,8 @@ pub struct Topic {
     pub(super) is_over_log: AtomicBool,
     /// Without a log: nothing of it is sent, since what its stream left at another topic goes first.
     pub(super) waits: AtomicBool,
+    /// Nothing that is in the log is sent: older events of its stream are in another log.
+    pub(super) is_behind: AtomicBool,
     pub(super) trouble: Troubled<TopicFault>,
     pub(super) routing: Routing,
     pub(super) limits: Arc<TopicLimits>,
@@ -143,6 +145,12 @@ impl Topic {
     /// Whether new events wait for what their stream left at another topic.
     pub fn is_held(&self) -> bool {
         self.routing.is_held() || self.waits.load(Relaxed)
+    }
+
+    /// Has all that the log holds of it wait for older events of its stream, which are in another log, or not any more. New events have
+    /// to be held as well.
+    pub fn set_behind(&self, is_behind: bool) {
+        self.is_behind.store(is_behind, Release);
     }
 
     /// For how long that has been so, if it is.

@@ -20,7 +20,8 @@
 //! has seen the late event by then. The worker looks at the real lanes first and at the unrouted one second, so it finds the next
 //! event of the key no earlier than the late one.
 //!
-//! **While a topic is held**, because its stream moved here and left something at another topic, nothing unrouted is sent.
+//! **While a topic is held**, because its stream moved here and left something at another topic, nothing unrouted is sent. While it's
+//! *behind*, because older events of its stream are in another log, the real lanes send nothing either.
 //!
 //! **While lanes are closing** it's the other way round: what is in the real lanes' rings is older than what is pushed to the
 //! unrouted lane. So the worker puts the rings behind what the unrouted lane has in the log, at once. The unrouted lane's own
@@ -71,10 +72,23 @@ impl<P: Client> Sending<'_, P> {
         let sorting = routing.sorting(&work.lane);
         if self.client.is_some() && spiller.turns_to(work, sorting, &mut self.finished, self.now) {
             self.send_again(work);
-            if !has_to_wait && !routing.is_held() {
+            if !has_to_wait && !routing.is_held() && !self.cluster.is_behind(&work.lane) {
                 self.replay(work, spiller);
             }
         }
+    }
+
+    /// Sends nothing of a lane whose stream has older events in another log; and stores what it has in memory.
+    pub(super) fn send_behind(&mut self, work: &mut Work) {
+        let Some(spiller) = self.spiller else {
+            return;
+        };
+        spiller.note_arrivals(work, self.now);
+        if work.life.is_direct() && !work.backlog.is_empty() {
+            spiller.enter(work, true, self.now);
+        }
+        self.finished
+            .extend(spiller.append_backlog(work, self.cluster, self.now));
     }
 
     /// Sends what a held lane has in the log or in its window: that is older than what is unrouted.

@@ -254,7 +254,8 @@ impl<P: Client> Worker<P> {
             has_arrivals |= work.pull() && work.life.is_direct();
             if work.lane.partition() == UNROUTED {
                 sending.send_unrouted(work, turn_of(&turns, &work.lane));
-            } else if self.port.spiller.is_none() && self.cluster.waits(&work.lane) {
+            } else if self.cluster.waits(&work.lane) {
+                sending.send_behind(work);
             } else if self.cluster.unrouted_before(&work.lane).is_none() {
                 sending.send_due(work);
             } else {

@@ -41,7 +41,8 @@ pub struct Settings {
     /// What a 2xx means. Default `durable`.
     #[serde(default)]
     pub ack: Ack,
-    /// What goes first when a reload gives the stream another topic or cluster. Default `first`.
+    /// What goes first when a reload gives the stream another topic or cluster, or when a directory that was adopted has events of it. Default
+    /// `first`.
     #[serde(default)]
     pub drain: Drain,
     /// The ways in which keys of sources are shown. Default: those of `http.auth`. An empty list means that anybody may send.

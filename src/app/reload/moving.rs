@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::moves::{LOOK_SOON, Move, Moves, YOUNG, begin, left};
+use super::super::moves::{LOOK_SOON, Move, Moves, YOUNG, begin, left, set_behind};
 use super::{LOOK_EVERY, Reloader};
 use crate::config::Config;
 use crate::http::Routes;
@@ -42,6 +42,7 @@ impl Reloader {
             }
             if let Some(moving) = self.moves.remove(name) {
                 if is_beside || !moving.is_to(route) {
+                    set_behind(&clusters, name, false);
                     moving.end();
                 } else {
                     self.moves.insert(name.to_owned(), moving);
@@ -84,22 +85,27 @@ impl Reloader {
         let mut going_on = Moves::new();
         for (name, mut moving) in std::mem::take(&mut self.moves) {
             let seconds = moving.since.elapsed().as_secs_f32();
+            let is_behind = self.chain.has(&name);
+            if !is_behind {
+                set_behind(&clusters, &name, false);
+            }
             let waits_for = left(&clusters, &name, &moving.topic).next();
             let (to, topic) = (moving.cluster.name(), moving.topic.name());
-            if is_quiet && waits_for.is_none() {
-                tracing::info!(
-                    stream = name,
-                    cluster = to,
-                    topic,
-                    seconds,
-                    "a stream has moved"
-                );
+            if is_quiet && waits_for.is_none() && !is_behind {
+                let what = match moving.follows_others {
+                    true => {
+                        "the older events of a stream are in kafka; those of the own log follow"
+                    }
+                    false => "a stream has moved",
+                };
+                tracing::info!(stream = name, cluster = to, topic, seconds, "{what}");
                 moving.end();
             } else if !has_log && moving.since.elapsed() > answered {
                 tracing::warn!(
                     stream = name,
-                    "a stream has moved, and some events of before may come to its former topic later: without a spill log nothing can wait longer"
+                    "a stream's new events go on, and some of before may come later: without a spill log nothing can wait longer"
                 );
+                set_behind(&clusters, &name, false);
                 moving.end();
             } else {
                 if let Some((cluster, left)) = waits_for
