@@ -26,16 +26,33 @@ use crate::lifecycle::{Phase, Vital, Vitals, Watch};
 /// sends as soon as a connection is taken. Longer than this Kafka is away, and whoever waits is to be told so.
 const READY_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long they wait for Kafka alone, if there is a log. If Kafka takes longer, the log takes what they bring. They don't wait at all if
-/// events of an earlier process are in the log: new ones go behind them anyway.
-const LOG_AFTER: Duration = Duration::from_millis(50);
+/// How long they wait for Kafka alone in a socket that outlives the process, if there is a log. If Kafka takes longer, the log takes what
+/// they bring. They don't wait at all if events of an earlier process are in the log: new ones go behind them anyway. Who comes over a
+/// new socket comes from a balancer, which has other gateways: there an event in this log could be overtaken by the next one of its key.
+const LOG_AFTER: Duration = Duration::from_millis(100);
 
 /// What accepting needs.
 pub(super) struct Door {
-    pub(super) listeners: Listeners,
-    pub(super) port: Arc<Port>,
-    pub(super) watch: Watch,
-    pub(super) server: Arc<Server>,
+    listeners: Listeners,
+    port: Arc<Port>,
+    watch: Watch,
+    server: Arc<Server>,
+}
+
+impl Door {
+    pub(super) fn new(
+        listeners: Listeners,
+        port: &Arc<Port>,
+        watch: Watch,
+        server: &Arc<Server>,
+    ) -> Door {
+        Door {
+            listeners,
+            port: Arc::clone(port),
+            watch,
+            server: Arc::clone(server),
+        }
+    }
 }
 
 /// Starts all of them. Must be called within the control runtime, which serves the admin port.
@@ -103,7 +120,8 @@ fn accept(
             let begun = Instant::now();
             let stops = || *watch.borrow() > Phase::Running;
             let has_waited = || view.has_backlog() || begun.elapsed() >= LOG_AFTER;
-            let over_log = || has_waited() && view.is_ready_over_log();
+            let is_kept = data.iter().all(|it| it.is_kept);
+            let over_log = || is_kept && has_waited() && view.is_ready_over_log();
             let is_open = || stops() || view.readiness().ready || over_log();
             wait_for(is_open, READY_WITHIN).await;
             drop(view);

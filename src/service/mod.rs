@@ -15,7 +15,7 @@
 //! | it answers what is under way | the clients that send, at most `http.answer_within` |
 //! | it brings to Kafka or to the log what it has, and gives the log back | some milliseconds; what waits in the log goes on waiting |
 //! | the new process starts, and opens the log | some ten milliseconds, and more with many segments that were never sealed |
-//! | it waits for its Kafka clients, or no longer than 50 ms if a log takes events in their place, or not at all if something waits in that (`app::vital`) | a connection and two requests; 3 s without a log |
+//! | it waits for its Kafka clients, or no longer than 100 ms if a log takes events in their place, or not at all if something waits in that (`app::vital`) | a connection and two requests; 3 s without a log |
 //!
 //! **Order.** There is never more than one process that sends. The old one's events of a key are acknowledged by Kafka or in the log when
 //! it gives the log back; the new one sends what is in the log first. Until a cluster's first client is ready, its lanes go over the
