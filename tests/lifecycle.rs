@@ -7,6 +7,7 @@ mod rolling;
 mod start;
 mod stop;
 mod told;
+mod upgrades;
 
 use std::time::{Duration, Instant};
 

@@ -45,3 +45,4 @@ mod systemd;
 mod tidy;
 mod tls;
 mod topics;
+mod versions;

@@ -26,20 +26,25 @@ http {
   scgi_temp_path FOLDER/scgi;
 ";
 
-fn free() -> SocketAddr {
+pub(super) fn free() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
 
 /// Where a gateway listens, before and after its restart.
 #[derive(Clone, Copy)]
-struct Place {
-    data: SocketAddr,
-    admin: SocketAddr,
+pub(super) struct Place {
+    pub(super) data: SocketAddr,
+    pub(super) admin: SocketAddr,
 }
 
 impl Place {
-    fn start(self, bootstrap: &str) -> Gateway {
+    pub(super) fn at_free_ports() -> Place {
+        let (data, admin) = (free(), free());
+        Place { data, admin }
+    }
+
+    pub(super) fn start(self, config: &str) -> Gateway {
         let (data, admin) = (self.data.to_string(), self.admin.to_string());
         let env = [
             ("FOREBAY__HTTP__LISTEN", data.as_str()),
@@ -47,7 +52,7 @@ impl Place {
             ("FOREBAY__SHUTDOWN__GRACE", "2s"),
             ("FOREBAY__SHUTDOWN__IDLE", "1s"),
         ];
-        let gateway = Gateway::start_with_env(&config(bootstrap, ""), &env);
+        let gateway = Gateway::start_with_env(config, &env);
         gateway.wait_ready(4 * SOON);
         gateway
     }
@@ -90,7 +95,7 @@ fn configured(name: &str, places: &[Place], front: SocketAddr, folder: &Path) ->
     }
 }
 
-fn balancer(name: &str, places: &[Place], folder: &Path) -> (Program, SocketAddr) {
+pub(super) fn balancer(name: &str, places: &[Place], folder: &Path) -> (Program, SocketAddr) {
     let front = free();
     let file = folder.join(name);
     std::fs::write(&file, configured(name, places, front, folder)).unwrap();
@@ -108,7 +113,7 @@ fn balancer(name: &str, places: &[Place], folder: &Path) -> (Program, SocketAddr
 }
 
 /// Waits until an event gets through.
-fn wait_served(front: SocketAddr) {
+pub(super) fn wait_served(front: SocketAddr) {
     eventually("the balancer serves", 4 * SOON, || {
         let client = Client::try_connect(front);
         client.is_some_and(|mut client| {
@@ -118,7 +123,7 @@ fn wait_served(front: SocketAddr) {
     });
 }
 
-fn has_balancers() -> bool {
+pub(super) fn has_balancers() -> bool {
     let haproxy = program_or_skip("haproxy", &["haproxy"]);
     haproxy.is_some() && program_or_skip("nginx", &["nginx-light"]).is_some()
 }
@@ -157,11 +162,9 @@ fn a_rolling_restart_behind_haproxy_and_nginx_breaks_no_request() {
         return;
     }
     let mock = mock();
-    let places = [(); 3].map(|()| Place {
-        data: free(),
-        admin: free(),
-    });
-    let mut gateways = places.map(|place| Some(place.start(mock.bootstrap())));
+    let config = config(mock.bootstrap(), "");
+    let places = [(); 3].map(|()| Place::at_free_ports());
+    let mut gateways = places.map(|place| Some(place.start(&config)));
     let folder = tempfile::tempdir().unwrap();
     let balancers = ["haproxy", "nginx"].map(|name| balancer(name, &places, folder.path()));
     balancers.iter().for_each(|(_, front)| wait_served(*front));
@@ -177,7 +180,7 @@ fn a_rolling_restart_behind_haproxy_and_nginx_breaks_no_request() {
             if let Some(gateway) = gateway.take() {
                 gateway.stop();
             }
-            *gateway = Some(place.start(mock.bootstrap()));
+            *gateway = Some(place.start(&config));
             let served = || gateway.as_ref().unwrap().events("events", "acked");
             eventually("it's in use again", 4 * SOON, || served() > 50);
         }
