@@ -1,6 +1,8 @@
 //! What `deploy/` has for operators, held to the programs that read it.
 
 mod chart;
+mod compose;
+mod go;
 mod image;
 
 use std::path::{Path, PathBuf};

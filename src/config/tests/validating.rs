@@ -389,39 +389,3 @@ fn who_may_send_can_do_so_as_it_is_said() {
         assert_eq!(problems(&good, &[]), [""; 0]);
     }
 }
-
-#[test]
-fn a_token_for_looking_needs_one_for_changes_and_both_are_no_guess() {
-    let said = |admin: &str| problems(&format!("[admin]\n{admin}"), &[]);
-    let (long, other) = ("a token of some length", "another of some length");
-    let right = format!("token = \"{long}\"\nread_token = \"{other}\"\n");
-    assert_eq!(said(&right), [""; 0]);
-    for (admin, what) in [
-        (
-            format!("read_token = \"{long}\"\n"),
-            "admin.read_token: there is none for changes",
-        ),
-        (
-            format!("token = \"{long}\"\nread_token = \"{long}\\n\"\n"),
-            "admin.read_token: it's that of admin.token",
-        ),
-        (
-            format!("token = \"{long}\"\nread_token = \"short\"\n"),
-            "admin.read_token: it's shorter than 16",
-        ),
-        (
-            "token = \"short\"\n".to_owned(),
-            "admin.token: it's shorter than 16",
-        ),
-        (
-            "token_for = \"all\"\n".to_owned(),
-            "admin.token_for: there is no token",
-        ),
-    ] {
-        let said = said(&admin);
-        assert!(
-            said.len() == 1 && said[0].starts_with(what),
-            "{admin}: {said:?}"
-        );
-    }
-}
