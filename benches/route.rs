@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use forebay::budget::Budget;
-use forebay::http::plan::{self, Scratch};
+use forebay::http::plan::{self, Plan, Scratch, Sent};
 use forebay::http::{Route, Stream};
 use forebay::lane::Cluster;
 use forebay::{decode, lane, produce, route};
@@ -67,10 +67,17 @@ fn request(criterion: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 let body = bodies.next().expect("a cycle");
-                let planned =
-                    plan::plan(&route, planned, body, None, &lanes, &limits, &mut scratch);
-                let planned = planned.expect("every event can be taken");
-                black_box(plan::wanted(&planned, &lanes).len())
+                let (sent, mut plan) = (
+                    Sent {
+                        shape: planned,
+                        body,
+                        key: None,
+                    },
+                    Plan::default(),
+                );
+                plan::plan(&route, &sent, &lanes, &limits, &mut scratch, &mut plan)
+                    .expect("every event can be taken");
+                black_box(plan::wanted(&plan, &lanes).len())
             });
         });
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::answer::{EventError, Problem};
 use super::streams::Route;
-use crate::decode;
+use crate::decode::{self, Captured};
 use crate::produce::verdict::ClientFault;
 use crate::route::KeySource;
 
@@ -68,6 +68,37 @@ impl Door {
             index: event.index,
             code: "too_large_for_kafka",
             detail,
+        }
+    }
+
+    /// The error of an event that has no key and needs one.
+    pub(super) fn key_error(self, event: &decode::Event, route: &Route) -> EventError {
+        let (code, what) = match (&route.key, event.key) {
+            (KeySource::Event(_), Captured::Composite) => (
+                "key_not_scalar",
+                "is an object or an array; send a string or a number",
+            ),
+            (KeySource::Event(_), _) => ("key_missing", "is missing or null in the event"),
+            (KeySource::Header(_), _) => ("key_missing", "is missing among the request's headers"),
+            _ => (
+                "key_missing",
+                "is missing in the path; send to /v1/events/{stream}/{key}",
+            ),
+        };
+        let name = match &route.key {
+            KeySource::Event(pointer) => format!("the key at {pointer}"),
+            KeySource::Header(name) => format!("the key in header {name}"),
+            _ => "the key".into(),
+        };
+        let why = if self.needs_key {
+            "; the stream's topic is compacted and takes only events with a key"
+        } else {
+            ""
+        };
+        EventError {
+            index: event.index,
+            code,
+            detail: format!("{name} {what}{why}"),
         }
     }
 }

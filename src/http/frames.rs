@@ -72,12 +72,20 @@ impl Frames {
                 return;
             }
             let content = self.content_len();
-            if content > LONGEST || ![HEADERS, RST_STREAM, GOAWAY].contains(&self.begun[3]) {
+            if content > LONGEST || !self.is_looked_into() {
                 (self.skip, self.len) = (content, 0);
             } else if self.len == HEAD + content {
                 self.look();
                 self.len = 0;
             }
+        }
+    }
+
+    /// Whether a frame of this head may tell of a refusal. The head of an answer with a body doesn't.
+    fn is_looked_into(&self) -> bool {
+        match self.begun[3] {
+            HEADERS => self.begun[4] & END_STREAM != 0,
+            kind => matches!(kind, RST_STREAM | GOAWAY),
         }
     }
 
@@ -92,7 +100,7 @@ impl Frames {
         let mut stream = [0; 4];
         stream.copy_from_slice(&head[5..]);
         let reason = match (head[3], content) {
-            (HEADERS, fields) if head[4] & END_STREAM != 0 && is_one_field(fields) => {
+            (HEADERS, fields) if is_one_field(fields) => {
                 self.refused = stream;
                 Some(HEAD_TOO_LARGE)
             }

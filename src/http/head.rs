@@ -24,6 +24,7 @@ pub(super) struct Lines<'a> {
     host: Option<&'a HeaderValue>,
     content_type: Option<&'a HeaderValue>,
     content_encoding: Option<&'a HeaderValue>,
+    transfer_encoding: Option<&'a HeaderValue>,
     /// Each header has one line, so that this one tells all of it.
     are_single: bool,
 }
@@ -37,6 +38,7 @@ impl<'a> Lines<'a> {
             host: None,
             content_type: None,
             content_encoding: None,
+            transfer_encoding: None,
             are_single: headers.len() == headers.keys_len(),
         };
         for (name, value) in headers {
@@ -45,6 +47,7 @@ impl<'a> Lines<'a> {
                 HOST => lines.host = Some(value),
                 CONTENT_TYPE => lines.content_type = Some(value),
                 CONTENT_ENCODING => lines.content_encoding = Some(value),
+                TRANSFER_ENCODING => lines.transfer_encoding = Some(value),
                 _ => {}
             }
         }
@@ -60,20 +63,20 @@ pub(super) fn check_framing<B: Body>(
 ) -> Result<(), Problem> {
     let headers = lines.all;
     // A body whose length was told has no transfer coding: hyper goes by the coding where there are both.
-    if request.body().size_hint().exact().is_none() {
+    if lines.transfer_encoding.is_some() && request.body().size_hint().exact().is_none() {
         check_codings(headers)?;
     }
     match lines.host {
         Some(host) if lines.are_single && is_host(host.as_bytes()) => Ok(()),
+        // Its authority stands elsewhere.
+        None if request.version() == Version::HTTP_2 => Ok(()),
         _ => check_host(headers, request.version()),
     }
 }
 
 /// Chunked is the only coding that a body may have.
+#[cold]
 fn check_codings(headers: &HeaderMap) -> Result<(), Problem> {
-    if !headers.contains_key(TRANSFER_ENCODING) {
-        return Ok(());
-    }
     let mut codings = elements(headers, TRANSFER_ENCODING);
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     if codings.next().is_some_and(is_chunked) && codings.next().is_none() {

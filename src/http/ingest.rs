@@ -18,7 +18,7 @@ use super::entry::Entry;
 use super::forget::{STREAM_BYTES, forget_head};
 use super::head::{Coded, Lines, key_of};
 use super::heads::{self, charge_head};
-use super::plan::{self, EVENT_OVERHEAD_BYTES, Scratch, Shape};
+use super::plan::{self, EVENT_OVERHEAD_BYTES, Plan, Scratch, Sent, Shape};
 use super::port::Local;
 use super::reasons::{not_ready, problem_of, why_not_taken};
 use super::rejected::Rejected;
@@ -338,7 +338,15 @@ fn take(
             return Err(not_ready(route).into());
         }
         let limits = &with.snapshot.limits;
-        let planned = plan::plan(route, shape, &body, key, lanes, limits, scratch)?;
+        let (sent, mut planned) = (
+            Sent {
+                shape,
+                body: &body,
+                key,
+            },
+            Plan::default(),
+        );
+        plan::plan(route, &sent, lanes, limits, scratch, &mut planned)?;
         with.admit(planned, lanes, body, arrival, held)
     })
 }

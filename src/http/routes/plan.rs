@@ -229,11 +229,7 @@ impl Planning<'_> {
         routed.sort_by_key(partition);
         let mut plan = Plan {
             events: SmallVec::with_capacity(routed.len()),
-            slots: SmallVec::new(),
-            partitions: SmallVec::new(),
-            rejected: Vec::new().into(),
-            overhead: 0,
-            bytes: 0,
+            ..Plan::default()
         };
         for routed in routed {
             let (partition, event) = (partition(&routed), routed.event);
