@@ -222,7 +222,8 @@ fn two_hundred_clusters_of_which_fifty_are_dead_rest_and_are_ready_soon() {
     assert!(idle.ready_after < 3 * SECOND, "{idle:?}");
     assert!(idle.threads <= 200 * 4 + 60, "{idle:?}");
     assert_eq!(idle.clients, 150, "{idle:?}");
-    assert!(idle.switches_per_second < 2_500, "{idle:?}");
+    // Some 750, of which 450 are threads of librdkafka that look at the time.
+    assert!(idle.switches_per_second < 900, "{idle:?}");
     // Twice of what it is in a build that isn't optimised; it was 44.
     assert!(idle.cpu_percent < 16.0, "{idle:?}");
     assert!((50..=2 * 50).contains(&idle.lines), "{idle:?}");

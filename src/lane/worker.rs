@@ -46,11 +46,11 @@ use crate::receipt::Parcel;
 
 /// How long an idle worker sleeps before it looks at the log of its client.
 const IDLE: Duration = Duration::from_millis(250);
-/// A worker that was left alone for so long is calm: it sleeps as long as the pause between two signs of life, so that many
-/// clusters cost next to nothing, and its own sign of life is as fresh as theirs.
+/// A worker that was left alone for so long is calm: it sleeps as long as a cluster that is in order is left alone, twice
+/// `probe`. So many clusters cost next to nothing, and its own sign of life is as fresh as theirs.
 const CALM_AFTER: Duration = Duration::from_secs(5);
 /// The longest sleep of a calm worker.
-const CALM: Duration = Duration::from_secs(2);
+const CALM: Duration = Duration::from_secs(4);
 /// How long an idle worker sleeps until its cluster's first client can send: its log tells it, and nobody wakes the worker for that.
 const COLD: Duration = Duration::from_millis(5);
 /// For how long it looks so often. A cluster that isn't there by then is waited for as all others are.
@@ -145,7 +145,7 @@ impl<P: Client> Worker<P> {
             if self.lines.active.is_empty() && !self.cluster.is_rerouting.load(Relaxed) {
                 let calm = now.duration_since(busy_at) >= CALM_AFTER;
                 let pause = match calm {
-                    true => self.cluster.settings().probe.clamp(IDLE, CALM),
+                    true => (self.cluster.settings().probe * 2).clamp(IDLE, CALM),
                     false if self.is_starting(now - begun) => COLD,
                     false => IDLE,
                 };

@@ -2,6 +2,7 @@
 //!
 //! Pure: time is passed in.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 /// How far a pause may be from the one that was meant, in parts of it: half of it, so that many don't try at once.
@@ -90,9 +91,53 @@ fn process() -> u64 {
     }
 }
 
+/// A pause that comes again and again. Many begin at once and have pauses alike, so the first one is from half of it on: then they come one
+/// after the other for good. All that one asks about has the same first pause, so that it's asked together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refresh {
+    first: Duration,
+    pause: Duration,
+}
+
+impl Refresh {
+    pub(super) fn new(pause: Duration) -> Refresh {
+        Refresh {
+            first: pause.mul_f64(0.5 + part() / 2.0),
+            pause,
+        }
+    }
+
+    pub(super) fn pause(&self, is_first: bool) -> Duration {
+        if is_first { self.first } else { self.pause }
+    }
+}
+
+/// Nine to eleven tenths of `pause`, so that many clusters and gateways don't ask at once.
+pub(super) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.9 + part() / 5.0)
+}
+
+/// Any part of one.
+fn part() -> f64 {
+    (RandomState::new().hash_one(0) % 1_000) as f64 / 1_000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_that_begin_at_once_come_one_after_the_other() {
+        let second = Duration::from_secs(1);
+        let all: Vec<_> = (0..200).map(|_| Refresh::new(second)).collect();
+        for tenth in 5..10 {
+            let is_in_it = |one: &Refresh| one.pause(true).as_millis() / 100 == tenth;
+            assert!(all.iter().any(is_in_it), "{tenth}");
+        }
+        let bounds = second / 2..second;
+        assert!(all.iter().all(|one| bounds.contains(&one.pause(true))));
+        assert!(all.iter().all(|one| one.pause(false) == second));
+    }
 
     const MS: Duration = Duration::from_millis(1);
 

@@ -8,7 +8,6 @@
 //! wake-ups a second for each dead cluster. So the probe *knocks*: it asks whether a broker is there, which brings a connection on, and comes
 //! back later, after a pause that grows. A cluster that is away for long has no client at all: see `absence`.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +18,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::absence::{Absence, Knocked};
+use super::backoff::{Refresh, jittered};
 use super::health::Health;
 use super::pool::{Pool, Round};
 use super::settings::Settings;
@@ -38,6 +38,9 @@ const KNOCK_AGAIN: Duration = RETRY;
 /// How long a new client may take for its first answer. It connects in some milliseconds, and until its partitions are known events are
 /// refused. Nobody else waits for that: the pool has another thread for them.
 const FIRST_WITHIN: Duration = Duration::from_millis(300);
+/// How many pauses long a cluster that is in order is left alone. Each sign of life wakes four threads, which is most of what many
+/// clusters cost that rest. It's less than the five pauses after which health is stale, with room for a sign that is lost.
+const RESTS: u32 = 2;
 /// How soon a topic is asked for again whose answer is doubted.
 const DOUBT: Duration = Duration::from_secs(2);
 /// For how many topics' limits one request asks, at most: about 2 KB of answer for each.
@@ -70,12 +73,13 @@ pub fn start(
         cluster: name.to_owned(),
         watchdog: Watchdog::new(name, settings),
         pause: settings.probe,
-        refresh: settings.metadata_refresh,
+        refresh: Refresh::new(settings.metadata_refresh),
         client: client.clone(),
         health,
         due: Vec::new(),
         next: 0,
         out: None,
+        is_in_order: false,
         away: Absence::of(&settings.bootstrap),
         is_new: true,
         unusable: Vec::new(),
@@ -118,7 +122,7 @@ impl Drop for Probe {
 struct Run {
     cluster: String,
     pause: Duration,
-    refresh: Duration,
+    refresh: Refresh,
     client: SharedClient,
     health: Arc<Health>,
     topics: Vec<String>,
@@ -127,6 +131,8 @@ struct Run {
     next: usize,
     /// Since the cluster couldn't be reached: the pause until the next knock.
     out: Option<Duration>,
+    /// All that was asked in the last round was answered, and nothing waits for an acknowledgement.
+    is_in_order: bool,
     away: Absence,
     /// Nothing was asked yet.
     is_new: bool,
@@ -155,6 +161,7 @@ impl Round for Run {
             }
         }
         let mut asked = false;
+        self.is_in_order = self.health.stands_still_for().is_zero();
         for index in 0..self.topics.len() {
             let is_over = self.is_stopped() || (asked && self.out.is_some());
             if self.due[index] <= now && self.subject.is_wanted(index) && !is_over {
@@ -198,10 +205,9 @@ impl Run {
         let due = (0..).zip(&self.due);
         let due = due.filter(|(topic, _)| self.subject.is_wanted(*topic));
         let soonest = due.map(|(_, due)| *due).min();
-        let soonest = soonest.map_or(self.pause, |due| {
-            due.saturating_duration_since(Instant::now())
-        });
-        self.pause.min(soonest).max(Duration::from_millis(50))
+        let pause = self.pause * if self.is_in_order { RESTS } else { 1 };
+        let soonest = soonest.map_or(pause, |due| due.saturating_duration_since(Instant::now()));
+        pause.min(soonest).max(Duration::from_millis(50))
     }
 
     /// What the cluster says of a topic. If it couldn't be reached before, and can't be now, that is known at once.
@@ -265,7 +271,8 @@ impl Run {
         let given = &self.orders.settings;
         let given = given.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(settings) = given {
-            (self.pause, self.refresh) = (settings.probe, settings.metadata_refresh);
+            self.refresh = Refresh::new(settings.metadata_refresh);
+            self.pause = settings.probe;
             self.watchdog = Watchdog::new(&self.cluster, &settings);
             // It may be another Kafka by now, and elsewhere.
             if std::mem::replace(&mut self.away, Absence::of(&settings.bootstrap)).is_on() {
@@ -282,6 +289,7 @@ impl Run {
         let metadata = match answer {
             Ok(metadata) => metadata,
             Err(error) => {
+                self.is_in_order = false;
                 self.health.trouble(error.to_string());
                 return;
             }
@@ -317,7 +325,8 @@ impl Run {
                 let cluster = &self.cluster;
                 tracing::info!(cluster, topic, seconds, "topic can be used again");
             }
-            self.due[index] = Instant::now() + self.refresh;
+            let is_first = self.limits[index].due.is_none();
+            self.due[index] = Instant::now() + self.refresh.pause(is_first);
             self.limits[index].due.get_or_insert_with(Instant::now);
             let count = found.partitions().len();
             let finding = Finding::Partitions {
@@ -351,10 +360,9 @@ impl Run {
     }
 
     fn take_limits(&mut self, index: usize, config: native::Described) {
-        let refresh = jittered(self.refresh);
         let (topic, limits) = (&self.topics[index], &mut self.limits[index]);
-        let now = Instant::now();
-        limits.asked = Some(now);
+        let refresh = jittered(self.refresh.pause(limits.asked.is_none()));
+        let now = *limits.asked.insert(Instant::now());
         match config {
             Ok(config) => {
                 limits.due = Some(now + refresh);
@@ -369,6 +377,7 @@ impl Run {
             }
             Err(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut) => {
                 // Some never answer, such as librdkafka's mock cluster.
+                self.is_in_order = false;
                 limits.pause = (limits.pause * 2).clamp(LIMITS_RETRY, refresh.max(LIMITS_RETRY));
                 limits.due = Some(now + limits.pause);
             }
@@ -388,10 +397,4 @@ impl Run {
             }
         }
     }
-}
-
-/// Nine to eleven tenths of `pause`, so that many clusters and gateways don't ask at once.
-fn jittered(pause: Duration) -> Duration {
-    let dice = RandomState::new().hash_one(0);
-    pause.mul_f64(0.9 + (dice % 1_000) as f64 / 5_000.0)
 }

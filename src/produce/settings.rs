@@ -37,7 +37,8 @@ pub struct Settings {
     /// How often each topic's partition count and configuration are asked for. Default 30 s.
     #[serde(default = "default_metadata_refresh", with = "humantime_serde")]
     pub metadata_refresh: Duration,
-    /// How often an idle cluster is asked for a sign of life. Default 2 s. Health older than five of these is bad.
+    /// How often a cluster that isn't in order is asked for a sign of life; one that is has twice as long. Default 2 s. Health older
+    /// than five of these is bad.
     #[serde(default = "default_probe", with = "humantime_serde")]
     pub probe: Duration,
     /// How long nothing may be acknowledged while events wait, before the client is doubted: if another client then finds the

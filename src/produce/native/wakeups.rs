@@ -23,10 +23,15 @@
 //! another on the same CPU. Else it interrupts the worker after each lane's batch, and sends one request at a time. Where a
 //! CPU is idle it changes nothing.
 //!
+//! A client has two threads that do next to nothing and look at the time once a second: its main one, and that of a broker which librdkafka
+//! keeps for itself. They may wake [`SLACK_NS`] late, so that those of many clients wake together: a CPU that sleeps wakes once for all of
+//! them. What others have for them wakes them at once all the same.
+//!
 //! `benches/DECISIONS.md` has what marks and policy gave, and what was tried and dropped.
 
 use std::cell::RefCell;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::num::NonZeroU64;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -40,6 +45,11 @@ pub(super) const PRODUCE: i16 = 0;
 const API_VERSIONS: i16 = 18;
 /// Length and correlation id of an answer, which librdkafka doesn't count as its size.
 const ANSWER_HEAD: usize = 8;
+/// How late a thread may wake that only looks at the time, in nanoseconds (`PR_SET_TIMERSLACK`, prctl(2)): 50 ms. What it has by the clock
+/// is measured in seconds, or tried again anyway.
+const SLACK_NS: u64 = 50_000_000;
+/// How the name of the thread ends that librdkafka keeps for itself.
+const INTERNAL: &[u8] = b"/internal";
 /// The kernel's default mark, in bytes: none.
 const NO_MARK: c_int = 1;
 
@@ -225,10 +235,22 @@ unsafe fn sockets_of<'a>(sockets: *mut c_void) -> Option<&'a Sockets> {
 unsafe extern "C" fn on_thread_start(
     _: *mut RDKafka,
     kind: sys::rd_kafka_thread_type_t,
-    _: *const c_char,
+    name: *const c_char,
     _: *mut c_void,
 ) -> RDKafkaRespErr {
-    if kind == sys::rd_kafka_thread_type_t::RD_KAFKA_THREAD_BROKER {
+    use sys::rd_kafka_thread_type_t::{RD_KAFKA_THREAD_BROKER, RD_KAFKA_THREAD_MAIN};
+    let is_internal = || {
+        // SAFETY: librdkafka gives a thread's name as a C string.
+        !name.is_null()
+            && unsafe { CStr::from_ptr(name) }
+                .to_bytes()
+                .ends_with(INTERNAL)
+    };
+    if kind == RD_KAFKA_THREAD_MAIN || is_internal() {
+        // If it's refused, it costs time and nothing else.
+        rustix::thread::set_current_timer_slack(NonZeroU64::new(SLACK_NS)).unwrap_or_default();
+    }
+    if kind == RD_KAFKA_THREAD_BROKER {
         // SAFETY: all zeros is a valid value.
         let none: libc::sched_param = unsafe { std::mem::zeroed() };
         // SAFETY: it's about this thread; the parameter lives during the call. If it's refused, it costs time and nothing else.

@@ -131,3 +131,40 @@ fn a_thread_that_ended_is_forgotten() {
     sockets.fetch();
     assert_eq!(sockets.all.lock().unwrap().len(), 0);
 }
+
+/// How late threads of this name may wake, in nanoseconds, of those that have a client's settings.
+fn slacks(name: &str) -> Vec<u64> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let read = |number: &str, file: &str| {
+        let path = format!("/proc/{number}/{file}");
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    let found = tasks.filter_map(|task| {
+        let number = task.file_name().into_string().unwrap();
+        (read(&number, "comm").trim() == name).then(|| read(&number, "timerslack_ns"))
+    });
+    found.filter_map(|text| text.trim().parse().ok()).collect()
+}
+
+#[test]
+fn the_two_threads_of_a_client_that_only_look_at_the_time_may_wake_late() {
+    use crate::produce::{Native, NoMessages, client, settings::Settings};
+    let settings = Settings::new("127.0.0.1:1");
+    let producer = client::producer("slack", &settings);
+    let _client = Native::<NoMessages>::new(&producer).unwrap();
+    let start = std::time::Instant::now();
+    // Threads begin when they like, and those of other tests' clients count as well.
+    let some = |name, is_late| {
+        slacks(name)
+            .iter()
+            .any(|slack| (*slack == SLACK_NS) == is_late)
+    };
+    while !(some("rdk:main", true) && some("rdk:broker-1", true) && some("rdk:broker-1", false)) {
+        assert!(
+            start.elapsed().as_secs() < 20,
+            "{:?}",
+            slacks("rdk:broker-1")
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
