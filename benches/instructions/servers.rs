@@ -104,6 +104,8 @@ pub(crate) fn with<F: Future<Output = ()>>(
             () = load(address) => {}
         }
     });
+    // Else the counted thread is the last to have a configuration, or not, and drops ten thousand keys.
+    std::mem::forget(port);
     life.enter(Phase::Closing);
     cluster.drain(Duration::from_secs(1));
     worker.join().expect("the worker ends");
@@ -115,6 +117,8 @@ fn gateway(bootstrap: String, what: What, life: &Life) -> (Server, Arc<Port>, Ar
         // Everything is some fifty times slower under valgrind.
         answer_within: Duration::from_secs(60),
         refused_timeout: Duration::from_secs(600),
+        head_timeout: Duration::from_secs(60),
+        body_timeout: Duration::from_secs(60),
         ..http::Settings::default()
     };
     let budget = Budget::new(1 << 29);
