@@ -34,7 +34,7 @@
 //! | batch50 | an array of 50 per POST, 32 connections |
 //! | h2c | one event per POST, 4 connections with 8 streams each |
 //! | bearer, bearer10k | `single` with a bearer's key, of 10 keys that there are, and of 10,000 |
-//! | stranger | the same with a key that nobody has: each is refused, which is to take less than a good one |
+//! | stranger | the same with a key that nobody has: each is refused, and its connection goes on; `--bench cpu` compares the two |
 //! | route, route1k | `single` through a route, of 10, and of 1,000 (and 10,000 keys): Basic, a list of keys, a time, two headers |
 //! | route50 | `batch50` through it |
 //! | signed50, hash50 | `batch50` with an HMAC of the body, and that HMAC alone |
