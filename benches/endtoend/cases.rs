@@ -30,6 +30,9 @@ pub(crate) struct Case {
     /// Events of each request.
     pub(crate) events: usize,
     pub(crate) encoding: Encoding,
+    /// Through a route with a key of a source, a list of keys, a time and two headers, instead of the native endpoint. The raw producer
+    /// gives its records a time and two headers then.
+    pub(crate) routed: bool,
     /// Offer a fixed rate: this part of what another case reached in the same round. None: each connection sends as soon
     /// as it has its answer.
     pub(crate) offered: Option<(f64, &'static str)>,
@@ -48,6 +51,11 @@ pub(crate) struct Case {
     pub(crate) bar: Option<f64>,
 }
 
+/// The key of a source.
+pub(crate) const KEY: &str = "key-of-the-bench";
+/// The same as the user of Basic, without a password.
+const BASIC: &str = "Basic a2V5LW9mLXRoZS1iZW5jaDo=";
+
 const SINGLE: Case = Case {
     name: "",
     connections: 64,
@@ -56,6 +64,7 @@ const SINGLE: Case = Case {
     shape: Shape::Json,
     events: 1,
     encoding: Encoding::Plain,
+    routed: false,
     offered: None,
     partitions: None,
     clusters: 1,
@@ -124,6 +133,10 @@ pub(crate) const CASES: &[Case] = cases! {
 
 /// Those that are only measured when they're asked for.
 pub(crate) const OTHERS: &[Case] = cases! {
+    "route64": SINGLE { routed: true };
+    "route64paced": SINGLE { routed: true, offered: Some((0.8, "single64")) };
+    "route50": BATCH { routed: true };
+    "route50half": BATCH { routed: true, offered: Some((0.5, "batch50")) };
     "batch50x128": BATCH { connections: 128, has_toy: true };
     "batch50x1024": BATCH { connections: 1024, has_toy: true };
     "batch50h2c": BATCH { connections: 4, depth: 16, http2: true, has_toy: true };
@@ -134,6 +147,14 @@ impl Case {
     pub(crate) fn named(name: &str) -> Option<Case> {
         let mut all = CASES.iter().chain(OTHERS);
         all.find(|case| case.name == name).copied()
+    }
+
+    /// The path that a connection asks for, and the headers that its requests have for it.
+    pub(crate) fn asks(&self, stream: &str) -> (String, &'static [(&'static str, &'static str)]) {
+        match self.routed {
+            true => (format!("/sdk/{stream}/v1/t"), &[("authorization", BASIC)]),
+            false => (format!("/v1/events/{stream}"), &[]),
+        }
     }
 
     /// The stream that a connection writes to.
@@ -153,7 +174,17 @@ impl Case {
 
     /// Whether everything is alike that happens before Kafka.
     pub(crate) fn has_http_of(&self, other: &Case) -> bool {
-        let http = |case: &Case| (case.connections, case.depth, case.http2, case.offered);
+        let http = |case: &Case| {
+            let Case {
+                connections,
+                depth,
+                http2,
+                offered,
+                routed,
+                ..
+            } = *case;
+            (connections, depth, http2, offered, routed)
+        };
         self.has_bodies_of(other) && http(self) == http(other)
     }
 
@@ -190,6 +221,9 @@ impl Case {
             Ack::Durable => {}
             Ack::Disk => add("ack = disk".to_owned()),
             Ack::Memory => add("ack = memory".to_owned()),
+        }
+        if self.routed {
+            add("through a route".to_owned());
         }
         if let Some((part, case)) = self.offered {
             add(format!("offered {:.0} % of {case}'s rate", part * 100.0));

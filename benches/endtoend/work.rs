@@ -18,6 +18,9 @@ pub(crate) struct Target {
     pub(crate) linger_ms: f64,
     #[arg(long)]
     pub(crate) compression: String,
+    /// Records have a time of their own and two headers.
+    #[arg(long)]
+    pub(crate) headers: bool,
 }
 
 impl Target {
@@ -28,14 +31,17 @@ impl Target {
             partitions,
             linger_ms,
             compression,
+            headers,
         } = self;
-        vec![
+        let mut arguments = vec![
             format!("--bootstrap={bootstrap}"),
             format!("--topic={topic}"),
             format!("--partitions={partitions}"),
             format!("--linger-ms={linger_ms}"),
             format!("--compression={compression}"),
-        ]
+        ];
+        arguments.extend(headers.then(|| "--headers".to_owned()));
+        arguments
     }
 }
 

@@ -43,6 +43,22 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("memory over durable, single", "single64memory", "single64"),
     ("disk over durable", "batch50disk", "batch50"),
     ("memory over durable", "batch50memory", "batch50"),
+    (
+        "a route over the native endpoint, single",
+        "route64",
+        "single64",
+    ),
+    (
+        "a route over the native endpoint, single, same rate",
+        "route64paced",
+        "single64paced",
+    ),
+    ("a route over the native endpoint", "route50", "batch50"),
+    (
+        "a route over the native endpoint, same rate",
+        "route50half",
+        "batch50half",
+    ),
 ];
 
 /// A table of those whose cases were both measured.

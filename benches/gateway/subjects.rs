@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::options::Options;
 use crate::endtoend::bench::{Bench, Load, Outcome};
-use crate::endtoend::cases::{Ack, Case};
+use crate::endtoend::cases::{Ack, Case, KEY};
 use crate::endtoend::child::{Process, cpu};
 use crate::endtoend::forebay::Gateway;
 use crate::endtoend::meter::Sample;
@@ -38,6 +38,7 @@ impl Subjects<'_> {
             partitions: topics[0].partitions,
             linger_ms: self.options.linger.as_secs_f64() * 1000.0,
             compression: case.compression.into(),
+            headers: case.routed,
         }
     }
 
@@ -188,9 +189,22 @@ impl Subjects<'_> {
                 topic.name,
             )
             .expect("a string takes everything");
+            if case.routed {
+                write!(text, "{}", route(&case.stream(number))).expect("a string takes everything");
+            }
         }
         text
     }
+}
+
+/// A route to a stream, and a source for it.
+fn route(stream: &str) -> String {
+    format!(
+        "sources.{stream} = {{ keys = [\"{KEY}\"] }}\n\
+         routes.{stream} = {{ paths = [\"/sdk/{stream}/v1/{{t|track}}\"], stream = \"{stream}\", key = [\"/userId\", \"/user\"], \
+         time = [\"/timestamp\", \"/time\"], timestamp = \"event\", auth = [\"basic\"], \
+         headers = {{ sent-by = [\"header:user-agent\"], kind = [\"/type\"] }} }}\n"
+    )
 }
 
 fn records(topics: &[Topic]) -> u64 {

@@ -99,6 +99,7 @@ fn raw(bench: &Bench<'_>, topic: &Topic) -> (f64, f64) {
         partitions: topic.partitions,
         linger_ms: 5.0,
         compression: "none".into(),
+        headers: false,
     };
     let pace = Pace {
         warm_up: Duration::from_secs(1),

@@ -42,7 +42,8 @@ impl Request {
             Encoding::Gzip => headers.push(("content-encoding", "gzip")),
             Encoding::Zstd => headers.push(("content-encoding", "zstd")),
         }
-        let path = format!("/v1/events/{stream}");
+        let (path, shown) = case.asks(stream);
+        headers.extend_from_slice(shown);
         let length = body.len();
         let mut bytes =
             format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\ncontent-length: {length}\r\n")
