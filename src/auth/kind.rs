@@ -123,7 +123,7 @@ fn user_of(coded: &[u8]) -> Option<Cow<'static, [u8]>> {
         return None;
     }
     let mut user = decode_base64(coded)?;
-    let end = user.iter().position(|byte| *byte == b':')?;
+    let end = memchr::memchr(b':', &user)?;
     user.truncate(end);
     Some(Cow::Owned(user))
 }

@@ -236,7 +236,7 @@ pub(super) fn decode_base64(coded: &[u8]) -> Option<Vec<u8>> {
         .with_decode_allow_trailing_bits(false);
     const PLAIN: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
     const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, CONFIG);
-    let is_url = coded.iter().any(|byte| matches!(byte, b'-' | b'_'));
+    let is_url = memchr::memchr2(b'-', b'_', coded).is_some();
     let engine = if is_url { &URL } else { &PLAIN };
     engine.decode(coded).ok()
 }

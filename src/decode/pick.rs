@@ -92,16 +92,25 @@ impl Wants {
     }
 
     /// The wanted value of this number, if `members` are those of its object.
+    #[inline]
     fn value(&self, members: &[Value], number: usize, body: &[u8]) -> Value {
         let Some((member, pointer)) = self.pointers.get(number) else {
             return Value::Missing;
         };
         let outer = members.get(*member).copied().unwrap_or_default();
-        match (pointer.segments(), outer) {
-            ([_], value) => value,
-            ([_, rest @ ..], Value::Composite(span)) => lookup(body, span.start as usize, rest),
-            _ => Value::Missing,
+        match pointer.segments() {
+            [_] => outer,
+            segments => inside(body, segments, outer),
         }
+    }
+}
+
+/// The value at a pointer of several segments, the first of which leads to `outer`.
+#[inline(never)]
+fn inside(body: &[u8], segments: &[Segment], outer: Value) -> Value {
+    match (segments, outer) {
+        ([_, rest @ ..], Value::Composite(span)) => lookup(body, span.start as usize, rest),
+        _ => Value::Missing,
     }
 }
 
@@ -125,6 +134,7 @@ impl Picked {
 
     /// The wanted value `number` of the event at `position` of `decoded.events`.
     #[must_use]
+    #[inline]
     pub fn of_event(&self, layout: &Layout, body: &[u8], position: usize, number: usize) -> Value {
         let wants = &layout.of_event;
         let from = position * wants.names.len();

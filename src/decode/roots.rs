@@ -22,6 +22,8 @@ pub(super) type Values = SmallVec<[Value; 8]>;
 /// The names of wanted members, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Names {
+    /// A bit for the first two bytes of each, as [`bit`] has them: most names are none of these, and one look tells.
+    bits: u64,
     heads: Vec<Head>,
     names: Vec<Box<str>>,
 }
@@ -32,6 +34,11 @@ impl Names {
         let first = pointer.segments().first()?;
         let known = self.names.iter().position(|name| *name == first.name);
         if known.is_none() {
+            // An empty name says nothing of the second byte.
+            self.bits |= match first.name.is_empty() {
+                true => u64::MAX,
+                false => bit(first.head.word),
+            };
             self.names.push(first.name.clone());
             self.heads.push(first.head);
         }
@@ -79,6 +86,15 @@ pub(super) struct Roots<'w> {
 pub(super) struct Members {
     pub(super) end: usize,
     pub(super) values: Values,
+}
+
+/// Bytes of a name that are looked at first.
+const WORD_BYTES: usize = 8;
+
+/// The bit of the first two bytes of a word.
+#[inline(always)]
+fn bit(word: u64) -> u64 {
+    1 << ((word ^ word >> 5) & 63)
 }
 
 /// No member.
@@ -158,17 +174,33 @@ impl<'w> Follow<'w> for Roots<'w> {
 impl Roots<'_> {
     #[inline(always)]
     fn outermost(&self, body: &[u8], start: usize, text: Text) -> usize {
-        // Almost no name is one of the wanted ones: a glance at the first eight bytes tells.
+        // Almost no name is one of the wanted ones: a glance at its first bytes tells.
         if !text.escaped
             && let Some(bytes) = body.get(start..).and_then(<[u8]>::first_chunk)
         {
             let word = u64::from_le_bytes(*bytes);
-            let may_be = |head: &Head| word & head.mask == head.word;
-            if !self.names.heads.iter().any(may_be) {
+            if self.names.bits & bit(word) == 0 {
                 return NOBODY;
             }
+            return self.begun(word, body.get(start..text.end).unwrap_or_default());
         }
         self.compare(body.get(start..text.end).unwrap_or_default(), text.escaped)
+    }
+
+    /// The place of the member `name`, which begins with `word` and has no escapes.
+    #[inline(never)]
+    fn begun(&self, word: u64, name: &[u8]) -> usize {
+        let is_it = |at: &usize| {
+            let known = self.names.names.get(*at).map(|known| known.as_bytes());
+            // One of fewer bytes than a word was compared as a whole.
+            known.is_some_and(|known| {
+                known.len() == name.len() && (name.len() < WORD_BYTES || known == name)
+            })
+        };
+        let heads = self.names.heads.iter().enumerate();
+        let begun = heads.filter(|(_, head)| word & head.mask == head.word);
+        let mut begun = begun.map(|(at, _)| at);
+        begun.find(is_it).unwrap_or(NOBODY)
     }
 
     #[inline(never)]

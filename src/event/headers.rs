@@ -10,7 +10,7 @@
 //! One header follows the other, in the order in which the record gets them. Integers are little-endian. No header is shorter in
 //! Kafka's own form, so the length of a block never says too little about a record's size.
 
-use std::sync::Arc;
+use bytes::{Bytes, BytesMut};
 
 /// In place of a value's length: there is no value.
 const NO_VALUE: u32 = u32::MAX;
@@ -23,8 +23,8 @@ pub enum Headers {
     None,
     /// A block that is a range of the body: from the spill log.
     Within(u32, u32),
-    /// A block by itself. Events of a request may share it.
-    Apart(Arc<[u8]>),
+    /// A block by itself. Events of a request may share it, or the memory that it's a part of.
+    Apart(Bytes),
 }
 
 impl Headers {
@@ -91,9 +91,99 @@ impl Block {
         if self.0.is_empty() {
             Headers::None
         } else {
-            Headers::Apart(self.0.into())
+            Headers::Apart(Bytes::copy_from_slice(&self.0))
         }
     }
+}
+
+/// Room for the headers of an event, in bytes, where nobody knows better: a part of what each event with headers is charged.
+const ROOM_BYTES: usize = 64;
+/// Most memory that is taken at once for blocks of several events, in bytes; more if one needs more.
+const PIECE_BYTES: usize = 4096;
+
+/// The blocks of many events, one after the other. They share a few pieces of memory, each of which goes with the last event that has
+/// a block in it.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    bytes: BytesMut,
+    /// Events whose blocks are still to come.
+    left: usize,
+}
+
+impl Blocks {
+    /// For as many events.
+    pub fn of(events: usize) -> Blocks {
+        Blocks {
+            bytes: BytesMut::new(),
+            left: events,
+        }
+    }
+
+    /// Adds a header with a value to the block.
+    pub fn push(&mut self, name: &str, value: &[u8]) {
+        self.reserve(8 + name.len() + value.len());
+        let (name_length, length) = (name.len() as u32, value.len() as u32);
+        let lengths = u64::from(name_length) | u64::from(length) << 32;
+        self.bytes.extend_from_slice(&lengths.to_le_bytes());
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(value);
+    }
+
+    /// Adds headers that are a block already.
+    pub fn push_block(&mut self, block: &[u8]) {
+        self.reserve(block.len());
+        self.bytes.extend_from_slice(block);
+    }
+
+    #[inline]
+    fn reserve(&mut self, more: usize) {
+        if self.bytes.capacity() - self.bytes.len() < more {
+            self.begin_piece(more);
+        }
+    }
+
+    #[cold]
+    fn begin_piece(&mut self, more: usize) {
+        let (needed, room) = (self.bytes.len() + more, self.left * ROOM_BYTES);
+        let mut piece = BytesMut::with_capacity(needed.max(room.min(PIECE_BYTES)));
+        piece.extend_from_slice(&self.bytes);
+        self.bytes = piece;
+    }
+
+    /// Forgets what was added to the block.
+    pub fn forget(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// The headers of an event; the block of the next one begins.
+    pub fn finish(&mut self) -> Headers {
+        self.left = self.left.saturating_sub(1);
+        if self.bytes.is_empty() {
+            return Headers::None;
+        }
+        let block = match self.left {
+            0 => std::mem::take(&mut self.bytes),
+            _ => self.bytes.split(),
+        };
+        Headers::Apart(block.freeze())
+    }
+}
+
+/// How many headers a block has, all of which were looked at before.
+pub fn count(mut block: &[u8]) -> u64 {
+    let mut count = 0;
+    while let Some((lengths, rest)) = block.split_first_chunk::<8>() {
+        let [name, value] = [0, 4].map(|at| {
+            let length = lengths[at..].first_chunk().copied();
+            u32::from_le_bytes(length.unwrap_or_default())
+        });
+        let value = if value == NO_VALUE { 0 } else { value };
+        block = rest
+            .get(name as usize + value as usize..)
+            .unwrap_or_default();
+        count += 1;
+    }
+    count
 }
 
 /// The headers of a block, in order: name and value.
@@ -153,6 +243,7 @@ mod tests {
             let block = headers.block(&[]);
             prop_assert!(is_whole(block));
             let found: Vec<_> = iter(block).collect();
+            prop_assert_eq!(count(block), found.len() as u64);
             let pushed: Vec<_> = pushed.iter().map(|(name, value)| (&name[..], value.as_deref())).collect();
             prop_assert_eq!(found, pushed);
             for end in 0..block.len() {
@@ -163,8 +254,36 @@ mod tests {
         }
 
         #[test]
+        fn blocks_of_several_events_are_those_of_each(
+            events in proptest::collection::vec(
+                proptest::collection::vec((".{0,8}", proptest::collection::vec(any::<u8>(), 0..200)), 0..4),
+                0..60,
+            ),
+            known in 0_usize..60,
+        ) {
+            let mut blocks = Blocks::of(known);
+            let one = |headers: &[(String, Vec<u8>)]| {
+                let mut block = Block::default();
+                headers.iter().for_each(|(name, value)| block.push(name, Some(value)));
+                block.finish()
+            };
+            let all: Vec<_> = events.iter().map(|headers| {
+                blocks.push("forgotten", b"x");
+                blocks.forget();
+                for (at, (name, value)) in headers.iter().enumerate() {
+                    match at % 2 {
+                        0 => blocks.push(name, value),
+                        _ => blocks.push_block(one(&headers[at..at + 1]).block(&[])),
+                    }
+                }
+                blocks.finish()
+            }).collect();
+            prop_assert_eq!(all, events.iter().map(|headers| one(headers)).collect::<Vec<_>>());
+        }
+
+        #[test]
         fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let _ = (iter(&bytes).count(), is_whole(&bytes));
+            let _ = (iter(&bytes).count(), is_whole(&bytes), count(&bytes));
         }
     }
 

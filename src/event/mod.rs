@@ -24,8 +24,8 @@ pub fn unusual_bytes(key: usize) -> u64 {
     (key as u64).saturating_sub(USUAL_KEY_BYTES)
 }
 
-/// What an [`Extra`] costs: itself, and librdkafka's list of headers.
-const EXTRA_BYTES: u64 = 256;
+/// What an [`Extra`] costs: itself, librdkafka's list of headers, and what a block's memory may be larger than the blocks in it.
+const EXTRA_BYTES: u64 = 288;
 /// What a header costs in librdkafka beside its name and its value.
 const HEADER_BYTES: u64 = 64;
 
@@ -51,7 +51,7 @@ impl Extra {
         let block = self.headers.block(body);
         let is_apart = matches!(self.headers, Headers::Apart(_));
         let copies = if is_apart { 2 } else { 1 };
-        let count = headers::iter(block).count() as u64;
+        let count = headers::count(block);
         EXTRA_BYTES + count * HEADER_BYTES + block.len() as u64 * copies
     }
 }

@@ -29,7 +29,7 @@ use super::sending::Sending;
 use super::shares;
 use super::snapshot::Snapshot;
 use super::streams::Route;
-use super::target::{NOT_FOUND, Target, find};
+use super::target::{Missed, Target, find, nowhere};
 use super::turned;
 use super::watch::Busy;
 use super::web::Web;
@@ -78,12 +78,12 @@ pub fn handle(
                 Err(Otherwise::TurnedAway(reply)) => {
                     break 'said Said::Other(turned::away(&mut request, reply, settings).await);
                 }
-                Err(Otherwise::Routed(problem)) => {
+                Err(Otherwise::Routed) => {
                     let (peer, of, request) = (busy.peer(), &snapshot, &mut request);
                     let (local, to) = (&local, &mut answered);
                     // In a box, so that what waits for other requests is no larger.
-                    let routed = routes::answer(local, of, peer, request, head, to, problem);
-                    break 'said Box::pin(routed).await.into();
+                    let routed = routes::answer(local, of, peer, request, head, to);
+                    break 'said Box::pin(routed).await;
                 }
             };
             let (limit, within) = (settings.max_body.as_u64(), settings.body_timeout);
@@ -131,8 +131,8 @@ enum Otherwise {
     Said(Said),
     /// It isn't let in, and gets this answer.
     TurnedAway(Box<Reply>),
-    /// It may be for a route: its path is no stream's, with this problem.
-    Routed(Problem),
+    /// It may be for a route: its path is no stream's.
+    Routed,
 }
 
 /// The answer to a request that isn't for any stream, or not yet.
@@ -154,10 +154,7 @@ fn begin<'a>(
     let lines = Lines::of(request.headers());
     let Target { route, path_key } = match find(snapshot, request, &lines) {
         Ok(target) => target,
-        Err(problem) if problem.code == NOT_FOUND && !snapshot.endpoints.is_empty() => {
-            return Err(Box::new(Otherwise::Routed(problem)));
-        }
-        Err(problem) => return Err(Box::new(Otherwise::Said(refused(local, &problem)))),
+        Err(missed) => return Err(Box::new(elsewhere(local, snapshot, request, missed))),
     };
     if let Some(access) = &snapshot.access {
         match Entry::enter(
@@ -180,6 +177,21 @@ fn begin<'a>(
         let said = not_taken(local, route, *problem, answered);
         Box::new(Otherwise::Said(said))
     })
+}
+
+/// What becomes of a request that is for no stream.
+fn elsewhere(
+    local: &Local,
+    snapshot: &Snapshot,
+    request: &Request<Incoming>,
+    missed: Missed,
+) -> Otherwise {
+    let problem = match missed {
+        Missed::Elsewhere if !snapshot.endpoints.is_empty() => return Otherwise::Routed,
+        Missed::Elsewhere => nowhere(request),
+        Missed::Problem(problem) => problem,
+    };
+    Otherwise::Said(refused(local, &problem))
 }
 
 /// Takes what is needed of a head, forgets it, and charges the request.

@@ -12,9 +12,6 @@ use super::snapshot::Snapshot;
 use super::streams::Route;
 use crate::route::KeySource;
 
-/// The code of the problem when a path is none of a stream's.
-pub(super) const NOT_FOUND: &str = "not_found";
-
 /// What a request is for.
 pub(super) struct Target<'a> {
     pub(super) route: &'a Arc<Route>,
@@ -22,22 +19,47 @@ pub(super) struct Target<'a> {
     pub(super) path_key: Option<Vec<u8>>,
 }
 
+/// Why a request is for no stream.
+pub(super) enum Missed {
+    /// Its path is none of a stream's. It may be a route's.
+    Elsewhere,
+    /// Something is wrong with it.
+    Problem(Problem),
+}
+
+impl From<Problem> for Missed {
+    fn from(problem: Problem) -> Missed {
+        Missed::Problem(problem)
+    }
+}
+
+/// The problem of a request whose path is nobody's.
+#[cold]
+pub(super) fn nowhere(request: &Request<Incoming>) -> Problem {
+    let detail = "there is nothing here; send events to POST /v1/events/{stream}";
+    Problem {
+        close: !request.body().is_end_stream(),
+        ..Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+}
+
 /// Finds it, or says what is wrong with path or method, or with what decides where the request ends.
 pub(super) fn find<'a>(
     snapshot: &'a Snapshot,
     request: &Request<Incoming>,
     lines: &Lines<'_>,
-) -> Result<Target<'a>, Problem> {
+) -> Result<Target<'a>, Missed> {
     check_framing(request, lines)?;
     // A body that nobody reads ends the connection.
-    let refusal = |status, code, detail| Problem {
-        close: !request.body().is_end_stream(),
-        ..Problem::new(status, code, detail)
+    let refusal = |status, code, detail| {
+        Missed::Problem(Problem {
+            close: !request.body().is_end_stream(),
+            ..Problem::new(status, code, detail)
+        })
     };
     let path = request.uri().path();
     let Some(rest) = path.strip_prefix(super::streams::PATH) else {
-        let detail = "there is nothing here; send events to POST /v1/events/{stream}".into();
-        return Err(refusal(StatusCode::NOT_FOUND, NOT_FOUND, detail));
+        return Err(Missed::Elsewhere);
     };
     // Not `split_once`, which takes several times as long for a byte.
     let (name, key) = match rest.bytes().position(|byte| byte == b'/') {

@@ -176,6 +176,35 @@ fn what_has_no_events_where_they_should_be_is_refused() {
 }
 
 #[test]
+fn a_name_is_another_than_one_that_begins_like_it() {
+    let names = [
+        "",
+        "i",
+        "id",
+        "idfa",
+        "sevenxx",
+        "eightxxx",
+        "eightxxxx",
+        "nine\"xxx:",
+    ];
+    let pointers: Vec<_> = names.iter().map(|name| format!("/{name}")).collect();
+    let pointers: Vec<_> = pointers
+        .iter()
+        .map(String::as_str)
+        .chain(["/a\":\"b"])
+        .collect();
+    for body in [
+        r#"{"":0,"i":1,"id":2,"idfa":3,"sevenxx":4,"eightxxx":5,"eightxxxx":6,"nine\"xxx:":7}"#,
+        r#"{"a":"b","idf":1,"sevenx":2,"sevenxxx":3,"eightxx":4,"eightxxxy":5}"#,
+        r#"{"\u0069d":1,"":"","a\":\"b":2,"eightxxxx" :3,"i"	:4}"#,
+        r#"{"i":1}"#,
+        r#"{"":1}"#,
+    ] {
+        check(body, None, &pointers, &[]);
+    }
+}
+
+#[test]
 fn more_members_than_there_are_bits_are_refused() {
     let mut layout = Layout::default();
     let add = |layout: &mut Layout, at: usize| layout.want_of_event(&pointer(&format!("/m{at}/x")));

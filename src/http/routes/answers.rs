@@ -18,13 +18,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
-use hyper::StatusCode;
 use hyper::body::Body as _;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::{HeaderMap, StatusCode};
 
 use super::settings::Answer;
 use super::source::Source;
-use crate::http::answer::Reply;
+use crate::http::answer::{Reply, Said};
 use crate::http::sending::Sending;
 
 /// The outcomes, as they're named in the configuration.
@@ -36,6 +36,9 @@ pub const OUTCOMES: [&str; 6] = [
     "too_large",
     "overloaded",
 ];
+
+/// The place of the outcome of a request all of whose events are taken.
+const ACCEPTED: usize = 0;
 
 /// An image of one transparent pixel.
 const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
@@ -64,7 +67,7 @@ struct Redirect {
 /// The place of an outcome among [`OUTCOMES`], by forebay's own status.
 fn outcome_of(status: StatusCode) -> Option<usize> {
     Some(match status.as_u16() {
-        200 => 0,
+        200 => ACCEPTED,
         207 => 1,
         401 | 403 => 3,
         408 => return None,
@@ -109,6 +112,22 @@ impl Answers {
         }
         self.given[at] = Some(given);
         Ok(())
+    }
+
+    /// What a route says of what forebay would say itself. `target` is where the client asks to be sent on to.
+    pub(super) fn say(&self, said: Said, target: Option<&[u8]>) -> Said {
+        match said {
+            Said::All { .. } if self.given[ACCEPTED].is_none() => said,
+            Said::Other(mut reply) => {
+                self.apply(&mut reply, target);
+                Said::Other(reply)
+            }
+            said => {
+                let mut reply = said.reply(&mut HeaderMap::new());
+                self.apply(&mut reply, target);
+                reply.into()
+            }
+        }
     }
 
     /// Makes the route's answer of forebay's own. `target` is where the client asks to be sent on to.

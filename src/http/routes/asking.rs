@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::plan::{self, Group, Room};
 use super::read::Read;
-use crate::budget::Held;
+use crate::budget::{Exhausted, Held};
 use crate::http::admission::{Ready, With};
 use crate::http::answer::{EventError, Problem};
 use crate::http::body::BodyFault;
@@ -98,58 +98,47 @@ pub(super) struct Asking<'a> {
     /// The lanes of its topic, by partition.
     pub(super) lanes: &'a [Arc<Lane>],
     pub(super) arrival: Arrival,
-    /// It's the only one of its request.
-    pub(super) is_one: bool,
 }
 
 impl<'a> Asking<'a> {
-    /// Plans the events of one stream, and takes for them what isn't the lanes' to give. `held` is what the request's body is charged, if
-    /// the stream is charged for it; else its events get a body of their own.
-    pub(super) fn prepare(
+    /// Plans the events of the only stream of a request, and has its lanes take them. `held` is what the request is charged.
+    pub(super) fn take(
         &self,
         body: &Bytes,
-        held: Option<Held>,
+        mut held: Held,
         room: &mut Room,
         errors: &mut Vec<EventError>,
-    ) -> Result<Option<Prepared<'a>>, Problem> {
-        let (group, arrival) = (self.group, self.arrival);
-        let route = group.route;
-        let lanes = match self.lanes {
-            [] => route.topic.unrouted(),
-            known => known,
-        };
-        if lanes.is_empty() {
-            return Err(not_ready(route));
-        }
-        let exhausted = |exhausted| problem_of(BodyFault::Memory(exhausted), self.local, route);
-        let is_own = held.is_none();
-        let hold = || {
-            let bytes = EVENT_OVERHEAD_BYTES + group.bytes(self.read);
-            route.account.hold(bytes)
-        };
-        let mut held = held.map_or_else(hold, Ok).map_err(exhausted)?;
-        let mut charge = |bytes| held.grow(bytes).map_err(exhausted);
-        let at_ms = arrival.unix_ms;
-        let read = self.read;
-        let mut plan = plan::plan(read, group, lanes, at_ms, room, &mut charge, errors)?;
+    ) -> Result<Option<Parcels>, Problem> {
+        let lanes = self.known_lanes()?;
+        let plan = self.plan(lanes, &mut held, room, errors)?;
         if plan.events.is_empty() {
             return Ok(None);
         }
-        let body = match is_own {
-            true => Bytes::from(plan::own_body(&mut plan, body)),
-            false => body.clone(),
-        };
-        let with = With {
-            local: self.local,
-            snapshot: self.snapshot,
-            route,
-            entry: self.entry,
-        };
-        let wanted = wanted(&plan, lanes);
-        let ready = match self.is_one {
-            true => with.prepare(&plan, &wanted, arrival, &mut held)?,
-            false => with.prepare_part(&plan, &wanted, arrival, &mut held)?,
-        };
+        let with = self.with();
+        let admitted = with.admit(plan, lanes, body.clone(), self.arrival, held);
+        admitted
+            .map(|(parcels, _)| Some(parcels))
+            .map_err(Problem::from)
+    }
+
+    /// Plans the events of one of several streams, and takes for them what isn't the lanes' to give. They get a body of their own.
+    pub(super) fn prepare(
+        &self,
+        body: &Bytes,
+        room: &mut Room,
+        errors: &mut Vec<EventError>,
+    ) -> Result<Option<Prepared<'a>>, Problem> {
+        let (route, lanes) = (self.group.route, self.known_lanes()?);
+        let bytes = EVENT_OVERHEAD_BYTES + self.group.bytes(self.read);
+        let held = route.account.hold(bytes);
+        let mut held = held.map_err(|exhausted| self.exhausted(exhausted))?;
+        let mut plan = self.plan(lanes, &mut held, room, errors)?;
+        if plan.events.is_empty() {
+            return Ok(None);
+        }
+        let body = Bytes::from(plan::own_body(&mut plan, body));
+        let (with, wanted) = (self.with(), wanted(&plan, lanes));
+        let ready = with.prepare_part(&plan, &wanted, self.arrival, &mut held)?;
         Ok(Some(Prepared {
             route,
             with,
@@ -159,6 +148,43 @@ impl<'a> Asking<'a> {
             body,
             held,
         }))
+    }
+
+    fn known_lanes(&self) -> Result<&'a [Arc<Lane>], Problem> {
+        let lanes = match self.lanes {
+            [] => self.group.route.topic.unrouted(),
+            known => known,
+        };
+        match lanes.is_empty() {
+            true => Err(not_ready(self.group.route)),
+            false => Ok(lanes),
+        }
+    }
+
+    fn plan(
+        &self,
+        lanes: &[Arc<Lane>],
+        held: &mut Held,
+        room: &mut Room,
+        errors: &mut Vec<EventError>,
+    ) -> Result<Plan, Problem> {
+        let mut charge = |bytes| held.grow(bytes).map_err(|it| self.exhausted(it));
+        let (read, at_ms) = (self.read, self.arrival.unix_ms);
+        plan::plan(read, self.group, lanes, at_ms, room, &mut charge, errors)
+    }
+
+    #[cold]
+    fn exhausted(&self, exhausted: Exhausted) -> Problem {
+        problem_of(BodyFault::Memory(exhausted), self.local, self.group.route)
+    }
+
+    fn with(&self) -> With<'a> {
+        With {
+            local: self.local,
+            snapshot: self.snapshot,
+            route: self.group.route,
+            entry: self.entry,
+        }
     }
 }
 
@@ -217,17 +243,13 @@ fn arrival_of(prepared: &[Prepared<'_>], arrival: Arrival) -> Duration {
 }
 
 /// Asks the lanes, stream by stream. What lanes refuse costs the events of other streams nothing; if all refuse, that is the request's
-/// problem. `is_one` says that the request has one stream only.
+/// problem.
 pub(super) fn commit(
     prepared: SmallVec<[Prepared<'_>; 1]>,
     arrival: Arrival,
-    is_one: bool,
 ) -> Result<Taken, Failed> {
     let mut taken = Taken::default();
-    let together = match is_one {
-        true => Together::default(),
-        false => Together::take(&prepared, arrival)?,
-    };
+    let together = Together::take(&prepared, arrival)?;
     let mut refused = SmallVec::<[_; 1]>::new();
     for one in prepared {
         let Prepared {
@@ -239,10 +261,7 @@ pub(super) fn commit(
             body,
             held,
         } = one;
-        let indices = match is_one {
-            true => Vec::new(),
-            false => plan.events.iter().map(|event| event.index).collect(),
-        };
+        let indices = plan.events.iter().map(|event| event.index).collect();
         let amount = ready.amount;
         match with.commit(ready, plan, &wanted, body, arrival, held) {
             Ok((parcels, _)) => taken.admitted.push(Admitted {

@@ -1,14 +1,18 @@
 //! What a route's records have beside value and key: headers, an id of their own, a timestamp.
+//!
+//! What all events of a request have in common is found, and made a part of their headers, once for all of them.
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::cloudevents::{Mode, Said};
-use super::endpoint::Place;
+use super::endpoint::{Endpoint, Place};
 use super::read::{Found, Read};
 use super::settings::Timestamp;
 use super::source::Source;
-use crate::event::Extra;
-use crate::event::headers::{self, Block};
+use crate::event::headers::{self, Blocks};
+use crate::event::{Extra, Headers};
 use crate::route::Privacy;
 
 /// The header of an event's id, where it doesn't stand in the event.
@@ -17,14 +21,30 @@ const EVENT_ID: &str = "event-id";
 /// The same for all events of a request and a stream, and what is needed for the rest.
 pub(super) struct Extras<'a> {
     read: &'a Read<'a>,
-    /// What the stream lets be known of its clients.
-    privacy: &'a Privacy,
     address: Option<String>,
     arrival_ms: i64,
-    /// Most bytes that the headers of an event may have.
-    most: u64,
+    /// The headers of an event, in their order.
+    parts: Parts<'a>,
+    counted: Counted,
     /// What all events share, if that is all they have.
     shared: Option<Result<Option<Arc<Extra>>, TooLarge>>,
+}
+
+/// Headers of an event, in their order.
+type Parts<'a> = SmallVec<[Part<'a>; 4]>;
+
+/// Headers of an event that stand one behind the other.
+enum Part<'a> {
+    /// Those that are the same for all events of the request.
+    Same(Same),
+    /// One that may have another value for each event: its name, and where the value may be.
+    OfEvent(&'a str, SmallVec<[Place; 4]>),
+}
+
+/// Headers that are made. There are none if they were too large, and their bytes count all the same.
+struct Same {
+    headers: Headers,
+    bytes: u64,
 }
 
 /// The headers of an event are larger than an event may be. They were counted and not made.
@@ -37,18 +57,44 @@ pub(super) struct TooLarge {
 /// Headers that are counted, and made as long as they aren't too large: what a request says once may be a large part of each of its
 /// events.
 struct Counted {
-    block: Block,
+    blocks: Blocks,
     bytes: u64,
+    /// Most bytes that the headers of an event may have.
     most: u64,
 }
 
 impl Counted {
+    /// For as many events.
+    fn of(events: usize, most: u64) -> Counted {
+        Counted {
+            blocks: Blocks::of(events),
+            bytes: 0,
+            most,
+        }
+    }
+
     fn push(&mut self, name: &str, value: &[u8]) {
         self.bytes += headers::bytes_of(name, value);
-        if self.bytes <= self.most {
-            self.block.push(name, Some(value));
-        } else {
-            self.block = Block::default();
+        match self.bytes <= self.most {
+            true => self.blocks.push(name, value),
+            false => self.blocks.forget(),
+        }
+    }
+
+    fn push_same(&mut self, same: &Same) {
+        self.bytes += same.bytes;
+        match self.bytes <= self.most {
+            true => self.blocks.push_block(same.headers.block(&[])),
+            false => self.blocks.forget(),
+        }
+    }
+
+    /// The headers of an event; those of the next one begin.
+    fn finish(&mut self) -> Result<Headers, TooLarge> {
+        let bytes = std::mem::take(&mut self.bytes);
+        match bytes <= self.most {
+            true => Ok(self.blocks.finish()),
+            false => Err(TooLarge { bytes }),
         }
     }
 }
@@ -62,33 +108,30 @@ enum Id<'a> {
 }
 
 impl<'a> Extras<'a> {
-    /// For the events of one stream, by what its privacy lets a record have. `arrival_ms` is when they came, and `most` what headers of
+    /// For as many events of one stream, by what its privacy lets a record have. `arrival_ms` is when they came, and `most` what headers of
     /// an event may have in bytes.
     pub(super) fn of(
         read: &'a Read<'a>,
-        privacy: &'a Privacy,
+        privacy: &Privacy,
         arrival_ms: i64,
         most: u64,
+        events: usize,
     ) -> Extras<'a> {
         let endpoint = read.endpoint;
+        let address = { read.head.address }.map(|address| privacy.shown(address));
         let mut extras = Extras {
             read,
-            privacy,
-            address: { read.head.address }.map(|address| privacy.shown(address)),
             arrival_ms,
-            most,
+            parts: parts(read, privacy, address.as_deref(), most),
+            address,
+            counted: Counted::of(events, most),
             shared: None,
         };
-        let headers = endpoint.headers.iter();
-        let varies = headers
-            .flat_map(|header| &header.places)
-            .any(Place::is_of_event);
-        let has_time = !endpoint.time.is_empty();
+        let varies = |part: &Part<'_>| matches!(part, Part::OfEvent(..));
         let is_apart = |place: &Place| !place.is_in_event();
-        if !varies && !has_time && !endpoint.id.iter().any(is_apart) {
-            let mut block = extras.counted();
-            extras.headers(0, &mut block);
-            extras.shared = Some(extras.finish(block, None));
+        let has_time = !endpoint.time.is_empty();
+        if !has_time && !extras.parts.iter().any(varies) && !endpoint.id.iter().any(is_apart) {
+            extras.shared = Some(extras.made(None, 0));
         }
         extras
     }
@@ -98,121 +141,138 @@ impl<'a> Extras<'a> {
         self.address.as_deref()
     }
 
-    fn counted(&self) -> Counted {
-        Counted {
-            block: Block::default(),
-            bytes: 0,
-            most: self.most,
-        }
-    }
-
     /// Whether the event at `position` has no id and gets one; and its extras. `index` is its place in the request.
     pub(super) fn event(
-        &self,
+        &mut self,
         position: usize,
         index: u32,
     ) -> Result<(bool, Option<Arc<Extra>>), TooLarge> {
-        let endpoint = self.read.endpoint;
-        let id = self.id(position);
+        let address = self.address.as_deref();
+        let id = id(self.read, position, address);
+        let has_none = id.is_none();
         if let Some(shared) = &self.shared {
-            return Ok((id.is_none(), shared.clone()?));
+            return Ok((has_none, shared.clone()?));
         }
-        let mut block = self.counted();
-        if let Some(Id::Apart(id)) = &id {
-            self.push_id(id.bytes(self.read.body), index, &mut block);
+        if let Some(Id::Apart(id)) = id {
+            let bytes = id.bytes(self.read.body);
+            push_id(self.read, bytes, index, &mut self.counted);
         }
-        self.headers(position, &mut block);
         let time = self.read.time(position);
+        Ok((has_none, self.made(time, position)?))
+    }
+
+    /// The extras of the event at `position` that says this time, with the headers that are there and those to come.
+    fn made(&mut self, time: Option<i64>, position: usize) -> Result<Option<Arc<Extra>>, TooLarge> {
+        let (read, counted) = (self.read, &mut self.counted);
+        let endpoint = read.endpoint;
+        for part in &self.parts {
+            match part {
+                Part::Same(same) => counted.push_same(same),
+                Part::OfEvent(name, places) => {
+                    let found = read.first(places, position, self.address.as_deref());
+                    if let Some(found) = found {
+                        counted.push(name, found.bytes(read.body));
+                    }
+                }
+            }
+        }
         if let Some(name) = &endpoint.time_header {
             let time = time.unwrap_or(self.arrival_ms);
-            block.push(name, time.to_string().as_bytes());
+            counted.push(name, time.to_string().as_bytes());
         }
         let of_event = endpoint.timestamp == Timestamp::Event;
-        let timestamp = time.filter(|time| of_event && *time <= self.arrival_ms);
-        Ok((id.is_none(), self.finish(block, timestamp)?))
-    }
-
-    /// The id of the event at `position`, if it has one that isn't empty.
-    fn id(&self, position: usize) -> Option<Id<'_>> {
-        let mut places = self.read.endpoint.id.iter();
-        places.find_map(|place| {
-            let found = self.read.first(&[*place], position, self.address())?;
-            let is_id = !found.bytes(self.read.body).is_empty();
-            is_id.then_some(match place {
-                place if place.is_in_event() => Id::OfEvent,
-                _ => Id::Apart(found),
-            })
-        })
-    }
-
-    /// An id that a request has for all of its events is told apart by their places.
-    fn push_id(&self, id: &[u8], index: u32, block: &mut Counted) {
-        // One that is too large is only counted.
-        if self.read.picked.decoded.total == 1 || id.len() as u64 > self.most {
-            return block.push(EVENT_ID, id);
-        }
-        let id = [id, format!("-{index}").as_bytes()].concat();
-        block.push(EVENT_ID, &id);
-    }
-
-    fn headers(&self, position: usize, block: &mut Counted) {
-        for header in &self.read.endpoint.headers {
-            let kept: Vec<Place>;
-            let places = match self.privacy.keeps_all() {
-                true => &header.places[..],
-                false => {
-                    let places = header.places.iter().copied();
-                    kept = places.filter(|place| self.keeps(*place)).collect();
-                    &kept[..]
-                }
-            };
-            let found = self.read.first(places, position, self.address());
-            if let Some(found) = found {
-                block.push(&header.name, found.bytes(self.read.body));
-            }
-        }
-        for (name, of_request, value) in &self.read.head.prefixed {
-            if self.privacy.keeps(of_request.as_str()) {
-                block.push(name, value);
-            }
-        }
-        let said = self.read.head.said.iter();
-        for (name, value) in said.flat_map(Said::headers) {
-            // As it was named in the request: `ce_id` was `ce-id`.
-            if self.privacy.keeps(&name.replacen('_', "-", 1)) {
-                block.push(&name, value);
-            }
-        }
-    }
-
-    /// Whether what stands there may become a record header.
-    fn keeps(&self, place: Place) -> bool {
-        let Place::Head(number) = place else {
-            return true;
-        };
-        match &self.read.endpoint.of_head[number] {
-            Source::Header(name) => self.privacy.keeps(name.as_str()),
-            _ => true,
-        }
-    }
-
-    fn finish(
-        &self,
-        counted: Counted,
-        timestamp_ms: Option<i64>,
-    ) -> Result<Option<Arc<Extra>>, TooLarge> {
-        let Counted { block, bytes, most } = counted;
-        if bytes > most {
-            return Err(TooLarge { bytes });
-        }
+        let timestamp_ms = time.filter(|time| of_event && *time <= self.arrival_ms);
         let is_binary = |said: &Said| said.mode == Mode::Binary;
-        let has_data = !self.read.body.is_empty();
-        let extra = Extra {
-            headers: block.finish(),
+        // An event without data.
+        let is_null = read.body.is_empty() && read.head.said.as_ref().is_some_and(is_binary);
+        let headers = counted.finish()?;
+        let is_any = timestamp_ms.is_some() || is_null || !headers.is_empty();
+        let extra = || Extra {
+            headers,
             timestamp_ms,
-            // An event without data.
-            is_null: !has_data && self.read.head.said.as_ref().is_some_and(is_binary),
+            is_null,
         };
-        Ok((extra != Extra::default()).then(|| Arc::new(extra)))
+        Ok(is_any.then(|| Arc::new(extra())))
     }
 }
+
+/// The id of the event at `position`, if it has one that isn't empty.
+fn id<'a>(read: &'a Read<'_>, position: usize, address: Option<&'a str>) -> Option<Id<'a>> {
+    let mut places = read.endpoint.id.iter();
+    places.find_map(|place| {
+        let found = read.first(std::slice::from_ref(place), position, address)?;
+        let is_id = !found.bytes(read.body).is_empty();
+        is_id.then_some(match place {
+            place if place.is_in_event() => Id::OfEvent,
+            _ => Id::Apart(found),
+        })
+    })
+}
+
+/// An id that a request has for all of its events is told apart by their places.
+fn push_id(read: &Read<'_>, id: &[u8], index: u32, counted: &mut Counted) {
+    // One that is too large is only counted.
+    if read.picked.decoded.total == 1 || id.len() as u64 > counted.most {
+        return counted.push(EVENT_ID, id);
+    }
+    let id = [id, format!("-{index}").as_bytes()].concat();
+    counted.push(EVENT_ID, &id);
+}
+
+/// The headers that events of a request have, with those values that they have in common.
+fn parts<'a>(read: &'a Read<'a>, privacy: &Privacy, address: Option<&str>, most: u64) -> Parts<'a> {
+    let (mut parts, mut same) = (Parts::new(), Counted::of(1, most));
+    for header in &read.endpoint.headers {
+        let kept = |place: &&Place| keeps(read.endpoint, privacy, **place);
+        let mut places = header.places.iter().filter(kept);
+        while let Some(place) = places.next() {
+            if place.is_of_event() {
+                let rest = std::iter::once(place).chain(places).copied().collect();
+                end(&mut same, &mut parts);
+                parts.push(Part::OfEvent(&header.name, rest));
+                break;
+            }
+            if let Some(found) = read.first(std::slice::from_ref(place), 0, address) {
+                same.push(&header.name, found.bytes(read.body));
+                break;
+            }
+        }
+    }
+    for (name, of_request, value) in &read.head.prefixed {
+        if privacy.keeps(of_request.as_str()) {
+            same.push(name, value);
+        }
+    }
+    let said = read.head.said.iter();
+    for (name, value) in said.flat_map(Said::headers) {
+        // As it was named in the request: `ce_id` was `ce-id`.
+        if privacy.keeps(&name.replacen('_', "-", 1)) {
+            same.push(&name, value);
+        }
+    }
+    end(&mut same, &mut parts);
+    parts
+}
+
+/// Makes a part of the headers that all events have in common, if there are any; behind it others may come.
+fn end(same: &mut Counted, parts: &mut Parts<'_>) {
+    let bytes = same.bytes;
+    if bytes > 0 {
+        let headers = same.finish().unwrap_or_default();
+        parts.push(Part::Same(Same { headers, bytes }));
+    }
+}
+
+/// Whether what stands there may become a record header.
+fn keeps(endpoint: &Endpoint, privacy: &Privacy, place: Place) -> bool {
+    let Place::Head(number) = place else {
+        return true;
+    };
+    match &endpoint.of_head[number] {
+        Source::Header(name) => privacy.keeps(name.as_str()),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{Request, StatusCode};
 use smallvec::SmallVec;
 
 use super::answers::nothing_taken;
@@ -23,7 +23,7 @@ use super::taking::{Known, Taking};
 use crate::budget::HeldByProcess;
 use crate::http::address::ClientAddress;
 use crate::http::admission::{Answered, Deciding, With};
-use crate::http::answer::{self, EventError, Problem, Reply};
+use crate::http::answer::{self, EventError, Problem, Reply, Said};
 use crate::http::body::{self, BodyFault};
 use crate::http::entry::{By, Entry};
 use crate::http::forget::forget_head;
@@ -31,16 +31,18 @@ use crate::http::head::{Lines, encoding_of};
 use crate::http::peer::Peer;
 use crate::http::port::Local;
 use crate::http::reasons::why_not_taken;
+use crate::http::rejected::Rejected;
 use crate::http::respond;
-use crate::http::retry;
+use crate::http::retry::{self, SHORTEST};
 use crate::http::shares;
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
+use crate::http::target::nowhere;
 use crate::http::turned;
 use crate::receipt::{Cause, Outcome};
 use crate::telemetry::Answer;
 
-/// The answer to a request whose path is none of a stream's. `not_found` is what it gets if it's none of a route's either.
+/// The answer to a request whose path is none of a stream's.
 pub(crate) async fn answer(
     local: &Arc<Local>,
     snapshot: &Snapshot,
@@ -48,13 +50,12 @@ pub(crate) async fn answer(
     request: &mut Request<Incoming>,
     held: Option<&mut HeldByProcess>,
     answered: &mut Answered,
-    not_found: Problem,
-) -> Reply {
+) -> Said {
     let refuse = |problem: Problem| {
         local.port.refusals.count(problem.code);
         problem.reply()
     };
-    let (endpoint, known) = match find(snapshot, peer, request, not_found) {
+    let (endpoint, known) = match find(snapshot, peer, request) {
         Ok(found) => found,
         Err(refused) => {
             let Refused { problem, allow } = *refused;
@@ -62,11 +63,11 @@ pub(crate) async fn answer(
             if let Some(allow) = allow {
                 reply.headers_mut().insert(ALLOW, allow);
             }
-            return reply;
+            return reply.into();
         }
     };
-    let (mut reply, target) = match known {
-        Err(problem) => (refuse(problem), None),
+    let (said, target) = match known {
+        Err(problem) => (refuse(problem).into(), None),
         Ok(known) => {
             let target = known.head.target.clone();
             let taking = Taking {
@@ -74,19 +75,18 @@ pub(crate) async fn answer(
                 snapshot,
                 known,
             };
-            let reply = match endpoint.is_fixed {
+            let said = match endpoint.is_fixed {
                 true => {
                     forget_head(request, held);
                     let reply = fixed(snapshot, request, answered).await;
-                    reply.unwrap_or_else(refuse)
+                    reply.unwrap_or_else(refuse).into()
                 }
                 false => taking.answer(request, held, answered).await,
             };
-            (reply, target)
+            (said, target)
         }
     };
-    endpoint.answers.apply(&mut reply, target.as_deref());
-    reply
+    endpoint.answers.say(said, target.as_deref())
 }
 
 /// A request that is no route's.
@@ -101,7 +101,6 @@ fn find<'a>(
     snapshot: &'a Snapshot,
     peer: &Peer,
     request: &Request<Incoming>,
-    not_found: Problem,
 ) -> Result<(&'a Endpoint, Result<Known<'a>, Problem>), Box<Refused>> {
     let found = snapshot
         .endpoints
@@ -115,14 +114,14 @@ fn find<'a>(
                 status: StatusCode::METHOD_NOT_ALLOWED,
                 code: "method_not_allowed",
                 detail: format!("the method is not possible here; use {all}"),
-                ..not_found
+                ..nowhere(request)
             };
             let allow = HeaderValue::from_str(&all).ok();
             return Err(Box::new(Refused { problem, allow }));
         }
         None => {
             return Err(Box::new(Refused {
-                problem: not_found,
+                problem: nowhere(request),
                 allow: None,
             }));
         }
@@ -181,7 +180,7 @@ impl Taking<'_> {
         request: &mut Request<Incoming>,
         held: Option<&mut HeldByProcess>,
         answered: &mut Answered,
-    ) -> Reply {
+    ) -> Said {
         let begun = answered.at;
         let routes = &self.snapshot.routes;
         let whose = self
@@ -195,7 +194,7 @@ impl Taking<'_> {
                 let is_gone = |name: &str| self.snapshot.gone.contains(name);
                 let problem = self.known.head.nowhere(self.known.endpoint, is_gone);
                 self.local.port.refusals.count(problem.code);
-                return problem.reply();
+                return problem.reply().into();
             }
         };
         if let Some(access) = &self.snapshot.access {
@@ -210,13 +209,13 @@ impl Taking<'_> {
                 Err(reply) => {
                     let settings = &self.snapshot.settings;
                     answered.turned_away = Some(settings.refused_timeout);
-                    return *turned::away(request, reply, settings).await;
+                    return Said::Other(turned::away(request, reply, settings).await);
                 }
             }
         }
         forget_head(request, held);
         let taken = self.take(stream, request, answered).await;
-        let (answer, reply, routes) = match taken {
+        let (answer, said, routes) = match taken {
             Ok(taken) => self.settle(taken, answered).await,
             Err(failed) => self.failed(failed, answered),
         };
@@ -225,7 +224,7 @@ impl Taking<'_> {
         for route in &routes {
             route.stream.metrics.answered(answer, took);
         }
-        reply
+        said
     }
 
     /// What to say if nothing is taken.
@@ -243,30 +242,58 @@ impl Taking<'_> {
         if let Some(entry) = &answered.entry {
             entry.challenge(&mut reply);
         }
-        (problem.answer(), reply, route.into_iter().collect())
+        (problem.answer(), reply.into(), route.into_iter().collect())
     }
 
     /// Waits for what becomes of the events, of all streams at once: a request has one deadline.
     async fn settle(&self, taken: Taken, answered: &mut Answered) -> Settled {
+        let entry = answered.entry.as_deref().and_then(Entry::asked);
+        let within = self.snapshot.settings.answer_within;
+        let outcomes = match &taken.admitted[..] {
+            [one] => {
+                let with = self.with(one, entry);
+                let outcome = with.outcome(&one.parcels, within).await;
+                let is_all = outcome.not_acked.is_empty() && taken.rejected.count() == 0;
+                if is_all && taken.not_admitted.is_empty() {
+                    let none = Rejected::default();
+                    let (answer, said) = answer::settled(outcome, none, || None, || SHORTEST);
+                    return (answer, said, SmallVec::from_iter([Arc::clone(&one.route)]));
+                }
+                SmallVec::from_iter([outcome])
+            }
+            several => {
+                let withs: SmallVec<[_; 2]> =
+                    several.iter().map(|one| self.with(one, entry)).collect();
+                let all = withs.iter().zip(several);
+                let all = all.map(|(with, one)| with.outcome(&one.parcels, within));
+                together(all.collect()).await
+            }
+        };
+        self.settled(taken, outcomes, answered)
+    }
+
+    fn with<'a>(&'a self, one: &'a Admitted, entry: Option<&'a Entry>) -> With<'a> {
+        With {
+            local: self.local,
+            snapshot: self.snapshot,
+            route: &one.route,
+            entry,
+        }
+    }
+
+    /// What to say of events of which not all are durable, or which are of several streams. There's an outcome for each that admitted some.
+    fn settled(
+        &self,
+        taken: Taken,
+        outcomes: SmallVec<[Outcome; 1]>,
+        answered: &mut Answered,
+    ) -> Settled {
         let Taken {
             admitted,
             mut rejected,
             not_admitted,
             head: _held,
         } = taken;
-        let entry = answered.entry.as_deref().and_then(Entry::asked);
-        let withs: SmallVec<[_; 1]> = { admitted.iter() }
-            .map(|Admitted { route, .. }| With {
-                local: self.local,
-                snapshot: self.snapshot,
-                route,
-                entry,
-            })
-            .collect();
-        let within = self.snapshot.settings.answer_within;
-        let all = withs.iter().zip(&admitted);
-        let all = all.map(|(with, admitted)| with.outcome(&admitted.parcels, within));
-        let outcomes = together(all.collect()).await;
         let mut all = Outcome::default();
         let mut late = None;
         for (Admitted { route, .. }, outcome) in admitted.iter().zip(outcomes) {
@@ -292,7 +319,7 @@ impl Taking<'_> {
             let silence = late
                 .as_ref()
                 .map(|late| retry::after_silence(&late.cluster));
-            silence.max(wait).unwrap_or(retry::SHORTEST)
+            silence.max(wait).unwrap_or(SHORTEST)
         };
         let because = || why_not_taken(late.as_ref()?);
         let (answer, said) = match refused.is_empty() {
@@ -301,14 +328,14 @@ impl Taking<'_> {
         };
         (
             answer,
-            said.reply(&mut HeaderMap::new()),
+            said,
             admitted.iter().map(|it| Arc::clone(&it.route)).collect(),
         )
     }
 }
 
 /// An answer, how it counts, and for which streams.
-type Settled = (Answer, Reply, SmallVec<[Arc<Route>; 1]>);
+type Settled = (Answer, Said, SmallVec<[Arc<Route>; 1]>);
 
 /// What lanes refused, event by event with its reason, and when to send it again.
 fn refused(not_admitted: Vec<NotAdmitted>) -> (Vec<EventError>, Option<Duration>) {

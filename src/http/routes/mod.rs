@@ -5,8 +5,8 @@
 //! - [`Source`] is a place where a value may be. The head's are asked of [`Asked`], those of the body are noted while it's decoded
 //!   (`decode::pick`).
 //! - Who may send is asked of `http::entry`, with the route's own ways if it has some; `members` are keys in bodies.
-//! - `ingest` is one request of a route, `taking` its body; `read` finds what is wanted of its body, `plan` sorts its events by stream and lane,
-//!   `records` and `extras` make their records, `asking` asks each stream for room.
+//! - `ingest` is one request of a route, `taking` its body; `read` finds what is wanted of its body, `plan` and `sorting` sort its
+//!   events by stream and lane, `records` and `extras` make their records, `asking` asks each stream for room.
 //! - `cloudevents` knows the modes and attributes of CloudEvents: a standard, and the one body form that has headers for members.
 //! - [`trial`] says what a route would make of a request, without Kafka.
 //! - `answers` makes the route's answer of forebay's own.
@@ -34,6 +34,7 @@ mod plan;
 mod read;
 mod records;
 pub mod settings;
+mod sorting;
 mod source;
 mod table;
 mod taking;

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::extras::Extras;
 use super::read::Read;
 use super::records::{Costs, NeedsKey, Records, is_within};
+use super::sorting::Routed;
 use crate::event::{Event, Key};
 use crate::http::admission::too_large_together;
 use crate::http::answer::{EventError, Problem};
@@ -19,7 +20,6 @@ use crate::http::shown::shown;
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
 use crate::lane::Lane;
-use crate::receipt::Slot;
 use crate::route::{OnMissingKey, partition_of};
 
 /// As much of a value that decides on a stream is looked at, in bytes.
@@ -120,12 +120,6 @@ pub(super) fn stream_of<T>(
     })
 }
 
-/// An event, and the partition that its key chooses.
-struct Routed {
-    event: Event,
-    partition: Option<usize>,
-}
-
 /// What a request's events may come to, and what they have come to so far. It's counted before it's there: a few bytes of a request can be a
 /// part of each of its events.
 pub(super) struct Room {
@@ -159,28 +153,29 @@ pub(super) fn plan(
         OnMissingKey::Reject => Some(NeedsKey::Stream),
         _ => None,
     };
-    let planning = Planning {
+    let count = group.positions.len();
+    let mut planning = Planning {
         route,
         door,
         partitions: lanes.len(),
         records: Records {
             read,
-            extras: Extras::of(read, &route.privacy, arrival_ms, largest),
+            extras: Extras::of(read, &route.privacy, arrival_ms, largest, count),
             max_event: room.max_event,
             needs_key,
         },
     };
-    let mut routed = Vec::with_capacity(group.positions.len());
+    let mut routed = Routed::of(count);
     let (mut costs, mut charged) = (Costs::default(), 0);
     for position in &group.positions {
-        let event = match planning.event(*position) {
+        let (event, partition) = match planning.event(*position) {
             Ok(event) => event,
             Err(error) => {
                 errors.push(error);
                 continue;
             }
         };
-        costs.add(&event.event, read.body);
+        costs.add(&event, read.body);
         if room.bytes + costs.bytes > room.most {
             return Err(too_large_together(room.most));
         }
@@ -188,10 +183,10 @@ pub(super) fn plan(
             charge(costs.overhead - charged)?;
             charged = costs.overhead;
         }
-        routed.push(event);
+        routed.push(event, partition);
     }
     room.bytes += costs.bytes;
-    let mut plan = planning.sort(routed, lanes);
+    let mut plan = routed.sort(route, lanes);
     (plan.bytes, plan.overhead) = (costs.bytes, costs.overhead - charged);
     Ok(plan)
 }
@@ -204,51 +199,17 @@ struct Planning<'a> {
 }
 
 impl Planning<'_> {
-    fn event(&self, position: usize) -> Result<Routed, EventError> {
+    /// The record of the event at `position`, and the partition that its key chooses.
+    fn event(&mut self, position: usize) -> Result<(Event, Option<u32>), EventError> {
+        let (door, route) = (&self.door, self.route);
         let event = self.records.event(position, |decoded, key, headers| {
             let size = u64::from(decoded.end - decoded.start) + key + headers;
-            let is_too_large = size > self.door.max_payload();
-            is_too_large.then(|| self.door.size_error(decoded, key, headers, self.route))
+            let is_too_large = size > door.max_payload();
+            is_too_large.then(|| door.size_error(decoded, key, headers, route))
         })?;
         let key = event.key.bytes(self.records.read.body);
-        let partition = key.map(|key| partition_of(key, self.partitions));
-        Ok(Routed { event, partition })
-    }
-
-    /// Sorts events by partition, within one in the order in which they were sent.
-    fn sort(&self, mut routed: Vec<Routed>, lanes: &[Arc<Lane>]) -> Plan {
-        let sticky = || {
-            let events = routed.iter();
-            let bytes = events.map(|routed| u64::from(routed.event.len())).sum();
-            self.route.sticky.partition(bytes, lanes.len())
-        };
-        let needs_turn = routed.iter().any(|routed| routed.partition.is_none());
-        let turn = if needs_turn { sticky() } else { 0 };
-        let partition = |routed: &Routed| routed.partition.unwrap_or(turn);
-        // Stable: what has one partition stays in order.
-        routed.sort_by_key(partition);
-        let mut plan = Plan {
-            events: SmallVec::with_capacity(routed.len()),
-            ..Plan::default()
-        };
-        for routed in routed {
-            let (partition, event) = (partition(&routed), routed.event);
-            let lane = &lanes[partition];
-            if plan.partitions.last() != Some(&(partition as u32)) {
-                plan.partitions.push(partition as u32);
-                plan.slots.push(Slot {
-                    lane: lane.number(),
-                    partition: lane.partition(),
-                    first: plan.events.len() as u32,
-                    count: 0,
-                });
-            }
-            if let Some(slot) = plan.slots.last_mut() {
-                slot.count += 1;
-            }
-            plan.events.push(event);
-        }
-        plan
+        let partition = key.map(|key| partition_of(key, self.partitions) as u32);
+        Ok((event, partition))
     }
 }
 

@@ -175,6 +175,7 @@ impl<'a> Read<'a> {
 
     /// The value at the first of `places` where there is one, of the event at `position`. `address` is the client's, as its stream
     /// shows it.
+    #[inline]
     pub(super) fn first(
         &self,
         places: &[Place],
@@ -185,12 +186,29 @@ impl<'a> Read<'a> {
         places.find_map(|place| self.at(*place, position, address))
     }
 
+    #[inline(always)]
     fn at(&self, place: Place, position: usize, address: Option<&'a str>) -> Option<Found<'a>> {
-        let layout = &self.endpoint.layout;
         match place {
-            Place::Event(number) => {
-                self.of_body(self.picked.of_event(layout, self.body, position, number))
-            }
+            Place::Event(number) => self.in_event(position, number),
+            elsewhere => self.at_elsewhere(elsewhere, position, address),
+        }
+    }
+
+    #[inline(always)]
+    fn in_event(&self, position: usize, number: usize) -> Option<Found<'a>> {
+        let layout = &self.endpoint.layout;
+        self.of_body(self.picked.of_event(layout, self.body, position, number))
+    }
+
+    #[inline(never)]
+    fn at_elsewhere(
+        &self,
+        place: Place,
+        position: usize,
+        address: Option<&'a str>,
+    ) -> Option<Found<'a>> {
+        match place {
+            Place::Event(number) => self.in_event(position, number),
             Place::Envelope(number) => match self.around.get(number)? {
                 Around::None => None,
                 Around::Within(start, end) => Some(Found::Within(*start, *end)),
@@ -208,7 +226,7 @@ impl<'a> Read<'a> {
                         let value = said.attribute(name);
                         value.map(|value| Found::Apart(Cow::Borrowed(value)))
                     }
-                    _ => self.of_body(self.picked.of_event(layout, self.body, position, *wanted)),
+                    _ => self.in_event(position, *wanted),
                 }
             }
             Place::Head(_) => self.head.value(place).map(Found::Shared),
@@ -220,6 +238,7 @@ impl<'a> Read<'a> {
         }
     }
 
+    #[inline(always)]
     fn of_body(&self, value: Value) -> Option<Found<'a>> {
         match value {
             Value::Missing | Value::Null => None,

@@ -32,7 +32,7 @@ impl Records<'_> {
     /// The record of the event at `position`, unless it's no good. `too_large` says whether the topic takes an event with a key and headers of
     /// so many bytes.
     pub(super) fn event(
-        &self,
+        &mut self,
         position: usize,
         too_large: impl FnOnce(&Decoded, u64, u64) -> Option<EventError>,
     ) -> Result<Event, EventError> {

@@ -8,7 +8,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 
-use super::asking::{Asking, Failed, Taken, commit};
+use super::asking::{Admitted, Asking, Failed, Taken, commit};
 use super::endpoint::Endpoint;
 use super::head::Head;
 use super::plan::{self, Group, Room};
@@ -25,6 +25,7 @@ use crate::http::port::Local;
 use crate::http::reasons::{problem_of, problem_of_unsorted};
 use crate::http::snapshot::Snapshot;
 use crate::http::streams::Route;
+use crate::lane::Lane;
 use crate::receipt::Arrival;
 
 thread_local! {
@@ -176,52 +177,121 @@ impl Taking<'_> {
         clippy::too_many_arguments,
         reason = "what a request is, and what was found out of it"
     )]
-    fn ask(
-        &self,
-        groups: &[Group<'_>],
-        first: Option<&Arc<Route>>,
-        entry: Option<&Entry>,
-        read: &Read<'_>,
+    fn ask<'a>(
+        &'a self,
+        groups: &[Group<'a>],
+        first: Option<&'a Arc<Route>>,
+        entry: Option<&'a Entry>,
+        read: &'a Read<'a>,
         body: &Bytes,
         arrival: Arrival,
-        mut whole: Option<Held>,
-        mut errors: Vec<EventError>,
+        whole: Option<Held>,
+        errors: Vec<EventError>,
     ) -> Result<Taken, Failed> {
-        let lanes: SmallVec<[_; 1]> = groups.iter().map(|it| it.route.topic.lanes()).collect();
         let mut room = Room {
             max_event: u64::from(self.snapshot.limits.max_event()),
             most: self.snapshot.settings.max_decompressed.as_u64(),
             bytes: 0,
         };
-        let mut rejected: SmallVec<[_; 2]> = SmallVec::from_iter([(first, errors.len())]);
-        let mut prepared = SmallVec::<[_; 1]>::new();
-        for (group, lanes) in groups.iter().zip(&lanes) {
-            let before = errors.len();
-            let asking = Asking {
-                local: self.local,
-                snapshot: self.snapshot,
-                entry,
-                read,
-                group,
-                lanes,
-                arrival,
-                is_one: groups.len() == 1,
-            };
-            let one = asking.prepare(body, whole.take(), &mut room, &mut errors);
-            prepared.extend(one.map_err(|problem| Failed::of(group.route, problem))?);
-            rejected.push((Some(group.route), errors.len() - before));
-        }
-        if prepared.is_empty() && (!errors.is_empty() || !read.head.is_batch()) {
-            count(&rejected);
+        let mut asked = Inquiry {
+            taking: self,
+            entry,
+            read,
+            arrival,
+            rejected: SmallVec::from_iter([(first, errors.len())]),
+            errors,
+        };
+        let taken = match (groups, whole) {
+            ([group], Some(held)) => asked.one(group, held, body, &mut room)?,
+            _ => asked.several(groups, body, &mut room)?,
+        };
+        if taken.is_none() && (!asked.errors.is_empty() || !read.head.is_batch()) {
+            count(&asked.rejected);
             return Err(Failed {
                 route: first.cloned(),
-                problem: read::none_to_take(errors),
+                problem: read::none_to_take(asked.errors),
             });
         }
-        let mut taken = commit(prepared, arrival, groups.len() == 1)?;
-        count(&rejected);
-        taken.rejected = errors.into();
+        count(&asked.rejected);
+        let mut taken = taken.unwrap_or_default();
+        taken.rejected = asked.errors.into();
         Ok(taken)
+    }
+}
+
+/// What the streams of a request are asked with, and what is wrong with events.
+struct Inquiry<'a> {
+    taking: &'a Taking<'a>,
+    entry: Option<&'a Entry>,
+    read: &'a Read<'a>,
+    arrival: Arrival,
+    errors: Vec<EventError>,
+    /// How many of them each stream has.
+    rejected: SmallVec<[Counted<'a>; 2]>,
+}
+
+/// Events that can never be taken, of a stream if they are for one.
+type Counted<'a> = (Option<&'a Arc<Route>>, usize);
+
+impl<'a> Inquiry<'a> {
+    fn asking<'b>(&self, group: &'b Group<'a>, lanes: &'b [Arc<Lane>]) -> Asking<'b>
+    where
+        'a: 'b,
+    {
+        Asking {
+            local: self.taking.local,
+            snapshot: self.taking.snapshot,
+            entry: self.entry,
+            read: self.read,
+            group,
+            lanes,
+            arrival: self.arrival,
+        }
+    }
+
+    /// Nothing if no event of the stream can be taken.
+    fn one(
+        &mut self,
+        group: &Group<'a>,
+        held: Held,
+        body: &Bytes,
+        room: &mut Room,
+    ) -> Result<Option<Taken>, Failed> {
+        let (route, before) = (group.route, self.errors.len());
+        let lanes = route.topic.lanes();
+        let asking = self.asking(group, &lanes);
+        let parcels = asking.take(body, held, room, &mut self.errors);
+        let parcels = parcels.map_err(|problem| Failed::of(route, problem))?;
+        self.rejected
+            .push((Some(route), self.errors.len() - before));
+        let route = Arc::clone(route);
+        Ok(parcels.map(|parcels| Taken {
+            admitted: SmallVec::from_iter([Admitted { route, parcels }]),
+            ..Taken::default()
+        }))
+    }
+
+    /// Nothing if no event of any stream can be taken.
+    fn several(
+        &mut self,
+        groups: &[Group<'a>],
+        body: &Bytes,
+        room: &mut Room,
+    ) -> Result<Option<Taken>, Failed> {
+        let lanes: SmallVec<[_; 1]> = groups.iter().map(|it| it.route.topic.lanes()).collect();
+        let mut prepared = SmallVec::<[_; 1]>::new();
+        for (group, lanes) in groups.iter().zip(&lanes) {
+            let before = self.errors.len();
+            let asking = self.asking(group, lanes);
+            let one = asking.prepare(body, room, &mut self.errors);
+            prepared.extend(one.map_err(|problem| Failed::of(group.route, problem))?);
+            let rejected = self.errors.len() - before;
+            self.rejected.push((Some(group.route), rejected));
+        }
+        match prepared.is_empty() {
+            true => Ok(None),
+            false => commit(prepared, self.arrival).map(Some),
+        }
     }
 }
 
@@ -284,7 +354,7 @@ fn count_bytes(groups: &[Group<'_>], read: &Read<'_>, sent: u64) {
 
 /// Counts events that can never be taken, once each, with the streams that they're for. Those that are for none count with the first, if
 /// there is one.
-fn count(rejected: &[(Option<&Arc<Route>>, usize)]) {
+fn count(rejected: &[Counted<'_>]) {
     for (route, count) in rejected {
         if let Some(route) = route.filter(|_| *count > 0) {
             route.stream.metrics.add_rejected(*count as u32);

@@ -315,9 +315,9 @@ fn stored(
     let privacy = Privacy::new(settings.addresses, &settings.drop_headers, key);
     let max_event = u64::from(trying.against.limits.max_event());
     let needs_key = settings.on_missing_key == OnMissingKey::Reject;
-    let records = Records {
+    let mut records = Records {
         read,
-        extras: Extras::of(read, &privacy, trying.now_ms, max_event),
+        extras: Extras::of(read, &privacy, trying.now_ms, max_event, 1),
         max_event,
         needs_key: needs_key.then_some(NeedsKey::Stream),
     };
