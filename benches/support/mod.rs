@@ -61,7 +61,8 @@ pub(crate) fn event(numbers: &mut Numbers, id: u64, user: u64, out: &mut Vec<u8>
     let kind = KINDS[numbers.below(5) as usize];
     let place = PLACES[numbers.below(4) as usize];
     let (campaign, ip) = (numbers.below(1_000_000), numbers.below(65_536));
-    let time = 1_763_800_000_000 + numbers.below(1_000_000_000);
+    // Within a minute: Kafka begins a new segment where the times of one are a week apart.
+    let time = 1_763_800_000_000 + numbers.below(60_000);
     let price = numbers.below(10_000_000);
     let written = write!(
         out,

@@ -17,7 +17,10 @@ use super::value::Value;
 pub(super) const MOST: usize = u64::BITS as usize;
 
 /// Values of the wanted members, in their order.
-pub(super) type Values = SmallVec<[Value; 8]>;
+pub(super) type Values = SmallVec<[Value; FEW]>;
+
+/// As many have room without memory of their own.
+const FEW: usize = 8;
 
 /// The names of wanted members, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,8 +72,12 @@ impl Names {
     }
 
     /// The values of as many members, none of them found.
+    #[inline]
     pub(super) fn nothing(&self) -> Values {
-        SmallVec::from_elem(Value::Missing, self.len())
+        match self.len() {
+            few @ ..=FEW => SmallVec::from_buf_and_len([Value::Missing; FEW], few),
+            many => SmallVec::from_elem(Value::Missing, many),
+        }
     }
 }
 

@@ -169,21 +169,45 @@ impl Blocks {
     }
 }
 
-/// How many headers a block has, all of which were looked at before.
-pub fn count(mut block: &[u8]) -> u64 {
-    let mut count = 0;
-    while let Some((lengths, rest)) = block.split_first_chunk::<8>() {
-        let [name, value] = [0, 4].map(|at| {
-            let length = lengths[at..].first_chunk().copied();
-            u32::from_le_bytes(length.unwrap_or_default())
-        });
-        let value = if value == NO_VALUE { 0 } else { value };
-        block = rest
-            .get(name as usize + value as usize..)
-            .unwrap_or_default();
-        count += 1;
+/// The first header of a block, and what stands behind it; nothing if it's cut off.
+fn split(block: &[u8]) -> Option<(Entry<'_>, &[u8])> {
+    let (name_length, rest) = block.split_first_chunk()?;
+    let (value_length, rest) = rest.split_first_chunk()?;
+    let value_length = u32::from_le_bytes(*value_length);
+    let (name, rest) = rest.split_at_checked(u32::from_le_bytes(*name_length) as usize)?;
+    if value_length == NO_VALUE {
+        return Some(((name, None), rest));
     }
-    count
+    let (value, rest) = rest.split_at_checked(value_length as usize)?;
+    Some(((name, Some(value)), rest))
+}
+
+/// A header as its bytes: name and value.
+pub type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// The headers of a block that was looked at before, as their bytes.
+#[derive(Clone, Debug)]
+pub struct Entries<'a>(&'a [u8]);
+
+/// The headers of a block that was looked at before, as their bytes: names aren't checked once more.
+pub fn entries(block: &[u8]) -> Entries<'_> {
+    Entries(block)
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let (entry, rest) = split(self.0)?;
+        self.0 = rest;
+        Some(entry)
+    }
+}
+
+/// How many headers a block has.
+pub fn count(block: &[u8]) -> u64 {
+    entries(block).count() as u64
 }
 
 /// The headers of a block, in order: name and value.
@@ -206,17 +230,8 @@ impl<'a> Iterator for Iter<'a> {
     type Item = (&'a str, Option<&'a [u8]>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (name_length, rest) = self.0.split_first_chunk()?;
-        let (value_length, rest) = rest.split_first_chunk()?;
-        let value_length = u32::from_le_bytes(*value_length);
-        let (name, rest) = rest.split_at_checked(u32::from_le_bytes(*name_length) as usize)?;
+        let ((name, value), rest) = split(self.0)?;
         let name = str::from_utf8(name).ok()?;
-        let (value, rest) = if value_length == NO_VALUE {
-            (None, rest)
-        } else {
-            let (value, rest) = rest.split_at_checked(value_length as usize)?;
-            (Some(value), rest)
-        };
         self.0 = rest;
         Some((name, value))
     }

@@ -36,8 +36,8 @@ impl Messages for Parcel {
         own.map_or_else(|| Time::Arrival(self.received_ms(position)), Time::Own)
     }
 
-    fn headers(&self, position: u32) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+    fn headers(&self, position: u32) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let event = &self.events()[position as usize];
-        headers::iter(event.header_block(self.request().body()))
+        headers::entries(event.header_block(self.request().body()))
     }
 }

@@ -42,7 +42,7 @@ pub trait Messages: Send + Sync + 'static {
     fn time(&self, position: u32) -> Time;
 
     /// Its headers, by name and value, in order. A header without a value has Kafka's null.
-    fn headers(&self, position: u32) -> impl Iterator<Item = (&str, Option<&[u8]>)>;
+    fn headers(&self, position: u32) -> impl Iterator<Item = (&[u8], Option<&[u8]>)>;
 }
 
 /// The group of a client that carries nothing, and only asks.
@@ -70,8 +70,8 @@ impl Messages for NoMessages {
         match *self {}
     }
 
-    fn headers(&self, _: u32) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
-        let none: Empty<(&str, Option<&[u8]>)> = empty();
+    fn headers(&self, _: u32) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let none: Empty<(&[u8], Option<&[u8]>)> = empty();
         none
     }
 }

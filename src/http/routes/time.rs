@@ -16,8 +16,8 @@ const MILLIS_DIGITS: usize = 14;
 
 /// The time that a text says, if it's one, in milliseconds since 1970.
 pub(super) fn parse(text: &[u8]) -> Option<i64> {
-    if text.iter().all(u8::is_ascii_digit) {
-        return epoch(text);
+    if let Some(value) = number(text) {
+        return Some(epoch(value, text.len()));
     }
     let (date, rest) = text.split_at_checked(10)?;
     let [y, m, d] = [&date[..4], &date[5..7], &date[8..]].map(number);
@@ -43,12 +43,11 @@ pub(super) fn parse(text: &[u8]) -> Option<i64> {
     Some((minutes * 60 + second) * 1_000 + millis)
 }
 
-fn epoch(digits: &[u8]) -> Option<i64> {
-    let value = number(digits)?;
-    match digits.len() {
-        1..=SECONDS_DIGITS => Some(value * 1_000),
-        ..=MILLIS_DIGITS => Some(value),
-        _ => None,
+/// The milliseconds of a number of as many digits, at most [`MILLIS_DIGITS`].
+fn epoch(value: i64, digits: usize) -> i64 {
+    match digits {
+        ..=SECONDS_DIGITS => value * 1_000,
+        _ => value,
     }
 }
 

@@ -61,13 +61,13 @@ impl Drop for Headers {
 
 /// The headers of a message that has some of its own, with ours behind them. Ours alone go the shorter way.
 pub(super) fn of<'a>(
-    own: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    own: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
     ours: [(&CStr, Option<&str>); 2],
 ) -> Option<Headers> {
     let mut headers = None;
     for (name, value) in own {
         let headers = headers.get_or_insert_with(Headers::new);
-        headers.push(name.as_bytes(), value);
+        headers.push(name, value);
     }
     let all = headers.as_mut()?;
     ours.into_iter()

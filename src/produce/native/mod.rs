@@ -240,7 +240,8 @@ impl<G: Messages> Producer for Native<G> {
     ) -> Result<(), RDKafkaErrorCode> {
         let handle = self.topic(topic);
         let of = (handle.addr(), partition);
-        if self.firsts.most(of) == 0 {
+        let most = self.firsts.most(of);
+        if most == 0 {
             return Err(RDKafkaErrorCode::PurgeQueue);
         }
         let _handing = Self::hand_over(&self.client, handle).map_err(RDKafkaErrorCode::from)?;
@@ -272,7 +273,10 @@ impl<G: Messages> Producer for Native<G> {
         // SAFETY: all arguments are valid for the call, the payload as long as the group that the message owns.
         let error = unsafe { sys::rd_kafka_produceva(client, all.as_ptr(), all.len()) };
         if error.is_null() {
-            self.firsts.sent(of);
+            // What is known to have taken something stays so.
+            if most == 1 {
+                self.firsts.sent(of);
+            }
             headers.into_iter().for_each(Headers::given);
             return Ok(());
         }

@@ -42,7 +42,7 @@ impl Messages for Large {
         Time::Arrival(0)
     }
 
-    fn headers(&self, _: u32) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+    fn headers(&self, _: u32) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         std::iter::empty()
     }
 }

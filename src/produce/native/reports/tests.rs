@@ -35,8 +35,8 @@ impl Messages for Headed {
         Time::Arrival(0)
     }
 
-    fn headers(&self, _: u32) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
-        std::iter::once(("h", Some(&*self.0)))
+    fn headers(&self, _: u32) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        std::iter::once((&b"h"[..], Some(&*self.0)))
     }
 }
 
