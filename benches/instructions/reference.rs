@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What a count may be above the committed one, in percent. How often the thread wakes moves counts by one at most.
-const ALLOWED_PERCENT: f64 = 2.0;
+/// What a count may be above the committed one, in percent. How often the thread wakes moves those of HTTP/2 by two
+/// or more on a machine that is busy.
+const ALLOWED_PERCENT: f64 = 3.0;
 
 /// Instructions per request, by case.
 pub(crate) struct Reference {
