@@ -11,6 +11,7 @@ mod segment;
 mod several;
 mod tried;
 mod web;
+mod webhook;
 
 use crate::support::gateway::Gateway;
 use crate::support::http::{Answer, Client};

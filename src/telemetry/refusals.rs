@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The reasons: codes of problems, as answers have them in their `type`; and why a connection, or a stream of HTTP/2, ended without one.
-pub const REASONS: [&str; 38] = [
+pub const REASONS: [&str; 39] = [
     "not_found",
     "unknown_stream",
     "empty_key",
@@ -40,6 +40,7 @@ pub const REASONS: [&str; 38] = [
     "credentials_doubled",
     "source_not_allowed",
     "origin_not_allowed",
+    "webhook_origin_not_allowed",
     "source_quota",
     "address_quota",
     OTHER,

@@ -117,3 +117,64 @@ fn engagements_come_in_the_address_or_as_json() {
         ]
     );
 }
+
+#[test]
+fn servers_of_web_sites_send_and_the_push_api_tells() {
+    let auth = "[routes.appsflyer-web]\nauth = [\"body:/webDevKey\"]\n[routes.appsflyer-push]\nauth = [\"query:token\"]\n\
+        [sources.site]\nkeys = [\"a-key-of-the-site\"]\n";
+    let (mock, gateway) = preset("appsflyer", "appsflyer", auth);
+    let mut client = gateway.client();
+    let web = r#"{"webDevKey":"a-key-of-the-site","afUserId":"af-1","customerUserId":null,"eventType":"EVENT","eventName":"buy","timestamp":1795730677192}"#;
+    let head = "POST /v1/com.example.shop/event HTTP/1.1\nContent-Type: application/json";
+    let answer = send(&mut client, head, web.as_bytes());
+    assert_eq!(
+        (answer.status, answer.json()["status"].as_str()),
+        (200, Some("OK"))
+    );
+    let wrong = web.replace("a-key-of-the-site", "another");
+    assert_eq!(send(&mut client, head, wrong.as_bytes()).status, 401);
+    let push = r#"{"app_id":"id1","appsflyer_id":"1415211453000-6513894","event_name":"af_purchase","event_time":"2026-11-26 12:17:00.000","event_value":"{\"af_revenue\":\"6\"}"}"#;
+    let head =
+        "POST /appsflyer/push?token=a-key-of-the-site HTTP/1.1\nContent-Type: application/json";
+    assert_eq!(send(&mut client, head, push.as_bytes()).status, 200);
+    let nobody = head.replace("a-key-of-the-site", "another");
+    assert_eq!(send(&mut client, &nobody, push.as_bytes()).status, 401);
+    let query = "app_id=id1&customer_user_id=u%201&event_time=2026-11-26+12%3A17%3A00.000";
+    let answer = gateway.client().get(&format!("/appsflyer/push?{query}"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let records = sorted(&mock, "appsflyer");
+    let found: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let key = record.key_text().unwrap();
+            (record.text(), key, header(record, "event-time").unwrap())
+        })
+        .collect();
+    let of = |text: &str, key: &str, time| (text.to_owned(), key.to_owned(), time);
+    assert_eq!(
+        found,
+        [
+            of(query, "u 1", "1795695420000"),
+            of(push, "1415211453000-6513894", "1795695420000"),
+            of(web, "af-1", "1795730677192"),
+        ]
+    );
+    assert_eq!(header(&records[2], "bundle_id"), Some("com.example.shop"));
+}
+
+#[test]
+fn a_visitor_of_a_page_is_sent_on_to_a_store_and_nowhere_else() {
+    let (mock, gateway) = preset("appsflyer", "appsflyer", "");
+    let mut client = gateway.client();
+    let query = "af_media_source=n&af_request_id=r-1&af_r=https%3A%2F%2Fapps.apple.com%2Fapp%2Fid1";
+    let path = format!("/v1.0/c2s/click/app/ios/id1?{query}");
+    let answer = client.get(&path);
+    let to = (answer.status, answer.header("location"));
+    assert_eq!(to, (302, Some("https://apps.apple.com/app/id1")));
+    let answer = client.get(&path.replace("apps.apple.com", "evil.example"));
+    assert_eq!((answer.status, answer.header("location")), (204, None));
+    let records = records(mock.bootstrap(), "appsflyer");
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[0].key_text().unwrap(), "r-1");
+    assert_eq!(header(&records[0], "event-id"), Some("r-1"));
+}

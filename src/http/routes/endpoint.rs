@@ -11,6 +11,7 @@ use super::answers::Answers;
 use super::settings::{Form, Settings, Timestamp};
 use super::source::Source;
 use super::template::Pattern;
+use super::webhook::Webhook;
 use crate::decode::{Layout, Pointer};
 use crate::route;
 
@@ -108,6 +109,7 @@ pub struct Endpoint {
     /// Members of the body that may be keys of sources.
     pub(super) members: Vec<(Pointer, Place)>,
     pub(super) answers: Answers,
+    pub(super) webhook: Option<Webhook>,
 }
 
 /// What is wrong with a route: the key within its section, and what to do.
@@ -146,6 +148,7 @@ impl Endpoint {
             redirect: Places::default(),
             members: Vec::new(),
             answers: Answers::default(),
+            webhook: None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::body::Body as _;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Request, StatusCode};
@@ -55,6 +56,14 @@ pub(crate) async fn answer(
         local.port.refusals.count(problem.code);
         problem.reply()
     };
+    let (path, headers) = (request.uri().path(), request.headers());
+    let asked = (snapshot.endpoints).handshake(request.method(), path, headers);
+    if let Some((_, answer)) = asked {
+        return answer.unwrap_or_else(|problem| {
+            let close = !request.body().is_end_stream();
+            refuse(Problem { close, ..problem })
+        });
+    }
     let (endpoint, known) = match find(snapshot, peer, request) {
         Ok(found) => found,
         Err(refused) => {

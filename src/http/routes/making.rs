@@ -12,6 +12,7 @@ use super::members;
 use super::settings::{Form, Settings, Timestamp};
 use super::source::Source;
 use super::template;
+use super::webhook::Webhook;
 use crate::decode::{Layout, Pointer};
 use crate::http::streams::PATH;
 use crate::route::{self, KeySource};
@@ -28,6 +29,7 @@ impl Endpoint {
         };
         making.paths();
         making.answers();
+        making.webhook();
         if settings.fixed {
             making.is_fixed();
         } else {
@@ -113,6 +115,20 @@ impl Making<'_> {
                 }
                 Err(what) => self.fault(&format!("answers.{outcome}.redirect"), what),
             }
+        }
+    }
+
+    /// Senders of web hooks ask with OPTIONS and send with POST.
+    fn webhook(&mut self) {
+        match Webhook::of(&self.settings.webhook) {
+            Ok(webhook) => self.endpoint.webhook = webhook,
+            Err(what) => self.fault("webhook.origins", what),
+        }
+        let methods = &self.endpoint.methods;
+        let is_wrong = !methods.contains(&Method::POST) || methods.contains(&Method::OPTIONS);
+        if self.endpoint.webhook.is_some() && is_wrong {
+            let what = "senders of web hooks ask with OPTIONS, which is answered for the route, and send with POST; give \"POST\" and not \"OPTIONS\"";
+            self.fault("methods", what);
         }
     }
 

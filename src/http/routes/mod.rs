@@ -8,6 +8,7 @@
 //! - `ingest` is one request of a route, `taking` its body; `read` finds what is wanted of its body, `plan` and `sorting` sort its
 //!   events by stream and lane, `records` and `extras` make their records, `asking` asks each stream for room.
 //! - `cloudevents` knows the modes and attributes of CloudEvents: a standard, and the one body form that has headers for members.
+//! - `webhook` tells senders of web hooks that they may send, before they do.
 //! - [`trial`] says what a route would make of a request, without Kafka.
 //! - `answers` makes the route's answer of forebay's own.
 //!
@@ -43,6 +44,7 @@ mod template;
 mod tests;
 mod time;
 pub mod trial;
+mod webhook;
 
 pub use answers::OUTCOMES;
 pub use asked::{Asked, Captures};

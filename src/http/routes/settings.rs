@@ -69,6 +69,9 @@ pub struct Settings {
     /// JSON pointers of members of the envelope that are secrets: no header may take them, and nothing shows them.
     #[serde(default)]
     pub secrets: Vec<String>,
+    /// Whose web hooks the route takes. Default: nobody asks.
+    #[serde(default)]
+    pub webhook: Webhook,
     /// Answers that aren't forebay's own, by outcome: `accepted`, `partly`, `bad`, `unauthorized`, `too_large`, `overloaded`.
     #[serde(default)]
     pub answers: BTreeMap<String, Answer>,
@@ -107,6 +110,17 @@ pub enum Timestamp {
     /// When it happened, by `time`. Kafka deletes by this time, and topics may refuse one that is far away. One that lies in the future
     /// counts as the time of arrival.
     Event,
+}
+
+/// Senders of web hooks that ask before they send (`OPTIONS` with `WebHook-Request-Origin`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhook {
+    /// Their names, `*.example.com` for all below one, `*` for all. Default: none, and the method is answered with 405.
+    pub origins: Vec<String>,
+    /// Requests per minute that they're told they may send. It's `rate` of a source or a stream that holds them to it. Default 0: as
+    /// many as they like.
+    pub rate: u32,
 }
 
 /// One of a route's answers.

@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
-use hyper::Method;
+use hyper::{HeaderMap, Method};
 use matchit::Router;
 
 use super::asked::Captures;
 use super::endpoint::Endpoint;
+use super::webhook;
+use crate::http::answer::{Problem, Reply};
 
 /// The routes of one configuration.
 #[derive(Debug, Default)]
@@ -104,6 +106,24 @@ impl Endpoints {
         }
         slot.ways.push(way);
         None
+    }
+
+    /// The answer to a sender of web hooks that asks whether it may send to `path`, with the route; nothing if it doesn't ask that, or if the
+    /// path takes no web hooks.
+    pub(super) fn handshake(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Option<(&Endpoint, Result<Reply, Problem>)> {
+        if !webhook::is_asked(method, headers) {
+            return None;
+        }
+        let Some(Matched::Route(endpoint, _)) = self.find(path, &Method::POST) else {
+            return None;
+        };
+        let webhook = endpoint.webhook.as_ref()?;
+        Some((endpoint, webhook.answer(headers, &endpoint.methods)))
     }
 
     /// Whether there is none.

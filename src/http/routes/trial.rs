@@ -155,6 +155,10 @@ pub struct Against<'a> {
 /// Tries a request. `now_ms` is the time of its arrival.
 pub fn attempt(against: &Against<'_>, request: &Written, now_ms: i64) -> Result<Trial, String> {
     let (path, method) = (request.uri.path(), &request.method);
+    let asked = (against.endpoints).handshake(method, path, &request.headers);
+    if let Some((endpoint, answer)) = asked {
+        return Ok(Trial::of(endpoint, answer));
+    }
     let (endpoint, captures) = match against.endpoints.find(path, method) {
         Some(Matched::Route(endpoint, captures)) => (endpoint, captures),
         Some(Matched::Others(methods)) => {
@@ -172,13 +176,7 @@ pub fn attempt(against: &Against<'_>, request: &Written, now_ms: i64) -> Result<
         captures,
         address: None,
     };
-    let mut trial = Trial {
-        route: endpoint.name.clone(),
-        stored: Vec::new(),
-        refused: Vec::new(),
-        answer: Told::default(),
-        overloaded: Told::default(),
-    };
+    let mut trial = Trial::empty(endpoint);
     let (reply, target) = match Head::of(endpoint, &asked, || ADDRESS.into()) {
         Err(problem) => (problem.reply(), None),
         Ok(head) => {
@@ -239,6 +237,26 @@ impl<'a> Trying<'a> {
 }
 
 impl Trial {
+    fn empty(endpoint: &Endpoint) -> Trial {
+        Trial {
+            route: endpoint.name.clone(),
+            stored: Vec::new(),
+            refused: Vec::new(),
+            answer: Told::default(),
+            overloaded: Told::default(),
+        }
+    }
+
+    /// Of a sender of web hooks that asks whether it may send.
+    fn of(endpoint: &Endpoint, answer: Result<Reply, Problem>) -> Trial {
+        let told = Told::plain(answer.unwrap_or_else(|problem| problem.reply()));
+        Trial {
+            answer: told.clone(),
+            overloaded: told,
+            ..Trial::empty(endpoint)
+        }
+    }
+
     fn take(
         &mut self,
         trying: &Trying<'_>,
@@ -341,6 +359,10 @@ fn stored(
 impl Told {
     fn of(mut reply: Reply, endpoint: &Endpoint, target: Option<&[u8]>) -> Told {
         endpoint.answers.apply(&mut reply, target);
+        Told::plain(reply)
+    }
+
+    fn plain(reply: Reply) -> Told {
         let (head, mut body) = reply.into_parts();
         let headers = head.headers.iter();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
