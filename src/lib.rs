@@ -67,7 +67,7 @@
 //! | `cli` | – |
 //! | `commands` | `app` `auth` `cli` `config` `event` `http` `lifecycle` `produce` `route` `service` `spill` `telemetry` `tls` |
 //! | `app` | `admin` `budget` `config` `http` `lane` `lifecycle` `owner` `produce` `rate` `route` `service` `spill` `telemetry` `tls` |
-//! | `admin` | `auth` `budget` `http` `lane` `lifecycle` `owner` `produce` `route` `spill` `telemetry` `tls` |
+//! | `admin` | `auth` `budget` `decode` `http` `lane` `lifecycle` `owner` `produce` `route` `spill` `telemetry` `tls` |
 //! | `http` | `auth` `budget` `decode` `event` `lane` `lifecycle` `owner` `produce` `rate` `receipt` `route` `telemetry` `tls` |
 //! | `config` | `admin` `auth` `decode` `http` `lane` `lifecycle` `owner` `produce` `rate` `route` `spill` `telemetry` `tls` |
 //! | `lane` | `budget` `event` `produce` `receipt` `route` `spill` `telemetry` |

@@ -11,7 +11,7 @@
 //! | `POST /dead/redrive` | sends dead letters again, `?lane=` (the beginning of a name) and `reason=` say which; `dry_run=true` only says what it would be |
 //! | `POST /reload` | reads the configuration again; `dry_run=true` only says what it would change. See [`reload`] |
 //! | `/config` | the configuration in force as TOML, secrets masked |
-//! | `/openapi.json` | the native API of the data port as OpenAPI 3.1, with the streams that are configured |
+//! | `/openapi.json` | the data port as OpenAPI 3.1, with the streams and routes that are configured |
 //! | `/history` | the last hour as JSON, for the charts of the page |
 //! | `/` | a page for people; it reads `/status` and `/history` |
 //!

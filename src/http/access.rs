@@ -205,7 +205,7 @@ impl Access {
     }
 
     /// What it takes to send through a route, if that isn't what its stream asks for.
-    pub(super) fn of_route(&self, name: &str) -> Option<&Arc<Gate>> {
+    pub fn of_route(&self, name: &str) -> Option<&Arc<Gate>> {
         self.routes.get(name)
     }
 

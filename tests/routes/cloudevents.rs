@@ -129,6 +129,11 @@ fn what_is_no_cloudevent_is_refused() {
         (avro, "{}", 415),
         (one, "[]", 400),
         (one, "{}", 422),
+        (
+            one,
+            r#"{"specversion":"1.0","id":"1","source":"/s","type":{}}"#,
+            422,
+        ),
         (many, STRUCTURED, 400),
         (&doubled, "{}", 400),
     ] {

@@ -57,6 +57,19 @@ struct Given {
     redirect: Option<Redirect>,
 }
 
+/// One of a route's answers, as others may know it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answered<'a> {
+    /// The status.
+    pub status: u16,
+    /// The content type of a body of the route's own; nothing if the body is forebay's.
+    pub content_type: Option<&'a str>,
+    /// There is a body.
+    pub has_body: bool,
+    /// The client may be sent on to another address.
+    pub sends_on: bool,
+}
+
 /// Where a client is sent on to.
 #[derive(Debug)]
 struct Redirect {
@@ -127,6 +140,22 @@ impl Answers {
                 self.apply(&mut reply, target);
                 reply.into()
             }
+        }
+    }
+
+    /// What becomes of an answer of forebay's own with this status.
+    pub(super) fn described(&self, own: StatusCode) -> Answered<'_> {
+        let given = outcome_of(own).and_then(|at| self.given[at].as_ref());
+        let status = given.and_then(|given| given.status).unwrap_or(own);
+        let sends_on = given.is_some_and(|given| given.redirect.is_some());
+        let content_type = given.and_then(|given| given.content_type.as_ref());
+        let is_empty = |body: &Bytes| body.is_empty();
+        let body = given.and_then(|given| given.body.as_ref());
+        Answered {
+            status: status.as_u16(),
+            content_type: content_type.and_then(|it| it.to_str().ok()),
+            has_body: !sends_on && !body.is_some_and(is_empty),
+            sends_on,
         }
     }
 

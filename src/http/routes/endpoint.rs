@@ -96,6 +96,10 @@ pub struct Endpoint {
     pub(super) key: Places,
     /// The key as it's written, for messages.
     pub(super) key_text: String,
+    /// The sources of the key, to describe the route.
+    pub(super) key_sources: Box<[Source]>,
+    /// Those of the stream, in the same way.
+    pub(super) stream_sources: Box<[Source]>,
     pub(super) id: Places,
     pub(super) time: Places,
     pub(super) time_header: Option<Box<str>>,
@@ -136,6 +140,8 @@ impl Endpoint {
             fields: Vec::new(),
             key: Places::default(),
             key_text: String::new(),
+            key_sources: Box::default(),
+            stream_sources: Box::default(),
             id: Places::default(),
             time: Places::default(),
             time_header: settings.time_header.as_deref().map(Into::into),

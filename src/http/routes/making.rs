@@ -188,6 +188,7 @@ impl Making<'_> {
         self.has_no_address("stream_by", &by, what);
         self.endpoint.stream_by = self.places("stream_by", &by);
         self.be_single(&by);
+        self.endpoint.stream_sources = by.into();
         if settings.stream.is_none() && settings.stream_by.is_empty() {
             self.fault("stream", "it's missing; name a stream of [streams], or say by what it's chosen in `stream_by`");
         }
@@ -214,6 +215,7 @@ impl Making<'_> {
         let shown: Vec<_> = key.iter().map(Source::to_string).collect();
         self.endpoint.key_text = shown.join(", ");
         self.be_single(&key);
+        self.endpoint.key_sources = key.into();
         let id = self.given_or_of_streams("id", settings.id.as_deref(), |stream| {
             let pointer = stream.id.as_deref().map(Pointer::parse).transpose().ok()?;
             Some(pointer.map(Source::Event).into_iter().collect())

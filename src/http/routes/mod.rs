@@ -10,6 +10,7 @@
 //! - `cloudevents` knows the modes and attributes of CloudEvents: a standard, and the one body form that has headers for members.
 //! - `webhook` tells senders of web hooks that they may send, before they do.
 //! - [`trial`] says what a route would make of a request, without Kafka.
+//! - [`Described`] is a route in the words of those who tell others of it.
 //! - `answers` makes the route's answer of forebay's own.
 //!
 //! **What is promised.** A route's event is stored byte for byte as it stands in the body; what is around it goes into record headers,
@@ -24,6 +25,7 @@ mod asked;
 mod asking;
 pub mod check;
 mod cloudevents;
+mod described;
 mod endpoint;
 mod extras;
 mod fields;
@@ -46,10 +48,11 @@ mod time;
 pub mod trial;
 mod webhook;
 
-pub use answers::OUTCOMES;
+pub use answers::{Answered, OUTCOMES};
 pub use asked::{Asked, Captures};
+pub use described::{Described, Path};
 pub use endpoint::{Endpoint, Fault, Streams};
 pub(super) use ingest::answer;
-pub use settings::Settings;
+pub use settings::{Form, Settings};
 pub use source::Source;
 pub use table::{Conflict, Endpoints, Matched};
