@@ -208,6 +208,10 @@ fn hold<'a>(
         KeySource::Header(name) => key_of(request.headers(), name)?,
         _ => path_key,
     };
+    let key = match route.privacy.shows_addresses() {
+        true => key,
+        false => key.map(|key| route.privacy.text(&key).into_owned()),
+    };
     forget_head(request, head);
     // One event's bookkeeping is charged at once with the body, because most requests have one event.
     let unusual = plan::unusual_bytes(key.as_ref().map_or(0, Vec::len));

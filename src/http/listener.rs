@@ -18,6 +18,7 @@ use super::port::Port;
 use super::settings::Settings;
 use crate::budget::HeldByProcess;
 use crate::lifecycle::{Phase, Watch, reached};
+use crate::route::cut;
 
 /// Connections that wait in the kernel to be accepted: a surge of reconnecting clients.
 const BACKLOG: i32 = 4_096;
@@ -289,7 +290,10 @@ fn admit(
         match way {
             Way::Plain => refuse(stream, peer, (permit, address), port, &settings),
             // It can't be told without a handshake, which takes memory.
-            Way::Tls => tracing::warn!(%peer, "there is no memory for a connection; it is closed"),
+            Way::Tls => {
+                let from = cut(peer.ip());
+                tracing::warn!(%from, "there is no memory for a connection; it is closed");
+            }
         }
         return None;
     };
@@ -375,9 +379,11 @@ fn refuse(
     port: &Arc<Port>,
     settings: &Arc<Settings>,
 ) {
-    tracing::warn!(%peer, "there is no memory for a connection; it is answered 503");
+    // No stream says yet how much of an address may be in the log.
+    let from = cut(peer.ip());
+    tracing::warn!(%from, "there is no memory for a connection; it is answered 503");
     if let Err(error) = SockRef::from(&stream).send(NO_MEMORY) {
-        tracing::debug!(%peer, %error, "a connection is closed without an answer");
+        tracing::debug!(%from, %error, "a connection is closed without an answer");
         return;
     }
     let (port, settings) = (Arc::clone(port), Arc::clone(settings));

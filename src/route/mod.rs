@@ -9,6 +9,6 @@ pub mod settings;
 pub mod sticky;
 
 pub use key::{KeySource, partition_of};
-pub use privacy::Privacy;
+pub use privacy::{Privacy, cut};
 pub use settings::{Ack, Drain, Format, OnMissingKey, Settings};
 pub use sticky::Sticky;

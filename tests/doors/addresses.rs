@@ -163,3 +163,74 @@ fn a_record_has_the_address_that_the_proxy_protocol_names() {
     assert_eq!(found, ["192.0.2.1", "192.0.2.2"]);
     gateway.stop();
 }
+
+/// A route whose records have addresses from all over a request, and a key from a header.
+const ANYWHERE: &str = "[routes.anywhere]\npaths = [\"/anywhere/{stream}\"]\nstream_by = [\"path:stream\"]\nevents = \"/batch\"\n\
+    key = [\"header:x-real-ip\"]\nid = [\"cookie:visit\"]\n\
+    [routes.anywhere.headers]\nforwarded-for = [\"header:x-forwarded-for\"]\nforwarded = [\"header:forwarded\"]\n\
+    ip = [\"query:ip\"]\ncookie = [\"cookie:ip\"]\ncontext = [\"envelope:/context\"]\nown = [\"/ip\"]\n\
+    agent = [\"header:user-agent\"]\nuser = [\"basic\"]\n\"c-*\" = [\"header:cf-*\"]\n";
+
+#[test]
+fn an_address_that_a_client_or_a_balancer_says_is_stored_as_its_stream_shows_addresses() {
+    let mock = Mock::start(1, &[("events", 1), ("short", 1), ("header", 1)]);
+    let streams = "[streams.short]\ncluster = \"main\"\naddresses = \"cut\"\ndrop_headers = [\"authorization\"]\n\
+        [streams.header]\ncluster = \"main\"\naddresses = \"cut\"\nkey = \"header:x-real-ip\"\n";
+    let gateway = Gateway::ready(&config(mock.bootstrap(), &format!("{ANYWHERE}{streams}")));
+    let headers = [
+        ("x-forwarded-for", "192.0.2.77, 2001:db8:1:2::77"),
+        ("forwarded", "for=192.0.2.77;by=\"[2001:db8:1:2::77]:4711\""),
+        ("x-real-ip", "192.0.2.77"),
+        (
+            "cookie",
+            "visit=192.0.2.77-5; ip=2001%3Adb8%3A1%3A2%3A%3A77",
+        ),
+        ("cf-connecting-ip", "192.0.2.77"),
+        ("user-agent", "Mozilla/5.0 Chrome/120.0.0.77"),
+        ("authorization", "Basic dXNlcjo="),
+        JSON,
+    ];
+    let body = r#"{"context":{"ip":"192.0.2.77"},"batch":[{"ip":"192.0.2.77"}]}"#;
+    for stream in ["events", "short"] {
+        let path = format!("/anywhere/{stream}?ip=192.0.2.77");
+        let answer = gateway.client().post(&path, &headers, body.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let key = [("x-real-ip", "192.0.2.77"), JSON];
+    assert_eq!(post(&mut gateway.client(), "/v1/events/header", &key), 200);
+    let all = |stream: &str| {
+        let found = records(mock.bootstrap(), stream).remove(0);
+        let mut all = found.headers.clone();
+        all.sort();
+        let all: Vec<_> = all
+            .into_iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        (found.key_text().unwrap(), found.text(), all)
+    };
+    let event = r#"{"ip":"192.0.2.77"}"#;
+    let (key, value, headers) = all("events");
+    assert_eq!((key.as_str(), value.as_str()), ("192.0.2.77", event));
+    let is_shown = |header: &&String| header.contains("77") && !header.starts_with("agent");
+    assert_eq!(headers.iter().filter(is_shown).count(), 8, "{headers:?}");
+    assert!(headers.contains(&"user: user".into()), "{headers:?}");
+    let (key, value, headers) = all("short");
+    // What stands in the event is the event.
+    assert_eq!((key.as_str(), value.as_str()), ("192.0.2.0", event));
+    assert_eq!(
+        headers,
+        [
+            "agent: Mozilla/5.0 Chrome/120.0.0.77",
+            "c-connecting-ip: 192.0.2.0",
+            "context: {\"ip\":\"192.0.2.0\"}",
+            "cookie: 2001:db8:1::",
+            "event-id: 192.0.2.0-5",
+            "forwarded: for=192.0.2.0;by=\"[2001:db8:1::]:4711\"",
+            "forwarded-for: 192.0.2.0, 2001:db8:1::",
+            "ip: 192.0.2.0",
+            "own: 192.0.2.0",
+        ]
+    );
+    assert_eq!(all("header").0, "192.0.2.0");
+    gateway.stop();
+}

@@ -2,6 +2,7 @@
 //!
 //! What all events of a request have in common is found, and made a part of their headers, once for all of them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -12,7 +13,7 @@ use super::read::{Found, Read};
 use super::settings::Timestamp;
 use super::source::Source;
 use crate::event::headers::{self, Blocks};
-use crate::event::{Extra, Headers};
+use crate::event::{Extra, Headers, Key};
 use crate::route::Privacy;
 
 /// The header of an event's id, where it doesn't stand in the event.
@@ -21,6 +22,8 @@ const EVENT_ID: &str = "event-id";
 /// The same for all events of a request and a stream, and what is needed for the rest.
 pub(super) struct Extras<'a> {
     read: &'a Read<'a>,
+    /// What the stream lets be known of its clients.
+    privacy: &'a Privacy,
     address: Option<String>,
     arrival_ms: i64,
     /// The headers of an event, in their order.
@@ -112,7 +115,7 @@ impl<'a> Extras<'a> {
     /// an event may have in bytes.
     pub(super) fn of(
         read: &'a Read<'a>,
-        privacy: &Privacy,
+        privacy: &'a Privacy,
         arrival_ms: i64,
         most: u64,
         events: usize,
@@ -121,6 +124,7 @@ impl<'a> Extras<'a> {
         let address = { read.head.address }.map(|address| privacy.shown(address));
         let mut extras = Extras {
             read,
+            privacy,
             arrival_ms,
             parts: parts(read, privacy, address.as_deref(), most),
             address,
@@ -136,6 +140,31 @@ impl<'a> Extras<'a> {
         extras
     }
 
+    /// The key of the event at `position`, as its stream lets it be stored. What stands in the event is stored with the event.
+    #[inline]
+    pub(super) fn shown_key(&self, position: usize, key: Key) -> Key {
+        match self.privacy.shows_addresses() {
+            true => key,
+            false => self.hidden_key(position, key),
+        }
+    }
+
+    #[cold]
+    fn hidden_key(&self, position: usize, key: Key) -> Key {
+        let mut places = self.read.endpoint.key.iter();
+        let is_there = |place: &&Place| {
+            let found = self.read.first(&[**place], position, self.address());
+            found.is_some()
+        };
+        if places.find(is_there).is_none_or(Place::is_of_event) {
+            return key;
+        }
+        match self.privacy.text(key.bytes(self.read.body).unwrap_or_default()) {
+            Cow::Owned(shown) => Key::Apart(shown.into()),
+            Cow::Borrowed(_) => key,
+        }
+    }
+
     /// The client's address, as the stream shows it.
     pub(super) fn address(&self) -> Option<&str> {
         self.address.as_deref()
@@ -148,14 +177,14 @@ impl<'a> Extras<'a> {
         index: u32,
     ) -> Result<(bool, Option<Arc<Extra>>), TooLarge> {
         let address = self.address.as_deref();
-        let id = id(self.read, position, address);
+        let id = id(self.read, self.privacy, position, address);
         let has_none = id.is_none();
         if let Some(shared) = &self.shared {
             return Ok((has_none, shared.clone()?));
         }
         if let Some(Id::Apart(id)) = id {
-            let bytes = id.bytes(self.read.body);
-            push_id(self.read, bytes, index, &mut self.counted);
+            let bytes = self.privacy.text(id.bytes(self.read.body));
+            push_id(self.read, &bytes, index, &mut self.counted);
         }
         let time = self.read.time(position);
         Ok((has_none, self.made(time, position)?))
@@ -171,7 +200,8 @@ impl<'a> Extras<'a> {
                 Part::OfEvent(name, places) => {
                     let found = read.first(places, position, self.address.as_deref());
                     if let Some(found) = found {
-                        counted.push(name, found.bytes(read.body));
+                        let value = self.privacy.text(found.bytes(read.body));
+                        counted.push(name, &value);
                     }
                 }
             }
@@ -197,9 +227,18 @@ impl<'a> Extras<'a> {
 }
 
 /// The id of the event at `position`, if it has one that isn't empty.
-fn id<'a>(read: &'a Read<'_>, position: usize, address: Option<&'a str>) -> Option<Id<'a>> {
+fn id<'a>(
+    read: &'a Read<'_>,
+    privacy: &Privacy,
+    position: usize,
+    address: Option<&'a str>,
+) -> Option<Id<'a>> {
     let mut places = read.endpoint.id.iter();
     places.find_map(|place| {
+        // What isn't in the event would become a header.
+        if !keeps(read.endpoint, privacy, *place) {
+            return None;
+        }
         let found = read.first(std::slice::from_ref(place), position, address)?;
         let is_id = !found.bytes(read.body).is_empty();
         is_id.then_some(match place {
@@ -233,21 +272,21 @@ fn parts<'a>(read: &'a Read<'a>, privacy: &Privacy, address: Option<&str>, most:
                 break;
             }
             if let Some(found) = read.first(std::slice::from_ref(place), 0, address) {
-                same.push(&header.name, found.bytes(read.body));
+                same.push(&header.name, &privacy.text(found.bytes(read.body)));
                 break;
             }
         }
     }
     for (name, of_request, value) in &read.head.prefixed {
         if privacy.keeps(of_request.as_str()) {
-            same.push(name, value);
+            same.push(name, &privacy.text(value));
         }
     }
     let said = read.head.said.iter();
     for (name, value) in said.flat_map(Said::headers) {
         // As it was named in the request: `ce_id` was `ce-id`.
         if privacy.keeps(&name.replacen('_', "-", 1)) {
-            same.push(&name, value);
+            same.push(&name, &privacy.text(value));
         }
     }
     end(&mut same, &mut parts);
@@ -270,6 +309,8 @@ fn keeps(endpoint: &Endpoint, privacy: &Privacy, place: Place) -> bool {
     };
     match &endpoint.of_head[number] {
         Source::Header(name) => privacy.keeps(name.as_str()),
+        Source::Cookie(_) => privacy.keeps("cookie"),
+        Source::Basic => privacy.keeps("authorization"),
         _ => true,
     }
 }

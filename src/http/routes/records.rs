@@ -41,6 +41,7 @@ impl Records<'_> {
         let found = read.first(&endpoint.key, position, self.extras.address());
         let is_composite = matches!(found, Some(Found::Composite(..)));
         let key = found.and_then(Found::into_key);
+        let key = key.map(|key| self.extras.shown_key(position, key));
         if let Some(why) = self.needs_key
             && key.is_none()
             && !endpoint.key.is_empty()
