@@ -33,6 +33,9 @@ pub enum Command {
     ///
     /// Prints where it listens and a curl line to send with, and shows the events as a consumer sees them. Nothing is kept when it ends.
     Dev {
+        /// A configuration whose streams, routes and sources are tried: its clusters are the stand-in, and there's no spill log.
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
         /// Address and port of the data port.
         #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
         listen: std::net::SocketAddr,

@@ -51,10 +51,11 @@ fn main() -> std::process::ExitCode {
     let done = match cli.command {
         Command::Serve { config, adopt } => serve::run(&config, &adopt),
         Command::Dev {
+            config,
             listen,
             admin,
             quiet,
-        } => dev::run(listen, admin, quiet),
+        } => dev::run(config.as_deref(), listen, admin, quiet),
         Command::Check {
             config,
             connect,

@@ -2,9 +2,10 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Failure, configuration};
+use crate::http::access::{Access, Parts};
 use crate::http::routes::check::make;
 use crate::http::routes::trial::{Against, Told, Trial, Written, attempt};
 
@@ -30,11 +31,24 @@ pub fn run(file: &Path, route: Option<&str>, request: &Path) -> Result<(), Failu
     let limits = config.decode.limits().map_err(Failure::config)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now_ms = now.map_or(0, |now| now.as_millis() as i64);
+    let access = Access::new(
+        &Parts {
+            sources: &config.sources,
+            cors: &config.cors,
+            http: &config.http,
+            streams: &config.streams,
+            routes: &config.routes,
+        },
+        None,
+        Duration::ZERO,
+    );
+    let access = access.map_err(Failure::config)?;
     let against = Against {
         endpoints: &endpoints,
         streams: &config.streams,
         limits: &limits,
         http: &config.http,
+        access: access.as_deref(),
     };
     let trial = attempt(&against, &written, now_ms);
     let trial = trial.map_err(Failure::usage)?;
@@ -64,6 +78,9 @@ fn read(request: &Path) -> Result<Vec<u8>, Failure> {
 
 fn show(trial: &Trial) {
     println!("route {:?}", trial.route);
+    if let Some(source) = &trial.source {
+        println!("source {source:?}");
+    }
     for (number, stored) in trial.stored.iter().enumerate() {
         let (from, to) = stored.range;
         println!(
@@ -73,6 +90,9 @@ fn show(trial: &Trial) {
         match &stored.key {
             Some(key) => println!("  key        {}", text(key)),
             None => println!("  key        none"),
+        }
+        if let Some(id) = &stored.id {
+            println!("  id         {}", text(id));
         }
         if stored.gets_id {
             println!("  id         none; the header event-id gets a UUIDv7");

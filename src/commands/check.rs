@@ -49,8 +49,12 @@ pub fn run(file: &Path, connect: bool, print: bool) -> Result<(), Failure> {
         });
     }
     let (clusters, streams) = (config.clusters.len(), config.streams.len());
+    let routes = match config.routes.len() {
+        0 => String::new(),
+        routes => format!(", {routes} routes"),
+    };
     println!(
-        "{} is good: {clusters} clusters, {streams} streams",
+        "{} is good: {clusters} clusters, {streams} streams{routes}",
         file.display()
     );
     Ok(())

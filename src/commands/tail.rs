@@ -38,7 +38,7 @@ pub fn run(
         Offset::End
     };
     let consumer =
-        consumer(&settings.cluster, cluster, topic, offset).map_err(Failure::unavailable)?;
+        consumer(&settings.cluster, cluster, &[topic], offset).map_err(Failure::unavailable)?;
     let mut left = count.unwrap_or(u64::MAX);
     while left > 0 {
         match consumer.poll(Duration::from_millis(200)) {
@@ -55,31 +55,31 @@ pub fn run(
     Ok(())
 }
 
-/// A consumer of all partitions of a topic, without a group.
+/// A consumer of all partitions of some topics, without a group.
 pub(super) fn consumer(
     name: &str,
     cluster: &produce::Settings,
-    topic: &str,
+    topics: &[&str],
     offset: Offset,
 ) -> Result<BaseConsumer, String> {
     let consumer: BaseConsumer = client::consumer(name, cluster)
         .create()
         .map_err(|error| client::refusal(&error))?;
-    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10));
-    let metadata = metadata.map_err(|error| format!("cluster {name} doesn't answer: {error}"))?;
     let mut partitions = TopicPartitionList::new();
-    for found in metadata
-        .topics()
-        .iter()
-        .filter(|found| found.name() == topic)
-    {
-        for partition in found.partitions() {
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10));
+        let metadata =
+            metadata.map_err(|error| format!("cluster {name} doesn't answer: {error}"))?;
+        let found = metadata.topics().iter();
+        let found = found.filter(|found| found.name() == *topic);
+        let before = partitions.count();
+        for partition in found.flat_map(|found| found.partitions()) {
             let added = partitions.add_partition_offset(topic, partition.id(), offset);
             added.map_err(|error| error.to_string())?;
         }
-    }
-    if partitions.count() == 0 {
-        return Err(format!("topic {topic} doesn't exist in cluster {name}"));
+        if partitions.count() == before {
+            return Err(format!("topic {topic} doesn't exist in cluster {name}"));
+        }
     }
     consumer
         .assign(&partitions)

@@ -179,3 +179,52 @@ fn dev_runs_everything_and_its_curl_line_works() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn dev_tries_a_configuration_without_its_kafka() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("forebay.toml");
+    // A cluster that isn't there, whose client would need what isn't there either, and a log that isn't begun.
+    let spill = folder.path().join("spill");
+    let config = format!(
+        "include = [\"{}/deploy/presets/segment.toml\"]\n[clusters.far]\nbootstrap = \"127.0.0.1:1\"\n\
+         [clusters.far.kafka]\n\"security.protocol\" = \"sasl_ssl\"\n\"sasl.mechanism\" = \"PLAIN\"\n\
+         [streams.segment]\ncluster = \"far\"\ntopic = \"seg\"\nack = \"disk\"\n[spill]\ndir = {spill:?}\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    std::fs::write(&file, config).unwrap();
+    let any = "127.0.0.1:0";
+    let file = file.to_str().unwrap();
+    let running = command::start(
+        &["dev", "--config", file, "--listen", any, "--admin", any],
+        &[],
+    );
+    eventually("it tells where to send", 4 * SOON, || {
+        running.out().contains("ctrl-c ends it")
+    });
+    let out = running.out();
+    for part in [
+        "POST /v1/events/segment\n",
+        "POST /v1/import/   (route segment)\n",
+        "GET /v1/projects/{write_key}/settings",
+    ] {
+        assert!(out.contains(part), "{part:?} isn't in {out}");
+    }
+    let address = out
+        .split_once("takes events at http://")
+        .unwrap()
+        .1
+        .lines()
+        .next()
+        .unwrap();
+    let body = br#"{"batch":[{"userId":"u1","messageId":"m1"}]}"#;
+    let answer = Client::connect(address.parse().unwrap()).post("/v1/batch", &[], body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    eventually("the event is shown", SOON, || {
+        let out = running.out();
+        out.contains("seg:") && out.contains(r#"{"userId":"u1","messageId":"m1"}"#)
+    });
+    assert!(!spill.exists());
+    running.signal("INT");
+    assert_eq!(running.wait(2 * SOON).code, Some(0));
+}

@@ -32,6 +32,7 @@ fn what_would_be_stored_and_answered_is_shown_without_kafka() {
         "route \"segment\"",
         "record 0: stream \"segment\", bytes 10 to 109 of the body",
         "key        anon-1",
+        "id         m\n",
         "time       2026-11-26T21:56:58.952Z (1795730218952)",
         "header     sent-at: now",
         "header     event-time: 1795730218952",
@@ -146,4 +147,48 @@ fn it_says_what_the_gateway_would_say() {
     let pixel = "GET /web/pixel.gif?user_id=u HTTP/1.1\n\nuser_id=v";
     let ended = tried("web", &[], pixel);
     assert!(ended.out.contains("unexpected_body"), "{ended:?}");
+}
+
+#[test]
+fn who_may_not_send_is_told_so() {
+    let keys = "[routes.segment]\nauth = [\"basic\", \"body:/writeKey\"]\nheaders.source = [\"source\"]\n\
+        [routes.signed]\npaths = [\"/signed/{app}\"]\nauth = [\"hmac:x-sign id=path:app\"]\nstream = \"segment\"\nkey = []\n\
+        [sources.shop]\nkeys = [\"the-key-of-the-shop\"]\nsecrets = [\"secret\"]\nids = [\"app-1\"]\n\
+        [sources.other]\nkeys = [\"the-key-of-another\"]\nstreams = [\"none\"]\n";
+    let text = format!(
+        "include = [\"{}/deploy/presets/segment.toml\"]\n[streams.segment]\ncluster = \"c\"\n{keys}",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let batch = |key: &str| {
+        format!(
+            "POST /v1/batch HTTP/1.1\n\n{{\"batch\":[{{\"userId\":\"u\"}}],\"writeKey\":{key}}}"
+        )
+    };
+    let ended = tried_with(&text, &[], &batch("\"the-key-of-the-shop\""));
+    for part in [
+        "source \"shop\"\n",
+        "header     source: shop\n",
+        "durable: 200",
+    ] {
+        assert!(ended.out.contains(part), "{part:?}: {ended:?}");
+    }
+    let signed = |sign: &str| format!("POST /signed/app-1 HTTP/1.1\nx-sign: {sign}\n\n{{}}");
+    let good = "77325902caca812dc259733aacd046b73817372c777b8d95b402647474516e13";
+    let ended = tried_with(&text, &[], &signed(good));
+    assert!(ended.out.contains("durable: 200"), "{ended:?}");
+    for (request, status, code) in [
+        (batch("null"), 401, "no_key"),
+        (batch("\"another\""), 401, "unknown_key"),
+        (batch("\"the-key-of-another\""), 403, "source_not_allowed"),
+        (signed(&good.replace('7', "8")), 401, "bad_signature"),
+        (signed(good).replace("app-1", "app-2"), 401, "unknown_key"),
+    ] {
+        let ended = tried_with(&text, &[], &request);
+        let told = format!("durable: {status}");
+        assert!(
+            ended.out.contains(&told) && ended.out.contains(code),
+            "{code}: {ended:?}"
+        );
+        assert!(!ended.out.contains("record 0"), "{ended:?}");
+    }
 }

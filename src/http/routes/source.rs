@@ -48,7 +48,12 @@ impl Source {
             _ => {}
         }
         let Some((kind, name)) = text.split_once(':') else {
-            return Err(format!("{text:?} is no source; {FORMS}"));
+            return Err(match as_pointer(text) {
+                Some(pointer) => format!(
+                    "{text:?} is no source; did you mean \"{pointer}\", a member of the event?"
+                ),
+                None => format!("{text:?} is no source; {FORMS}"),
+            });
         };
         if name.is_empty() {
             return Err(format!("{text:?} lacks a name; {FORMS}"));
@@ -63,6 +68,11 @@ impl Source {
             "path" => Source::Path(name.into()),
             "cookie" => Source::Cookie(name.into()),
             "ce" => Source::Attribute(name.into()),
+            "body" | "event" | "json" if name.starts_with('/') => {
+                return Err(format!(
+                    "{text:?} is no source; give \"{name}\" for a member of the event, or \"envelope:{name}\" for one of what is around the events"
+                ));
+            }
             _ => {
                 let words = ["envelope", "header", "query", "path", "cookie"];
                 let near = words
@@ -83,6 +93,17 @@ impl Source {
             Source::Event(_) | Source::Envelope(_) | Source::Attribute(_) | Source::Sender
         )
     }
+}
+
+/// The pointer that somebody means who writes a name, or names with dots.
+fn as_pointer(text: &str) -> Option<String> {
+    let text = text.strip_prefix("$.").unwrap_or(text);
+    let is_name = |name: &str| {
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$');
+        !name.is_empty() && name.bytes().all(is_good)
+    };
+    let all_are = text.split('.').all(is_name);
+    all_are.then(|| format!("/{}", text.replace('.', "/")))
 }
 
 impl fmt::Display for Source {
@@ -127,7 +148,10 @@ mod tests {
     #[test]
     fn what_is_no_source_is_refused_with_advice() {
         for (text, part) in [
-            ("userId", "\"/pointer\""),
+            ("userId", "did you mean \"/userId\""),
+            ("$.user.id", "did you mean \"/user/id\""),
+            ("user id", "\"/pointer\""),
+            ("body:/x", "\"envelope:/x\""),
             ("", "\"/pointer\""),
             ("heder:x", "did you mean \"header:x\"?"),
             ("header:", "lacks a name"),

@@ -148,6 +148,13 @@ fn literal(path: &str, text: &str) -> Result<(), String> {
             "{path:?} has a \"{odd}\", which no path has; write it percent-encoded, as it's sent"
         ));
     }
+    let is_foreign =
+        |segment: &str| segment.starts_with(':') || segment.trim_matches('*').is_empty();
+    if let Some(segment) = text.split('/').find(|it| !it.is_empty() && is_foreign(it)) {
+        return Err(format!(
+            "{path:?} has the segment {segment:?}, which isn't a capture here; write a capture as {{name}}"
+        ));
+    }
     if text.contains("//") {
         return Err(format!("{path:?} has an empty segment"));
     }
@@ -199,6 +206,8 @@ mod tests {
             ("/a}", "partner"),
             ("/{a{b}}", "capture"),
             ("/x{a}", "whole segment"),
+            ("/x/:id", "{name}"),
+            ("/*", "{name}"),
             ("/{a}.gif", "whole segment"),
             ("/{}", "name it"),
             ("/{a b}", "name it"),

@@ -6,6 +6,7 @@
 //! | `2026-11-26 12:17:00.000`, the same without a zone | UTC |
 //! | up to 11 digits | seconds since 1970: until the year 5138 |
 //! | 12 to 14 digits | milliseconds since 1970 |
+//! | either with a point and 1 to 9 digits behind it | the same, and a part of a second or millisecond |
 //!
 //! All else is no time. What is finer than a millisecond is cut off. A leap second is the second behind it.
 
@@ -18,6 +19,15 @@ const MILLIS_DIGITS: usize = 14;
 pub(super) fn parse(text: &[u8]) -> Option<i64> {
     if let Some(value) = number(text) {
         return Some(epoch(value, text.len()));
+    }
+    let point = text.iter().position(|byte| !byte.is_ascii_digit());
+    if let Some(point) = point.filter(|point| text[*point] == b'.') {
+        let (whole, part) = text.split_at(point);
+        let (value, (millis, b"")) = (number(whole)?, fraction(part)?) else {
+            return None;
+        };
+        let is_of_seconds = whole.len() <= SECONDS_DIGITS;
+        return Some(epoch(value, whole.len()) + if is_of_seconds { millis } else { 0 });
     }
     let (date, rest) = text.split_at_checked(10)?;
     let [y, m, d] = [&date[..4], &date[5..7], &date[8..]].map(number);
@@ -151,7 +161,10 @@ mod tests {
             ("2026-11-26 12:17:00Z", 1_795_695_420_000),
             ("1795730677192", 1_795_730_677_192),
             ("1795730677", 1_795_730_677_000),
+            ("1795730677.559666", 1_795_730_677_559),
+            ("1795730677192.5", 1_795_730_677_192),
             ("0", 0),
+            ("0.5", 500),
             ("1970-01-01T00:00:00Z", 0),
             ("1969-12-31T23:59:59.999Z", -1),
             ("2016-12-31T23:59:60Z", 1_483_228_800_000),
@@ -168,7 +181,12 @@ mod tests {
             "now",
             "-1",
             "1e9",
-            "1795730677.5",
+            "1795730677.",
+            ".5",
+            "1795730677.5.5",
+            "1795730677.1234567890",
+            "1795730677.5e3",
+            "179573067719200.5",
             "179573067719200",
             "2026-11-26",
             "2026-11-26T21:54:49",

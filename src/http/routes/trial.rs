@@ -2,7 +2,9 @@
 //! without sending anything.
 //!
 //! It's the same code that takes real requests, up to the lanes. What only Kafka or other requests decide isn't known here: the
-//! partition, what the topic takes, room, quotas, who may send. The client's address is 192.0.2.1.
+//! partition, what the topic takes, room, quotas, client certificates. The client's address is 192.0.2.1.
+
+mod sender;
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -12,6 +14,7 @@ use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
 
+use self::sender::Sender;
 use super::answers::{bytes_of, nothing_taken};
 use super::asked::Asked;
 use super::endpoint::{Endpoint, Streams};
@@ -24,6 +27,7 @@ use super::settings::Form;
 use super::table::{Endpoints, Matched};
 use crate::decode::{Limits, Picked, encoding};
 use crate::event::headers;
+use crate::http::access::Access;
 use crate::http::admission::too_large_together;
 use crate::http::answer::{self, EventError, Problem, Reply};
 use crate::http::body::BodyFault;
@@ -55,6 +59,8 @@ pub struct Stored {
     pub range: (u32, u32),
     /// The record's key.
     pub key: Option<Vec<u8>>,
+    /// Its own id.
+    pub id: Option<Vec<u8>>,
     /// It has no id, so that the record gets one.
     pub gets_id: bool,
     /// The time that it says, in milliseconds since 1970.
@@ -83,6 +89,8 @@ pub struct Told {
 pub struct Trial {
     /// The route that takes it.
     pub route: String,
+    /// The source that sends, if a key was asked for and shown.
+    pub source: Option<String>,
     /// What would be stored.
     pub stored: Vec<Stored>,
     /// What would not: place, code, reason.
@@ -150,6 +158,8 @@ pub struct Against<'a> {
     pub limits: &'a Limits,
     /// The port, for what a body may have in bytes.
     pub http: &'a http::Settings,
+    /// Who may send, unless anybody may.
+    pub access: Option<&'a Access>,
 }
 
 /// Tries a request. `now_ms` is the time of its arrival.
@@ -240,6 +250,7 @@ impl Trial {
     fn empty(endpoint: &Endpoint) -> Trial {
         Trial {
             route: endpoint.name.clone(),
+            source: None,
             stored: Vec::new(),
             refused: Vec::new(),
             answer: Told::default(),
@@ -267,8 +278,17 @@ impl Trial {
         if endpoint.is_fixed {
             return Ok(nothing_taken());
         }
-        if let Whose::Nobody = head.whose(endpoint, |name| trying.stream(name)) {
-            return Err(head.nowhere(endpoint, |name| trying.is_gone(name)));
+        let stream = match head.whose(endpoint, |name| trying.stream(name)) {
+            Whose::Nobody => return Err(head.nowhere(endpoint, |name| trying.is_gone(name))),
+            Whose::Stream((name, _)) => Some(name.as_str()),
+            Whose::Sorted => None,
+        };
+        let by = (endpoint.name.as_str(), trying.against.endpoints);
+        let access = trying.against.access;
+        let sender = access.map(|access| Sender::of(access, by, stream, request));
+        let mut sender = sender.transpose()?;
+        if let Some(sender) = &mut sender {
+            sender.with_body(&request.body)?;
         }
         let body = trying.body(request, query)?;
         let mut picked = Picked::default();
@@ -284,6 +304,14 @@ impl Trial {
             around: &around,
             sender: None,
         };
+        if let Some(sender) = &mut sender {
+            sender.with_members(|pointer| read.member(pointer))?;
+        }
+        let read = Read {
+            sender: sender.as_ref().and_then(Sender::name),
+            ..read
+        };
+        self.source = read.sender.map(str::to_owned);
         let (mut costs, most) = (
             Costs::default(),
             trying.against.http.max_decompressed.as_u64(),
@@ -348,6 +376,9 @@ fn stored(
         stream: stream.clone(),
         range: (event.start, event.end),
         key: event.key.bytes(read.body).map(<[u8]>::to_vec),
+        id: { read.first(&trying.endpoint.id, position, None) }
+            .map(|found| found.bytes(read.body).to_vec())
+            .filter(|_| event.header_id.is_none()),
         gets_id: event.header_id.is_some(),
         time_ms: read.time(position),
         timestamp_ms: event.timestamp_ms(),
