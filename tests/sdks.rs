@@ -1,10 +1,12 @@
 //! Published SDKs, as they are published, against the real gateway and a real Kafka: what they say is sent is in the topic.
 //!
 //! `tests/sdks/fetch.sh` installs them; the programs beside it send with them. Where they can't be had a test says so, and fails with `CI`
-//! set. What isn't run: Segment's SDK for Go, whose request stands as recorded text in `tests/routes/segment.rs`, and native mobile SDKs.
+//! set. What isn't run: native mobile SDKs.
 
 mod browser;
 mod cloudevents;
+mod faults;
+mod readme;
 mod relay;
 mod segment;
 
@@ -48,10 +50,11 @@ struct Said {
     failed: Vec<String>,
 }
 
-/// Starts a program that sends with an SDK; it may be waited for with [`end`].
+/// Starts a program that sends with an SDK; it may be waited for with [`end`]. One that goes on until its standard input ends has one
+/// until then.
 fn start(command: &mut Command) -> std::process::Child {
     command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -61,6 +64,7 @@ fn start(command: &mut Command) -> std::process::Child {
 /// Waits for a program's end, which has to come by itself.
 #[track_caller]
 fn end(mut child: std::process::Child) -> Said {
+    drop(child.stdin.take());
     let deadline = std::time::Instant::now() + SENDS_WITHIN;
     while child.try_wait().unwrap().is_none() {
         if std::time::Instant::now() > deadline {
@@ -87,6 +91,7 @@ fn end(mut child: std::process::Child) -> Said {
 struct Preset {
     gateway: Gateway,
     config: String,
+    stream: String,
     topic: String,
 }
 
@@ -104,6 +109,7 @@ impl Preset {
         Preset {
             gateway: Gateway::ready(&config),
             config,
+            stream: stream.to_owned(),
             topic,
         }
     }
@@ -120,6 +126,21 @@ impl Preset {
             by_id.entry(id.to_owned()).or_default().push(record);
         }
         by_id
+    }
+}
+
+impl Preset {
+    /// The numbers that `pointer` finds in the topic's values.
+    fn numbers(&self, kafka: &Kafka, pointer: &str) -> BTreeSet<u64> {
+        let records = consume_all(kafka.bootstrap(), &self.topic);
+        let values = records.iter().map(|record| {
+            let value: serde_json::Value = serde_json::from_slice(record.payload()).unwrap();
+            value
+                .pointer(pointer)
+                .and_then(|number| number.as_u64())
+                .unwrap()
+        });
+        values.collect()
     }
 }
 

@@ -291,8 +291,8 @@ fn admit(
             Way::Plain => refuse(stream, peer, (permit, address), port, &settings),
             // It can't be told without a handshake, which takes memory.
             Way::Tls => {
-                let from = cut(peer.ip());
-                tracing::warn!(%from, "there is no memory for a connection; it is closed");
+                let peer = cut(peer.ip());
+                tracing::warn!(%peer, "there is no memory for a connection; it is closed");
             }
         }
         return None;
@@ -380,10 +380,10 @@ fn refuse(
     settings: &Arc<Settings>,
 ) {
     // No stream says yet how much of an address may be in the log.
-    let from = cut(peer.ip());
-    tracing::warn!(%from, "there is no memory for a connection; it is answered 503");
+    let network = cut(peer.ip());
+    tracing::warn!(peer = %network, "there is no memory for a connection; it is answered 503");
     if let Err(error) = SockRef::from(&stream).send(NO_MEMORY) {
-        tracing::debug!(%from, %error, "a connection is closed without an answer");
+        tracing::debug!(peer = %network, %error, "a connection is closed without an answer");
         return;
     }
     let (port, settings) = (Arc::clone(port), Arc::clone(settings));

@@ -181,3 +181,122 @@ fn a_page_is_told_of_a_route_what_the_route_says() {
     }
     gateway.stop();
 }
+
+/// A body that becomes large.
+fn bomb() -> Vec<u8> {
+    use std::io::Write as _;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(&[b' '; 15 << 20]).unwrap();
+    packed.finish().unwrap()
+}
+
+const C2S: &str = "/v1.0/c2s/inapp/app/vidaa/app-1";
+const SIGNED: &[u8] = br#"{"request_id":"r","device_ids":[{"value":"d"}]}"#;
+
+fn signed(key: &str, body: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+    let signature = hmac::sign(&key, body);
+    let digits = signature.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
+}
+
+/// The same again and again on a connection.
+fn repeated(gateway: &Gateway, times: usize, what: impl Fn(&mut Client)) {
+    let mut client = gateway.client();
+    (0..times).for_each(|_| what(&mut client));
+}
+
+/// Wrong keys in bodies that have to be read for them.
+fn wrong_members(gateway: &Gateway) {
+    let pad = "x".repeat(20_000);
+    let body = format!(r#"{{"batch":[{{"userId":"{pad}"}}],"writeKey":"wrong"}}"#);
+    repeated(gateway, 300, |client| {
+        let answer = client.post("/v1/import/", &[JSON], body.as_bytes());
+        check(&answer, 401, "unknown_key");
+    });
+}
+
+/// Signatures of what a body becomes, and by another's secret: neither body is decompressed.
+fn wrong_signatures(gateway: &Gateway, packed: &[u8]) {
+    let of_decompressed = signed("the-dev-key", &[b' '; 15 << 20]);
+    for signature in [of_decompressed, signed("another", packed)] {
+        let headers = [
+            JSON,
+            ("content-encoding", "gzip"),
+            ("authorization", &*signature),
+        ];
+        repeated(gateway, 50, |client| {
+            check(&client.post(C2S, &headers, packed), 401, "bad_signature");
+        });
+    }
+}
+
+/// Captures that are another app's, or lead elsewhere; two signatures; and many preflights.
+fn wrong_heads(gateway: &Gateway) {
+    let good = signed("the-dev-key", SIGNED);
+    for app in [
+        "app-1%2F..%2Fapp-2",
+        "..%2Fapp-1",
+        "app-1%00",
+        "APP-1",
+        "app-2",
+    ] {
+        let path = C2S.replace("app-1", app);
+        let answer = gateway
+            .client()
+            .post(&path, &[JSON, ("authorization", &good)], SIGNED);
+        check(&answer, 401, "unknown_key");
+    }
+    let twice = [JSON, ("authorization", &*good), ("authorization", &*good)];
+    let answer = gateway.client().post(C2S, &twice, SIGNED);
+    check(&answer, 400, "credentials_doubled");
+    for (origin, status) in [("https://shop.example", 204), ("https://evil.example", 403)] {
+        let asked = format!(
+            "OPTIONS /v1/t HTTP/1.1\r\nhost: test\r\norigin: {origin}\r\naccess-control-request-method: POST\r\n\r\n"
+        );
+        repeated(gateway, 500, |client| {
+            client.write(asked.as_bytes()).unwrap();
+            assert_eq!(client.answer().unwrap().status, status);
+        });
+    }
+}
+
+#[test]
+fn strangers_at_routes_cost_little_and_hurt_nobody() {
+    let (mock, gateway) = started();
+    let before = gateway.peak();
+    let packed = bomb();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            repeated(&gateway, 500, |client| {
+                let answer = client.post("/v1/batch", &[JSON, WRONG_BASIC], b"");
+                check(&answer, 401, "unknown_key");
+            });
+        });
+        scope.spawn(|| wrong_members(&gateway));
+        scope.spawn(|| wrong_signatures(&gateway, &packed));
+        scope.spawn(|| wrong_heads(&gateway));
+        // Somebody good meanwhile.
+        let mut client = gateway.client();
+        for number in 0..100 {
+            let body = batch(&number.to_string(), "null");
+            let answer = client.post("/v1/batch", &[JSON, BASIC], body.as_bytes());
+            check(&answer, 200, "");
+        }
+    });
+    let grown = gateway.peak().saturating_sub(before);
+    assert!(
+        grown < 14 << 20,
+        "{grown} bytes more at the peak: something was decompressed"
+    );
+    assert_eq!(gateway.events("segment", "accepted"), 100);
+    assert_eq!(records(mock.bootstrap(), "appsflyer").len(), 0);
+    // A capture decides as it's meant, with its escapes undone once.
+    let good = signed("the-dev-key", SIGNED);
+    let path = C2S.replace("app-1", "app%2D1");
+    let answer = gateway
+        .client()
+        .post(&path, &[JSON, ("authorization", &good)], SIGNED);
+    check(&answer, 200, "");
+    gateway.stop();
+}

@@ -153,8 +153,8 @@ fn it_says_what_the_gateway_would_say() {
 fn who_may_not_send_is_told_so() {
     let keys = "[routes.segment]\nauth = [\"basic\", \"body:/writeKey\"]\nheaders.source = [\"source\"]\n\
         [routes.signed]\npaths = [\"/signed/{app}\"]\nauth = [\"hmac:x-sign id=path:app\"]\nstream = \"segment\"\nkey = []\n\
-        [sources.shop]\nkeys = [\"the-key-of-the-shop\"]\nsecrets = [\"secret\"]\nids = [\"app-1\"]\n\
-        [sources.other]\nkeys = [\"the-key-of-another\"]\nstreams = [\"none\"]\n";
+        [sources.shop]\nkeys = [\"the-key-of-the-shop\"]\nsecrets = [\"secret-1\"]\nids = [\"app-1\"]\n\
+        [sources.other]\nkeys = [\"the-key-of-another\"]\nstreams = [\"spare\"]\n[streams.spare]\ncluster = \"c\"\n";
     let text = format!(
         "include = [\"{}/deploy/presets/segment.toml\"]\n[streams.segment]\ncluster = \"c\"\n{keys}",
         env!("CARGO_MANIFEST_DIR")
@@ -173,7 +173,7 @@ fn who_may_not_send_is_told_so() {
         assert!(ended.out.contains(part), "{part:?}: {ended:?}");
     }
     let signed = |sign: &str| format!("POST /signed/app-1 HTTP/1.1\nx-sign: {sign}\n\n{{}}");
-    let good = "77325902caca812dc259733aacd046b73817372c777b8d95b402647474516e13";
+    let good = "feb9ae264e118fc825bff12078db9ff101e1f8bcffda1c6ea69d2dc74c617a98";
     let ended = tried_with(&text, &[], &signed(good));
     assert!(ended.out.contains("durable: 200"), "{ended:?}");
     for (request, status, code) in [

@@ -3,15 +3,36 @@ import io.cloudevents.core.builder.CloudEventBuilder;
 import io.cloudevents.core.message.MessageWriter;
 import io.cloudevents.http.HttpMessageFactory;
 import io.cloudevents.jackson.JsonFormat;
+import java.io.OutputStream;
 import java.net.HttpURLConnection;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicBoolean;
 
-/** Sends COUNT events with the CloudEvents SDK for Java: CloudEvents URL MODE COUNT. Prints `failed ID STATUS` for refusals. */
+/**
+ * Sends COUNT events with the CloudEvents SDK for Java: CloudEvents URL MODE COUNT. Prints `failed ID STATUS` for refusals. COUNT 0: as
+ * many as there's time for until standard input ends, with `sent ID` for each.
+ */
 final class CloudEvents {
     public static void main(String[] args) throws Exception {
         String mode = args[1];
-        for (int number = 0; number < Integer.parseInt(args[2]); number++) {
+        int count = Integer.parseInt(args[2]);
+        AtomicBoolean ended = new AtomicBoolean();
+        Thread reader = new Thread(() -> {
+            try {
+                System.in.transferTo(OutputStream.nullOutputStream());
+            } catch (java.io.IOException error) {
+                // It has ended as well.
+            }
+            ended.set(true);
+        });
+        reader.setDaemon(true);
+        reader.start();
+        for (int number = 0; count == 0 ? !ended.get() : number < count; number++) {
+            if (count == 0) {
+                System.out.println("sent java-" + mode + "-" + number);
+                Thread.sleep(5);
+            }
             String data = "{\"number\":" + number + ",\"city\":\"Köln\"}";
             CloudEvent event = CloudEventBuilder.v1()
                     .withId("java-" + mode + "-" + number)
@@ -32,14 +53,20 @@ final class CloudEvents {
                     throw new java.io.UncheckedIOException(error);
                 }
             });
-            if (mode.equals("binary")) {
-                writer.writeBinary(event);
-            } else {
-                writer.writeStructured(event, new JsonFormat());
+            String told = "";
+            try {
+                if (mode.equals("binary")) {
+                    writer.writeBinary(event);
+                } else {
+                    writer.writeStructured(event, new JsonFormat());
+                }
+                int status = connection.getResponseCode();
+                told = status / 100 == 2 ? "" : "" + status;
+            } catch (java.io.IOException | java.io.UncheckedIOException error) {
+                told = error.getClass().getSimpleName();
             }
-            int status = connection.getResponseCode();
-            if (status / 100 != 2) {
-                System.out.println("failed " + event.getId() + " " + status);
+            if (!told.isEmpty()) {
+                System.out.println("failed " + event.getId() + " " + told);
             }
         }
         System.out.println("done");

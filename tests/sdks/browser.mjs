@@ -5,11 +5,13 @@
 //   beacon    navigator.sendBeacon, fetch with keepalive, and a pixel, as a page without any SDK does
 //
 // The names that SDKs have written into them lead to 127.0.0.1:PORT, where the gateway has TLS of an authority that nobody knows.
-// Prints `failed WHAT` for what a page is told, and `done`.
+// Prints `failed WHAT` for what a page is told, and `done`. With a sixth argument, `faults`, it goes on until standard input ends:
+// segment's SDK keeps trying with what it has, and the televisions' one sends more and more.
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
-const [sdk, port, key, count] = process.argv.slice(2);
+const [sdk, port, key, count, faults] = process.argv.slice(2);
+const end = new Promise((resolve) => process.stdin.on("end", resolve).resume());
 const modules = new URL("./node_modules/", import.meta.url);
 const read = (path) => readFileSync(new URL(path, modules), "utf8");
 const browser = await chromium.launch({
@@ -34,7 +36,7 @@ const senders = {
   async segment(mode) {
     await page.addScriptTag({ content: read("@segment/analytics-next/dist/umd/index.js") });
     return page.evaluate(
-      async ({ key, count, mode }) => {
+      async ({ key, count, mode, faults }) => {
         const settings = {
           apiHost: "events.example/v1",
           protocol: "https",
@@ -48,6 +50,16 @@ const senders = {
         const failed = [];
         analytics.on("delivery_failure", (context) => failed.push(context.event.messageId));
         const sent = [];
+        if (faults) {
+          window.told = { failed: [], sent };
+          analytics.on("delivery_failure", (context) => window.told.failed.push(`number-${context.event.properties.number}`));
+          for (let number = 0; number < count; number++) {
+            sent.push(`number-${number}`);
+            analytics.track("Purchase", { number, city: 'Köln "5%41"' });
+            await new Promise((resolve) => setTimeout(resolve, 50));
+          }
+          return window.told;
+        }
         for (let number = 0; number < count; number++) {
           const context = await analytics.track("Purchase", { number, city: 'Köln "5%41"' });
           sent.push(context.event.messageId);
@@ -59,7 +71,7 @@ const senders = {
         }
         return { failed, sent };
       },
-      { key, count: Number(count), mode },
+      { key, count: Number(count), mode, faults },
     );
   },
   async ctv() {
@@ -67,19 +79,31 @@ const senders = {
     await page.evaluate(() => (window.VIDAA = {}));
     await page.addScriptTag({ content: read("appsflyer-html5-ctv-sdk/dist/appsflyerSdk.bundle.js") });
     return page.evaluate(
-      async ({ key, count }) => {
+      async ({ key, count, faults }) => {
         const failed = [];
         const sent = [];
+        window.told = { failed, sent };
         const sdk = await window.AppsFlyerSDK.default({ devKey: key, appId: "com.example.tv" });
         const told = (what) => (error) => failed.push(`${what}:${JSON.stringify(error)}`.replace(/\s/g, "_"));
         await sdk.start().then(() => sent.push("start"), told("start"));
+        if (faults) {
+          const send = async () => {
+            for (let number = 0; !window.ended; number++) {
+              sent.push(`x ${number}`);
+              await sdk.logEvent("af_purchase", { sku: `x ${number}` }).catch(told(`x ${number}`));
+            }
+            window.over = true;
+          };
+          send();
+          return window.told;
+        }
         for (let number = 0; number < count; number++) {
           const values = { af_revenue: number, af_currency: "EUR", sku: `x ${number}` };
           await sdk.logEvent("af_purchase", values).then(() => sent.push(`event-${number}`), told(number));
         }
         return { failed, sent };
       },
-      { key, count: Number(count) },
+      { key, count: Number(count), faults },
     );
   },
   async beacon() {
@@ -110,7 +134,13 @@ const senders = {
     }, { count: Number(count) });
   },
 };
-const { failed, sent } = await (sdk === "segment" || sdk === "batching" ? senders.segment(sdk) : senders[sdk]());
+let { failed, sent } = await (sdk === "segment" || sdk === "batching" ? senders.segment(sdk) : senders[sdk]());
+if (faults) {
+  await end;
+  await page.evaluate(() => (window.ended = true));
+  if (sdk === "ctv") await page.waitForFunction(() => window.over, null, { timeout: 60000 });
+  ({ failed, sent } = await page.evaluate(() => window.told));
+}
 for (const id of sent) console.log("sent", id);
 for (const what of failed) console.log("failed", what);
 await browser.close();

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::process::{Child, Command};
 
+use super::faults::{Faults, lost};
 use super::*;
 use crate::kafka;
 use crate::support::certificates::Authority;
+use crate::support::eventually;
 use crate::support::gateway::Gateway;
 
 /// What pages are told, and who may send.
@@ -39,13 +41,14 @@ fn port(gateway: &Gateway) -> String {
 
 /// A page that sends with an SDK.
 fn page(folder: &Path, sdk: &str, gateway: &Gateway, key: &str, count: usize) -> Child {
+    start(page_at(folder, sdk, &port(gateway)).args([key, &count.to_string()]))
+}
+
+/// One that sends to this port.
+fn page_at(folder: &Path, sdk: &str, port: &str) -> Command {
     let mut command = Command::new("node");
-    let script = folder.join("browser.mjs");
-    start(
-        command
-            .arg(script)
-            .args([sdk, &port(gateway), key, &count.to_string()]),
-    )
+    command.arg(folder.join("browser.mjs")).args([sdk, port]);
+    command
 }
 
 /// What a browser's SDK says is sent is in Kafka once, under the user that isn't there yet.
@@ -193,4 +196,85 @@ fn what_the_package_for_servers_sends_is_in_kafka() {
         assert_eq!(record.key.as_deref(), Some(key.as_bytes()));
     }
     preset.gateway.stop();
+}
+
+/// Refusals with 429 and 503, closed connections, a stop and a kill: what the SDK sends again ends in Kafka, and it loses nothing.
+#[track_caller]
+fn pages_of_segment_lose_nothing(strategy: &str) {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let Some(folder) = folder_or_skip("browser") else {
+        return;
+    };
+    let authority = Authority::new("servers");
+    let asks = "[streams.segment.rate]\nevents = 10\n[routes.segment]\nauth = [\"basic\"]\ncors = \"pages\"\n[routes.segment-single]\nauth = [\"basic\"]\ncors = \"pages\"\n";
+    let preset = secured(kafka, &authority, "segment", asks);
+    let unavailable = "[routes.segment.answers.overloaded]\nstatus = 503\n[routes.segment-single.answers.overloaded]\nstatus = 503\n";
+    let mut faults = Faults::before(preset, unavailable);
+    let port = faults.relay.address.port().to_string();
+    let page = start(page_at(&folder, strategy, &port).args(["writekey", "200", "faults"]));
+    faults.happen(false);
+    let stored = || -> BTreeSet<String> {
+        let by_number = faults.preset.numbers(kafka, "/properties/number");
+        by_number
+            .iter()
+            .map(|number| format!("number-{number}"))
+            .collect()
+    };
+    let all = super::ids("number", 200);
+    // What is left is tried again with pauses of up to a minute.
+    eventually("all is in kafka", super::SENDS_WITHIN, || {
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        stored() == all
+    });
+    let said = end(page);
+    assert_eq!(said.sent.len(), 200, "{said:?}");
+    faults.preset.gateway.stop();
+}
+
+#[test]
+fn segments_sdk_in_a_page_loses_nothing_one_by_one() {
+    pages_of_segment_lose_nothing("segment");
+}
+
+#[test]
+fn segments_sdk_in_a_page_loses_nothing_in_batches() {
+    pages_of_segment_lose_nothing("batching");
+}
+
+#[test]
+fn what_the_sdk_of_televisions_loses_it_tells() {
+    let Some(kafka) = kafka::one_or_skip() else {
+        return;
+    };
+    let Some(folder) = folder_or_skip("browser") else {
+        return;
+    };
+    let authority = Authority::new("servers");
+    let asks = "[streams.appsflyer.rate]\nevents = 10\n[routes.appsflyer-c2s]\nauth = [\"hmac:authorization id=path:app_id\"]\ncors = \"pages\"\n";
+    let preset = secured(kafka, &authority, "appsflyer", asks);
+    let unavailable = "[routes.appsflyer-c2s.answers.overloaded]\nstatus = 503\n";
+    let mut faults = Faults::before(preset, unavailable);
+    let port = faults.relay.address.port().to_string();
+    let page = start(page_at(&folder, "ctv", &port).args(["the-dev-key", "1", "faults"]));
+    faults.happen(false);
+    let said = end(page);
+    let stored = faults.preset.records(kafka, "/event_custom_parameters/sku");
+    let stored: BTreeSet<_> = stored.into_keys().collect();
+    let said = Said {
+        sent: said.sent.into_iter().filter(|id| id != "start").collect(),
+        ..said
+    };
+    let lost = lost(&said, &stored, |line| {
+        line.split(':').next().unwrap().replace('_', " ")
+    });
+    assert_eq!(lost, [""; 0], "lost and not told");
+    for status in ["429", "503"] {
+        assert!(
+            said.failed.iter().any(|line| line.contains(status)),
+            "{status}: {said:?}"
+        );
+    }
+    faults.preset.gateway.stop();
 }

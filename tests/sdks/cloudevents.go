@@ -1,13 +1,15 @@
 // Sends COUNT events with the CloudEvents SDK for Go: cloudevents URL MODE COUNT, MODE is binary or structured. Prints
-// `failed ID WHY` for what isn't acknowledged.
+// `failed ID WHY` for what isn't acknowledged. COUNT 0: as many as there's time for until standard input ends, with `sent ID` for each.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 )
@@ -23,7 +25,21 @@ func main() {
 	if mode == "structured" {
 		ctx = cloudevents.WithEncodingStructured(ctx)
 	}
-	for number := 0; number < count; number++ {
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	for number := 0; count == 0 || number < count; number++ {
+		if count == 0 {
+			select {
+			case <-ended:
+				fmt.Println("done")
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			fmt.Printf("sent go-%s-%d\n", mode, number)
+		}
 		event := cloudevents.NewEvent()
 		event.SetID(fmt.Sprintf("go-%s-%d", mode, number))
 		event.SetSource("/app/shop")

@@ -1,13 +1,24 @@
-"""Sends COUNT events with the CloudEvents SDK for Python: cloudevents.py URL MODE COUNT. Prints `failed ID STATUS` for refusals."""
+"""Sends COUNT events with the CloudEvents SDK for Python: cloudevents.py URL MODE COUNT. Prints `failed ID STATUS` for refusals.
 
+COUNT 0: as many as there's time for until standard input ends, with `sent ID` for each.
+"""
+
+import itertools
+import select
 import sys
+import time
 
 import requests
 from cloudevents.v1.conversion import to_binary, to_structured
 from cloudevents.v1.http import CloudEvent
 
 url, mode, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-for number in range(count):
+for number in range(count) if count else itertools.count():
+    if not count:
+        time.sleep(0.005)
+        if select.select([sys.stdin], [], [], 0)[0]:
+            break
+        print("sent", f"python-{mode}-{number}", flush=True)
     event = CloudEvent(
         {
             "id": f"python-{mode}-{number}",
@@ -20,7 +31,10 @@ for number in range(count):
         {"number": number, "city": 'Köln "5%41"'},
     )
     headers, body = (to_binary if mode == "binary" else to_structured)(event)
-    answer = requests.post(url, headers=headers, data=body, timeout=20)
-    if answer.status_code // 100 != 2:
-        print("failed", event["id"], answer.status_code, flush=True)
+    try:
+        status = requests.post(url, headers=headers, data=body, timeout=20).status_code
+    except requests.RequestException as error:
+        status = type(error).__name__
+    if status not in (200, 202, 204):
+        print("failed", event["id"], status, flush=True)
 print("done", flush=True)

@@ -61,9 +61,13 @@ POM
 install_go() {
     # One that fetches the release that a module asks for.
     "$here/../support/need.sh" '[[ $(go env GOVERSION) > go1.21 ]]' golang-go >/dev/null || exit "$unavailable"
-    cp "$here/cloudevents.go" "$1/main.go"
+    mkdir "$1/of-cloudevents" "$1/of-segment"
+    cp "$here/cloudevents.go" "$1/of-cloudevents/main.go"
+    cp "$here/segment.go" "$1/of-segment/main.go"
+    # Segment's module has another name where it's published than where its source is.
     (cd "$1" && go mod init sdks >&2 && go get github.com/cloudevents/sdk-go/v2@v2.16.2 >&2 &&
-        go build -o cloudevents . >&2) || missing "Go's module proxy does not answer"
+        go get gopkg.in/segmentio/analytics-go.v3@v3.1.0 >&2 &&
+        go build -o cloudevents ./of-cloudevents >&2 && go build -o segment ./of-segment >&2) || missing "Go's module proxy does not answer"
 }
 
 install_browser() {
@@ -81,13 +85,15 @@ esac
 mkdir -p "$root"
 exec 9>"$root/.$set.lock"
 flock 9
-if [ ! -e "$home/.complete" ]; then
+# What stands in a folder is what this script and the programs that are built there say.
+is="$(cat "$here/fetch.sh" "$here"/*.go | sha256sum)"
+if [ "$(cat "$home/.complete" 2>/dev/null)" != "$is" ]; then
     rm -rf "$home" "$home.new"
     mkdir -p "$home.new"
     "install_$set" "$home.new"
     mv "$home.new" "$home"
     # A virtual environment names its own folder in its scripts; only its interpreter is used, which does not.
-    touch "$home/.complete"
+    printf '%s\n' "$is" >"$home/.complete"
 fi
 # The drivers are ours and change; what is installed stays.
 cp "$here"/*.mjs "$home/" 2>/dev/null || true

@@ -19,8 +19,8 @@ struct State {
     /// So many answers are still to be swallowed: their connections are closed instead.
     to_swallow: AtomicUsize,
     swallowed: AtomicUsize,
-    /// Answers that said 429.
-    refused: AtomicUsize,
+    /// Answers that said 429, and 503.
+    refused: [AtomicUsize; 2],
     /// Connections that came while there was no gateway.
     turned_away: AtomicUsize,
 }
@@ -58,9 +58,10 @@ impl Relay {
         self.state.swallowed.load(SeqCst)
     }
 
-    /// The number of answers that said 429.
-    pub(super) fn refused(&self) -> usize {
-        self.state.refused.load(SeqCst)
+    /// The number of answers that said 429, and of those that said 503.
+    pub(super) fn refused(&self) -> (usize, usize) {
+        let [too_many, unavailable] = &self.state.refused;
+        (too_many.load(SeqCst), unavailable.load(SeqCst))
     }
 
     /// The number of connections that came while there was no gateway.
@@ -76,7 +77,11 @@ impl State {
             self.turned_away.fetch_add(1, SeqCst);
             return Ok(());
         };
-        let gateway = TcpStream::connect(target)?;
+        let gateway = TcpStream::connect(target);
+        if gateway.is_err() {
+            self.turned_away.fetch_add(1, SeqCst);
+        }
+        let gateway = gateway?;
         let (mut from_client, mut to_gateway) = (client.try_clone()?, gateway.try_clone()?);
         std::thread::spawn(move || {
             let copied = io::copy(&mut from_client, &mut to_gateway);
@@ -91,8 +96,10 @@ impl State {
                 break;
             }
             let says = |status: &str| bytes.starts_with(format!("HTTP/1.1 {status} ").as_bytes());
-            if says("429") {
-                self.refused.fetch_add(1, SeqCst);
+            for (status, count) in ["429", "503"].iter().zip(&self.refused) {
+                if says(status) {
+                    count.fetch_add(1, SeqCst);
+                }
             }
             let swallow = || {
                 self.to_swallow

@@ -1,4 +1,4 @@
-//! Segment's SDKs: for Python, Node and Java.
+//! Segment's SDKs: for Python, Node, Go and Java.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command};
@@ -33,6 +33,7 @@ fn program(set: &str, folder: &Path, url: &str, count: usize) -> Child {
                 .arg(drivers().join("Segment.java"));
             command
         }
+        "go" => Command::new(folder.join("segment")),
         _ => unreachable!("{set} has no program"),
     };
     start(command.args([url, "writekey", &count.to_string()]))
@@ -60,7 +61,7 @@ fn check(by_id: &BTreeMap<String, Vec<Record>>, set: &str) {
         assert!(header("event-time").is_some(), "{:?}", record.headers);
         assert_eq!(
             header("context").is_some(),
-            set == "java",
+            matches!(set, "java" | "go"),
             "{:?}",
             record.headers
         );
@@ -111,11 +112,14 @@ enum End {
     Stop,
 }
 
-/// The gateway refuses for a quota, loses answers, stops for good and is killed, while an SDK sends: what the SDK doesn't report as failed
+/// What a gateway says from its second start on, where it had said 429.
+const UNAVAILABLE: &str = "[routes.segment.answers.overloaded]\nstatus = 503\n";
+
+/// The gateway refuses for a quota, with 429 and later as `later` says, loses answers, stops for good and is killed, while an SDK sends: what the SDK doesn't report as failed
 /// is in Kafka. The SDK sees each of the `ends`. `may_drop`: it may report some. `sends_again`: it does so with events whose answer was
 /// lost.
 #[track_caller]
-fn survives(set: &str, ends: &[End], may_drop: bool, sends_again: bool) {
+fn survives(set: &str, ends: &[End], later: &str, may_drop: bool, sends_again: bool) {
     const COUNT: usize = 300;
     let Some(kafka) = kafka::one_or_skip() else {
         return;
@@ -145,11 +149,19 @@ fn survives(set: &str, ends: &[End], may_drop: bool, sends_again: bool) {
         eventually("the SDK is turned away", Duration::from_secs(60), || {
             relay.turned_away() > before
         });
-        preset.gateway = Gateway::ready(&preset.config);
+        preset.gateway = Gateway::ready(&format!("{}{later}", preset.config));
         relay.turn_to(Some(preset.gateway.data));
     }
     let said = end(program);
-    assert!(relay.refused() > 0, "nothing was refused for the quota");
+    let (too_many, unavailable) = relay.refused();
+    // Who sends all at once sees what the last one says.
+    match may_drop {
+        true => assert!(too_many + unavailable > 0, "nothing was refused"),
+        false => assert!(
+            too_many > 0 && unavailable > 0,
+            "{too_many}, {unavailable} refused"
+        ),
+    }
     assert!(may_drop || said.failed.is_empty(), "{said:?}");
     let failed: BTreeSet<_> = said
         .failed
@@ -194,18 +206,34 @@ fn what_the_sdk_for_java_sends_is_in_kafka() {
 }
 
 #[test]
+fn what_the_sdk_for_go_sends_is_in_kafka() {
+    delivers("go");
+}
+
+#[test]
 fn the_sdk_for_python_loses_nothing_to_refusals_lost_answers_stops_and_kills() {
-    survives("python", &[End::Kill, End::Stop], false, true);
+    survives("python", &[End::Kill, End::Stop], UNAVAILABLE, false, true);
 }
 
 /// `closeAndFlush` of this one may end while a batch whose connection was cut still waits for its next try.
 #[test]
 fn the_sdk_for_node_loses_nothing_to_refusals_lost_answers_stops_and_kills() {
-    survives("node", &[End::Kill, End::Stop], false, false);
+    survives("node", &[End::Kill, End::Stop], UNAVAILABLE, false, false);
+}
+
+/// It sends everything again for 43 seconds, which is longer than this takes.
+#[test]
+fn the_sdk_for_go_loses_nothing_to_refusals_lost_answers_stops_and_kills() {
+    survives("go", &[End::Kill, End::Stop], UNAVAILABLE, false, true);
 }
 
 /// With its three retries this one may give up; it says so. It waits for 15 seconds before the first, and for more before each other.
 #[test]
 fn what_the_sdk_for_java_loses_to_refusals_lost_answers_and_a_kill_it_says() {
-    survives("java", &[End::Kill], true, true);
+    survives("java", &[End::Kill], "", true, true);
+}
+
+#[test]
+fn what_the_sdk_for_java_loses_to_a_gateway_that_has_no_room_it_says() {
+    survives("java", &[End::Kill], UNAVAILABLE, true, true);
 }

@@ -159,7 +159,10 @@ impl<'a> Extras<'a> {
         if places.find(is_there).is_none_or(Place::is_of_event) {
             return key;
         }
-        match self.privacy.text(key.bytes(self.read.body).unwrap_or_default()) {
+        match self
+            .privacy
+            .text(key.bytes(self.read.body).unwrap_or_default())
+        {
             Cow::Owned(shown) => Key::Apart(shown.into()),
             Cow::Borrowed(_) => key,
         }

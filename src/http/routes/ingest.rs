@@ -59,10 +59,11 @@ pub(crate) async fn answer(
     let (path, headers) = (request.uri().path(), request.headers());
     let asked = (snapshot.endpoints).handshake(request.method(), path, headers);
     if let Some((_, answer)) = asked {
-        return answer.unwrap_or_else(|problem| {
+        let refused = |problem| {
             let close = !request.body().is_end_stream();
             refuse(Problem { close, ..problem })
-        });
+        };
+        return answer.unwrap_or_else(refused).into();
     }
     let (endpoint, known) = match find(snapshot, peer, request) {
         Ok(found) => found,

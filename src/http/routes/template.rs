@@ -30,6 +30,14 @@ pub(super) fn parse(path: &str) -> Result<Vec<Pattern>, String> {
     if !path.starts_with('/') {
         return Err(format!("{path:?} is no path; begin it with a slash"));
     }
+    let is_foreign =
+        |segment: &str| segment.starts_with(':') || segment.trim_matches('*').is_empty();
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    if let Some(segment) = segments.find(|segment| is_foreign(segment)) {
+        return Err(format!(
+            "{path:?} has the segment {segment:?}, which isn't a capture here; write a capture as {{name}}"
+        ));
+    }
     let mut patterns = vec![Pattern::default()];
     let mut rest = path;
     while let Some(open) = rest.find(['{', '}']) {
@@ -148,13 +156,6 @@ fn literal(path: &str, text: &str) -> Result<(), String> {
             "{path:?} has a \"{odd}\", which no path has; write it percent-encoded, as it's sent"
         ));
     }
-    let is_foreign =
-        |segment: &str| segment.starts_with(':') || segment.trim_matches('*').is_empty();
-    if let Some(segment) = text.split('/').find(|it| !it.is_empty() && is_foreign(it)) {
-        return Err(format!(
-            "{path:?} has the segment {segment:?}, which isn't a capture here; write a capture as {{name}}"
-        ));
-    }
     if text.contains("//") {
         return Err(format!("{path:?} has an empty segment"));
     }
@@ -208,6 +209,7 @@ mod tests {
             ("/x{a}", "whole segment"),
             ("/x/:id", "{name}"),
             ("/*", "{name}"),
+            ("/a/**/b", "{name}"),
             ("/{a}.gif", "whole segment"),
             ("/{}", "name it"),
             ("/{a b}", "name it"),

@@ -5,16 +5,17 @@
 //! partition, what the topic takes, room, quotas, client certificates. The client's address is 192.0.2.1.
 
 mod sender;
+mod written;
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Uri};
+use hyper::header::{HeaderMap, HeaderValue};
 
 use self::sender::Sender;
+pub use self::written::Written;
 use super::answers::{bytes_of, nothing_taken};
 use super::asked::Asked;
 use super::endpoint::{Endpoint, Streams};
@@ -40,15 +41,6 @@ use crate::route::{self, OnMissingKey, Privacy};
 
 /// The client's address: one of those that are for examples (RFC 5737).
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-
-/// A request as it's written in a file.
-#[derive(Debug)]
-pub struct Written {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
 
 /// An event that would be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,52 +91,6 @@ pub struct Trial {
     pub answer: Told,
     /// The answer if there's no room.
     pub overloaded: Told,
-}
-
-impl Written {
-    /// Reads a request: its first line, its headers, an empty line, its body. Lines may end with or without a carriage return.
-    pub fn parse(text: &[u8]) -> Result<Written, String> {
-        let mut rest = text;
-        let mut line = || {
-            let end = rest.iter().position(|byte| *byte == b'\n');
-            let (line, behind) = match end {
-                Some(end) => (&rest[..end], &rest[end + 1..]),
-                None if rest.is_empty() => return None,
-                None => (rest, &[][..]),
-            };
-            rest = behind;
-            Some(line.strip_suffix(b"\r").unwrap_or(line))
-        };
-        let first = line().unwrap_or_default();
-        let first = String::from_utf8_lossy(first).into_owned();
-        let wrong = || {
-            format!(
-                "{first:?} is no first line of a request; write it like \"POST /v1/batch HTTP/1.1\""
-            )
-        };
-        let mut parts = first.split_whitespace();
-        let (method, target) = parts.next().zip(parts.next()).ok_or_else(wrong)?;
-        let method = Method::from_bytes(method.as_bytes()).map_err(|_| wrong())?;
-        let uri = target.parse::<Uri>().map_err(|_| wrong())?;
-        let mut headers = HeaderMap::new();
-        while let Some(line) = line().filter(|line| !line.is_empty()) {
-            let shown = String::from_utf8_lossy(line);
-            let wrong = || format!("{shown:?} is no header; an empty line comes before the body");
-            let at = line
-                .iter()
-                .position(|byte| *byte == b':')
-                .ok_or_else(wrong)?;
-            let name = HeaderName::from_bytes(&line[..at]).map_err(|_| wrong())?;
-            let value = HeaderValue::from_bytes(line[at + 1..].trim_ascii());
-            headers.append(name, value.map_err(|_| wrong())?);
-        }
-        Ok(Written {
-            method,
-            uri,
-            headers,
-            body: rest.to_vec(),
-        })
-    }
 }
 
 /// What a request is tried against.
@@ -227,6 +173,22 @@ impl<'a> Trying<'a> {
         settings.is_some_and(|settings| settings.gone)
     }
 
+    /// Who sends, if keys are asked for anywhere; as far as the head and a signature say.
+    fn sender(
+        &self,
+        stream: Option<&'a str>,
+        request: &'a Written,
+    ) -> Result<Option<Sender<'a>>, Problem> {
+        let by = (self.endpoint.name.as_str(), self.against.endpoints);
+        let access = self.against.access;
+        let sender = access.map(|access| Sender::of(access, by, stream, request));
+        let mut sender = sender.transpose()?;
+        if let Some(sender) = &mut sender {
+            sender.with_body(&request.body)?;
+        }
+        Ok(sender)
+    }
+
     /// The event's bytes of a request.
     fn body(&self, request: &Written, query: &str) -> Result<Bytes, Problem> {
         let (coding, http) = (
@@ -283,13 +245,7 @@ impl Trial {
             Whose::Stream((name, _)) => Some(name.as_str()),
             Whose::Sorted => None,
         };
-        let by = (endpoint.name.as_str(), trying.against.endpoints);
-        let access = trying.against.access;
-        let sender = access.map(|access| Sender::of(access, by, stream, request));
-        let mut sender = sender.transpose()?;
-        if let Some(sender) = &mut sender {
-            sender.with_body(&request.body)?;
-        }
+        let mut sender = trying.sender(stream, request)?;
         let body = trying.body(request, query)?;
         let mut picked = Picked::default();
         let limits = trying.against.limits;

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::header::{HeaderValue, ORIGIN};
 
-use super::Written;
+use super::written::Written;
 use crate::auth::{Found, Passed, Refusal, Refused, Source};
 use crate::decode::Pointer;
 use crate::http::access::{Access, Gate};

@@ -62,6 +62,11 @@ fn taken_apart(path: &str) -> Option<Vec<Plain>> {
         if segment.is_empty() && number + 1 < segments.len() {
             return None;
         }
+        // As other tools write captures.
+        let is_star = !segment.is_empty() && segment.chars().all(|char| char == '*');
+        if is_star || segment.starts_with(':') {
+            return None;
+        }
         let mut texts: Vec<Text> = vec![Default::default()];
         let (mut rest, mut capture) = (*segment, None);
         while let Some(at) = rest.find(['{', '}']) {

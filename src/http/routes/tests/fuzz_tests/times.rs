@@ -52,9 +52,11 @@ fn numbers<'t>(text: &'t str, form: &[(usize, &str)]) -> Option<([usize; 3], &'t
 
 fn slowly(text: &[u8], calendar: &Calendar) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
-    if let Some(number) = number(text) {
-        return match text.len() {
-            ..=11 => Some(number as i64 * 1_000),
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    if let (Some(number), Some(_), 1..=9) = (number(whole), number(part), part.len()) {
+        let millis: i64 = format!("{part}00")[..3].parse().ok()?;
+        return match whole.len() {
+            ..=11 => Some(number as i64 * 1_000 + millis),
             12..=14 => Some(number as i64),
             _ => None,
         };
@@ -105,7 +107,13 @@ fn a_time_is_the_one_that_counting_the_days_gives() {
     let make = |dice: &mut Dice| {
         if dice.once_in(5) {
             let length = dice.below(17);
-            return (0..length).map(|_| b'0' + dice.below(10) as u8).collect();
+            let mut text: Vec<_> = (0..length).map(|_| b'0' + dice.below(10) as u8).collect();
+            if dice.once_in(2) {
+                text.push(b'.');
+                let digits = dice.below(11);
+                text.extend((0..digits).map(|_| b'0' + dice.below(10) as u8));
+            }
+            return text;
         }
         let year = match dice.below(3) {
             0 => dice.below(10_000),
