@@ -79,7 +79,8 @@ impl Run {
             },
             from,
         );
-        while let Some(byte) = text.get(at) {
+        // No further than an address may reach: a long text is looked through once, and not once for each address in it.
+        while let Some(byte) = text.get(at).filter(|_| run.text.len() <= LONGEST) {
             let (byte, bytes) = match byte {
                 b'%' if escaped(text, at) == Some(b':') => (b':', 3),
                 byte => (*byte, 1),
@@ -88,10 +89,8 @@ impl Run {
                 break;
             }
             at += bytes;
-            if run.text.len() <= LONGEST {
-                run.text.push(byte.into());
-                run.ends.push(at - from);
-            }
+            run.text.push(byte.into());
+            run.ends.push(at - from);
         }
         run.end = at;
         let next = text.get(at);

@@ -52,6 +52,12 @@ fn with_each(
     choices.iter().map(with).collect()
 }
 
+/// Whether other tools write captures so: `:name`, stars.
+fn is_foreign(segment: &str) -> bool {
+    let is_star = !segment.is_empty() && segment.chars().all(|char| char == '*');
+    is_star || segment.starts_with(':')
+}
+
 /// Takes a path apart segment by segment: nothing with a slash is within braces.
 fn taken_apart(path: &str) -> Option<Vec<Plain>> {
     let mut all = vec![Plain::default()];
@@ -59,12 +65,8 @@ fn taken_apart(path: &str) -> Option<Vec<Plain>> {
     let segments: Vec<_> = path.strip_prefix('/')?.split('/').collect();
     for (number, segment) in segments.iter().enumerate() {
         // Only the last may be empty: a slash at the end.
-        if segment.is_empty() && number + 1 < segments.len() {
-            return None;
-        }
-        // As other tools write captures.
-        let is_star = !segment.is_empty() && segment.chars().all(|char| char == '*');
-        if is_star || segment.starts_with(':') {
+        let is_gap = segment.is_empty() && number + 1 < segments.len();
+        if is_gap || is_foreign(segment) {
             return None;
         }
         let mut texts: Vec<Text> = vec![Default::default()];
