@@ -1,4 +1,4 @@
-//! Appends on their way to the writer: bounded in bytes, never waits for room.
+//! Appends on their way to the writer: bounded in bytes, never waits for room. The bound is what may wait, and one append more.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -66,7 +66,7 @@ impl Inbox {
         }
     }
 
-    /// Bytes that may wait.
+    /// From so many bytes on nothing more may wait.
     pub(super) fn limit(&self) -> u64 {
         self.limit.load(Relaxed)
     }
@@ -87,8 +87,9 @@ impl Inbox {
             return Err((AppendError::Closed, job));
         }
         let (queued, limit) = (state.bytes, self.limit());
-        // One goes by itself, however little may wait: else its lane would stand still for good.
-        if queued > 0 && queued + job.bytes() > limit {
+        // As long as there is room one more goes, however large it is: else a large one would wait for good beside small ones that keep
+        // coming, and its lane with it.
+        if queued > 0 && queued >= limit {
             return Err((AppendError::Busy { queued, limit }, job));
         }
         state.bytes += job.bytes();

@@ -23,9 +23,9 @@ pub struct Settings {
     /// Size of one segment file, changed by a restart only. Default 64 MiB: space is given back in whole segments, and two idle
     /// ones are kept. The events that one request has for one partition must fit into a quarter of a segment. Larger ones mean fewer files, and more space that one slow lane holds.
     pub segment: ByteSize,
-    /// Bytes of events that may wait for the disk in memory, beside the memory budget. Default 32 MiB. Beyond it the log
-    /// answers "busy" at once, and lanes wait with theirs; at 500 MB/s this is a sixteenth of a second of writing. An append that
-    /// is larger, of a quarter of a segment at most, goes when nothing else waits.
+    /// Bytes of events that may wait for the disk in memory, beside the memory budget. Default 32 MiB. From there on the log
+    /// answers "busy" at once, and lanes wait with theirs; at 500 MB/s this is a sixteenth of a second of writing. The last append that
+    /// is taken may go beyond it, by a quarter of a segment at most: else a large one would wait for good beside small ones.
     pub queue: ByteSize,
     /// How long one write may take before the disk counts as hung and new events are refused at once. Default 2 s: a
     /// healthy disk answers in milliseconds, and clients are answered within 5 s.

@@ -270,6 +270,19 @@ fn a_write_that_hangs_is_noticed() {
 }
 
 #[test]
+fn a_large_append_is_taken_beside_small_ones_that_keep_coming() {
+    let mut world = opened();
+    while world.log().stats().queued_bytes < 60_000 {
+        assert!(world.append(0, 1, 100).is_ok());
+    }
+    assert!(world.append(0, 4, 3_000).is_ok(), "there is room");
+    let refused = world.append(0, 1, 100).unwrap_err();
+    assert!(matches!(refused, AppendError::Busy { queued, .. } if queued > 70_000));
+    world.write_all();
+    world.close();
+}
+
+#[test]
 fn the_queue_is_bounded_and_says_so() {
     let mut world = opened();
     while world.append(0, 4, 3_000).is_ok() {}
