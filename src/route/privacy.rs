@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn a_long_text_is_looked_through_once() {
         let privacy = Privacy::new(Addresses::Cut, &[], "");
-        let (address, times) = ("192.0.2.77%3A", 80_000);
+        let (address, times) = ("192.0.2.77%3A", 20_000);
         let begun = std::time::Instant::now();
         let shown = privacy.text(address.repeat(times).as_bytes()).into_owned();
-        // A look from each address to the end of the text takes minutes.
+        // A look from each address to the end of the text takes half a minute.
         assert!(begun.elapsed().as_secs() < 10);
         assert!(shown == "192.0.2.0%3A".repeat(times).as_bytes());
     }
