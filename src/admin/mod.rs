@@ -16,7 +16,7 @@
 //! | `/` | a page for people; it reads `/status` and `/history` |
 //!
 //! With `admin.token` set, a change needs it, and the rest as well if `admin.token_for` says so; `admin.read_token` is for looking alone
-//! ([`guard`]). Each change has a line in the log ([`audit`]). With `[admin.tls]` all of it goes
+//! ([`guard`]). Each change has a line in the log (`admin::audit`). With `[admin.tls]` all of it goes
 //! over TLS, so that nobody on the way learns the token.
 //!
 //! It only reads, but for redrive and reload. Most of it is counters and gauges, which need no lock. The reason of a fault is a text under a lock

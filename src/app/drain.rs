@@ -1,5 +1,5 @@
 //! Bringing the spill directory of a dead gateway to Kafka: `forebay spill drain` does only that, `forebay serve --adopt`
-//! does it beside its own work, through clients of its own, so that no stream holds up another. [`super::chain`] says in which order
+//! does it beside its own work, through clients of its own, so that no stream holds up another. `app::chain` says in which order
 //! several directories and the own log go.
 
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ pub fn destinations(config: &Config) -> Vec<Destination> {
 }
 
 impl Drain {
-    /// As [`Drain::start`], in a process that does nothing else.
+    /// As `Drain::start`, in a process that does nothing else.
     pub fn alone(config: &Config, dir: &Path) -> Result<Drain> {
         let budget = Budget::new(config.memory.budget.as_u64());
         Drain::start(config, dir, &budget, &Arc::default())
